@@ -1,1 +1,55 @@
-//! DLF.
+//! Protobuf messages and generated services: the node stream and the worker's, the mounter's
+//! socket, CSI and the kubelet's plugin registration.
+//!
+//! The sources are in `proto/`; the generated code is committed and a test proves it current.
+
+#![allow(missing_docs, reason = "generated code is documented in its .proto file")]
+#![allow(clippy::pedantic, reason = "generated code follows its generator's style")]
+
+/// What a node or a worker has to know of a dataset.
+pub mod dataset {
+    /// Version 1.
+    pub mod v1 {
+        include!("generated/dlf.dataset.v1.rs");
+
+        impl std::fmt::Debug for Keys {
+            /// Says that there are keys and shows none of them.
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct("Keys").finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// The stream between the operator and node drivers, and between the operator and workers.
+pub mod nodes {
+    /// Version 1.
+    pub mod v1 {
+        include!("generated/dlf.nodes.v1.rs");
+
+        impl std::fmt::Debug for Token {
+            /// Says that there is a token and does not show it.
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct("Token").finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// The socket between the node driver and a mounter.
+pub mod mounter {
+    /// Version 1.
+    pub mod v1 {
+        include!("generated/dlf.mounter.v1.rs");
+    }
+}
+
+/// The Container Storage Interface, as much of it as a node-only driver uses.
+pub mod csi {
+    include!("generated/csi.v1.rs");
+}
+
+/// How a CSI driver registers itself with the kubelet.
+pub mod pluginregistration {
+    include!("generated/pluginregistration.rs");
+}
