@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# One node: containerd, kubelet and kube-proxy in a network namespace, all state below RUN/NODE.
+
+ctr_of() { # NODE COMMAND...
+  local node=$1
+  shift
+  ctr --address "$RUN/$node/containerd/c.sock" --namespace k8s.io "$@"
+}
+
+# nsenter and not `ip netns exec`: that makes a new mount namespace with another /sys.
+in_node() { # NODE PART COMMAND...
+  local node=$1 part=$2
+  shift 2
+  start "$node-$part" nsenter "--net=/run/netns/$node" "$@"
+}
+
+containerd_config() { # NODE
+  local dir=$RUN/$1
+  cat <<TOML
+version = 2
+root = "$dir/containerd/root"
+state = "$dir/containerd/state"
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt"]
+[grpc]
+address = "$dir/containerd/c.sock"
+[ttrpc]
+address = "$dir/containerd/t.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+restrict_oom_score_adj = true # runc dies where oom_score_adj may not be lowered
+sandbox_image = "$PAUSE_IMAGE"
+stream_server_address = "$(node_ip "$1")"
+netns_mounts_under_state_dir = true
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "/usr/lib/cni"
+conf_dir = "$dir/cni"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+SystemdCgroup = false
+TOML
+}
+
+cni_config() { # NODE
+  cat <<JSON
+{"cniVersion": "1.0.0", "name": "dlf", "plugins": [
+  {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true,
+   "ipam": {"type": "host-local", "ranges": [[{"subnet": "$(node_pods "$1")"}]],
+            "routes": [{"dst": "0.0.0.0/0"}], "dataDir": "$RUN/$1/cni-state"}}]}
+JSON
+}
+
+kubelet_config() { # NODE
+  local dir=$RUN/$1
+  cat <<YAML
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+cgroupDriver: cgroupfs
+cgroupRoot: /$1
+failCgroupV1: false
+failSwapOn: false
+maxPods: 110
+authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $PKI/ca.crt}}
+authorization: {mode: Webhook}
+clusterDNS: [$DNS_SERVICE_IP]
+clusterDomain: cluster.local
+containerRuntimeEndpoint: unix://$dir/containerd/c.sock
+staticPodPath: $dir/manifests
+volumePluginDir: $dir/volume-plugins
+podLogsDir: $dir/pod-logs
+evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
+imageGCHighThresholdPercent: 100
+enforceNodeAllocatable: []
+registryPullQPS: 0
+resolvConf: /etc/resolv.conf
+YAML
+}
+
+prepare_node() {
+  local node=$1 dir=$RUN/$1
+  mkdir -p "$dir"/{kubelet,containerd/root,containerd/state,cni,manifests,image-hashes}
+  mountpoint -q "$dir" || mount --bind "$dir" "$dir"
+  mount --make-rshared "$dir" # mounts of pods with Bidirectional propagation reach other pods
+  make_cgroup "$node"
+  containerd_config "$node" >"$dir/containerd.toml"
+  cni_config "$node" >"$dir/cni/10-dlf.conflist"
+  kubelet_config "$node" >"$dir/kubelet.yaml"
+  [[ ! -e $dir/kubelet.conf ]] || return 0
+  kubeadm_config "$node" >"$dir/kubeadm.yaml"
+  init_phase kubeconfig kubelet --config "$dir/kubeadm.yaml" --kubeconfig-dir "$dir"
+}
+
+start_node() {
+  local node=$1 dir=$RUN/$1 ip
+  ip=$(node_ip "$node")
+  node_network_up "$node"
+  prepare_node "$node"
+  in_node "$node" containerd containerd -c "$dir/containerd.toml"
+  wait_for 60 "containerd of $node (see $LOGS/$node-containerd.log)" ctr_of "$node" version
+  in_node "$node" proxy kube-proxy --kubeconfig="$RUN/kube-proxy.conf" --proxy-mode=nftables \
+    --cluster-cidr="$POD_CIDR" --hostname-override="$node" --conntrack-max-per-core=0
+  load_images "$node"
+  in_node "$node" kubelet kubelet --config="$dir/kubelet.yaml" --kubeconfig="$dir/kubelet.conf" \
+    --root-dir="$dir/kubelet" --hostname-override="$node" --node-ip="$ip" --cert-dir="$dir/kubelet-pki"
+}
+
+node_ready() {
+  [[ $(kubectl --request-timeout=2s get node "$1" \
+    -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') == True ]]
+}
