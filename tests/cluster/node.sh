@@ -20,7 +20,8 @@ need_root
 use_tools
 boot() {
   prepare_images
-  start_node "$node"
+  boot_node "$node"
+  join_node "$node"
   wait_for 120 "node $node" node_ready "$node"
 }
 case $action in

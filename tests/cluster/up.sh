@@ -48,13 +48,20 @@ start_servers() {
 }
 
 start_cluster() {
-  local node
+  local node boots=()
   network_up
-  start_servers # the S3 server takes some seconds; the nodes start meanwhile
-  start_control_plane
+  start_servers # these and the nodes' images take some seconds, while the API server starts
   for node in "${NODES[@]}"; do
-    start_node "$node"
-    say "$node started"
+    boot_node "$node" &
+    boots+=($!)
+  done
+  start_control_plane
+  for node in "${boots[@]}"; do
+    wait "$node"
+  done
+  say "containers can run on ${NODES[*]}"
+  for node in "${NODES[@]}"; do
+    join_node "$node"
   done
   for node in "${NODES[@]}"; do
     wait_for 120 "node $node (see $LOGS/$node-kubelet.log)" node_ready "$node"

@@ -26,6 +26,7 @@ clear_node() {
   kill_cgroup "$node"
   kill_shims "$node"
   unmount_below "$RUN/$node"
+  rm -rf "${RUN:?}/$node/containerd/state" # what a real node loses with its power
   remove_cgroup "$node"
   node_network_down "$node"
 }

@@ -84,21 +84,28 @@ prepare_node() {
   containerd_config "$node" >"$dir/containerd.toml"
   cni_config "$node" >"$dir/cni/10-dlf.conflist"
   kubelet_config "$node" >"$dir/kubelet.yaml"
-  [[ ! -e $dir/kubelet.conf ]] || return 0
-  kubeadm_config "$node" >"$dir/kubeadm.yaml"
-  init_phase kubeconfig kubelet --config "$dir/kubeadm.yaml" --kubeconfig-dir "$dir"
 }
 
-start_node() {
-  local node=$1 dir=$RUN/$1 ip
-  ip=$(node_ip "$node")
+# boot_node NODE: all that needs no API server.
+boot_node() {
+  local node=$1
   node_network_up "$node"
   prepare_node "$node"
-  in_node "$node" containerd containerd -c "$dir/containerd.toml"
+  in_node "$node" containerd containerd -c "$RUN/$node/containerd.toml"
   wait_for 60 "containerd of $node (see $LOGS/$node-containerd.log)" ctr_of "$node" version
+  load_images "$node"
+}
+
+# join_node NODE: its kubelet registers it.
+join_node() {
+  local node=$1 dir=$RUN/$1 ip
+  ip=$(node_ip "$node")
+  if [[ ! -e $dir/kubelet.conf ]]; then
+    kubeadm_config "$node" >"$dir/kubeadm.yaml"
+    init_phase kubeconfig kubelet --config "$dir/kubeadm.yaml" --kubeconfig-dir "$dir"
+  fi
   in_node "$node" proxy kube-proxy --kubeconfig="$RUN/kube-proxy.conf" --proxy-mode=nftables \
     --cluster-cidr="$POD_CIDR" --hostname-override="$node" --conntrack-max-per-core=0
-  load_images "$node"
   in_node "$node" kubelet kubelet --config="$dir/kubelet.yaml" --kubeconfig="$dir/kubelet.conf" \
     --root-dir="$dir/kubelet" --hostname-override="$node" --node-ip="$ip" --cert-dir="$dir/kubelet-pki"
 }

@@ -16,7 +16,7 @@ cgroups_of() {
   fi
   for controller in /sys/fs/cgroup/*/; do
     case $controller in
-      */systemd/ | */unified/) ;; # only follow the others; nothing here uses them
+      */unified/) ;; # the v2 tree beside the v1 ones: nothing here uses it
       *) [[ ! -w ${controller}cgroup.procs ]] || printf '%s%s\n' "$controller" "$1" ;;
     esac
   done

@@ -66,7 +66,7 @@ s3_request() {
   local name=$1 method=$2 path=$3
   shift 3
   curl -sS --fail --max-time 10 --aws-sigv4 aws:amz:us-east-1:s3 --user "$S3_KEY:$S3_SECRET" \
-    -X "$method" "$@" "http://$(s3_ip "$name"):8333/$path"
+    -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -X "$method" "$@" "http://$(s3_ip "$name"):8333/$path"
 }
 
 # Its port answers some seconds before it can store anything.
