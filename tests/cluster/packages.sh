@@ -2,8 +2,8 @@
 # Installs the Debian packages the test cluster needs: the missing ones only, starting no service.
 #   packages.sh [PACKAGE...]   more packages, for a script that needs them
 set -euo pipefail
-# shellcheck source=tests/cluster/lib/common.sh
-. "$(dirname "$0")/lib/common.sh"
+cd "$(dirname "$0")"
+. lib/common.sh
 
 PACKAGES=(
   etcd-server containerd runc containernetworking-plugins nftables iproute2 procps # the cluster

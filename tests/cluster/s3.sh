@@ -15,7 +15,7 @@ start_and_wait() {
   prepare_s3
   running "s3-$name" || start_s3 "$name"
   wait_for_s3 "$name"
-  say "S3 server $name stores at http://$(s3_ip "$name"):8333 and https://$(s3_ip "$name"):8334"
+  say "S3 server $name stores at $(s3_url "$name") and $(s3_tls_url "$name")"
 }
 case $action in
   start) start_and_wait ;;

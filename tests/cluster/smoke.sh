@@ -6,6 +6,7 @@ cd "$(dirname "$0")"
 . lib/common.sh
 use_tools
 [[ -e $REPO/target/cluster/cluster.env ]] || die "no running cluster of this checkout: run tests/cluster/up.sh"
+# shellcheck disable=SC1091 # written by up.sh
 . "$REPO/target/cluster/cluster.env"
 
 NS=dlf-smoke
@@ -25,7 +26,7 @@ clean
 trap clean EXIT
 kubectl create namespace "$NS" >/dev/null
 for node in "${NODES[@]}"; do
-  sed -e "s|@NODE@|$node|" -e "s|@IMAGE@|$TEST_IMAGE|" manifests/smoke-pod.yaml | k apply -f - >/dev/null
+  sed -e "s|@NODE@|$node|g" -e "s|@IMAGE@|$TEST_IMAGE|" manifests/smoke-pod.yaml | k apply -f - >/dev/null
 done
 k wait pods --all --for=condition=Ready --timeout=120s >/dev/null
 say "ok: a pod runs on each of ${NODES[*]}"
@@ -35,7 +36,7 @@ for node in "${NODES[@]}"; do
   expect "$node: DNS" 10.96.0.1 "$(in_pod "$node" "getent hosts kubernetes.default.svc.cluster.local" | cut -d' ' -f1)"
   for other in "${NODES[@]}"; do
     expect "$node: Service with a pod on $other" "hello from $other" \
-      "$(in_pod "$node" "curl -sS --retry 5 --retry-connrefused --max-time 5 http://on-$other.$NS.svc:80/")"
+      "$(in_pod "$node" "curl -s --retry 5 --retry-connrefused --max-time 5 http://on-$other.$NS.svc:80/")"
   done
   expect "$node: API server → Service" "hello from $node" \
     "$(kubectl get --raw "/api/v1/namespaces/$NS/services/on-$node:80/proxy/")"
@@ -46,7 +47,7 @@ for node in "${NODES[@]}"; do
       -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \"\$@\"; }
     s3 -X PUT $S3_ENDPOINT/smoke-$node; echo bytes of $node | s3 -T - -X PUT $S3_ENDPOINT/smoke-$node/object
     s3 $S3_ENDPOINT/smoke-$node/object; s3 -X DELETE $S3_ENDPOINT/smoke-$node/object; s3 -X DELETE $S3_ENDPOINT/smoke-$node")"
-  expect "$node: NFS port" open "$(in_pod "$node" "busybox nc -z -w 3 $NFS_SERVER 2049 && echo open")"
+  expect "$node: NFS port" open "$(in_pod "$node" "timeout 3 bash -c \": </dev/tcp/$NFS_SERVER/2049\" && echo open")"
   token=$(in_pod "$node" 'cat /var/run/secrets/kubernetes.io/serviceaccount/token')
   expect "$node: a token names its node" "$node" "$(
     printf '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":"%s"}}' "$token" |

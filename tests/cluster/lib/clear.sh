@@ -14,6 +14,7 @@ clear_cluster() {
   unmount_below "$RUN"
   network_down
   remove_cgroup dlf-cluster
+  remove_s3_sockets
   rm -rf --one-file-system "$RUN"
 }
 
@@ -26,7 +27,7 @@ clear_node() {
   kill_cgroup "$node"
   kill_shims "$node"
   unmount_below "$RUN/$node"
-  rm -rf "${RUN:?}/$node/containerd/state" # what a real node loses with its power
+  rm -rf "${RUN:?}/$node/containerd"/{state,runc} # what a real node loses with its power
   remove_cgroup "$node"
   node_network_down "$node"
 }
@@ -41,6 +42,14 @@ kill_shims() {
   done < <(cat "$(tracking_cgroup dlf-cluster)/cgroup.procs" 2>/dev/null)
   for address in "$RUN/$1"/containerd/state/io.containerd.runtime.v2.task/k8s.io/*/address; do
     [[ ! -e $address ]] || rm -f "$(sed 's|^unix://||' "$address")"
+  done
+}
+
+# SeaweedFS keeps sockets for its gRPC ports in /tmp; our ports are no default ones.
+remove_s3_sockets() {
+  local port
+  for port in "${S3_MAIN_PORTS[@]}" "${S3_SECOND_PORTS[@]}"; do
+    rm -f "/tmp/seaweedfs-"*"-grpc-1$port.sock"
   done
 }
 

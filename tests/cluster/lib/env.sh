@@ -12,17 +12,17 @@ env_lines() {
     CLUSTER_LOGS "$LOGS" \
     CLUSTER_NODES "$(IFS=,; printf '%s' "${NODES[*]}")" \
     TEST_IMAGE "$TEST_IMAGE" \
-    S3_ENDPOINT "http://$SERVERS_IP:8333" \
+    S3_ENDPOINT "$(s3_url main)" \
     S3_KEY "$S3_KEY" \
     S3_SECRET "$S3_SECRET" \
     S3_READER_KEY "$S3_READER_KEY" \
     S3_READER_SECRET "$S3_READER_SECRET" \
     S3_PUBLIC_BUCKET "$S3_PUBLIC_BUCKET" \
-    S3_TLS_ENDPOINT "https://$SERVERS_IP:8334" \
+    S3_TLS_ENDPOINT "$(s3_tls_url main)" \
     S3_CA_FILE "$S3_DIR/tls/ca.crt" \
     S3_HOST s3.dlf.test \
-    S3_SECOND_ENDPOINT "http://$SECOND_S3_IP:8333" \
-    S3_SECOND_TLS_ENDPOINT "https://$SECOND_S3_IP:8334" \
+    S3_SECOND_ENDPOINT "$(s3_url second)" \
+    S3_SECOND_TLS_ENDPOINT "$(s3_tls_url second)" \
     NFS_SERVER "$SERVERS_IP" \
     NFS_SHARE "$NFS_EXPORT" \
     NFS_EXPORT_DIR "$NFS_DIR/export"

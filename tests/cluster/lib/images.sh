@@ -18,6 +18,7 @@ base_key() { printf '%s\n' "bookworm minbase 1" "${SLIM[@]}" | sha256sum | cut -
 # The package sources of this machine, so that the base and what is built on it use its mirror.
 # On a machine that is not bookworm there are none, and mmdebstrap takes its default.
 debian_sources() {
+  # shellcheck disable=SC2016 # apt's own variables
   apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)' 'Created-By: Packages' |
     awk '$4 == "Debian" && $2 ~ /^bookworm/ { print "deb", $1, $2, $3 }' | sort -u
 }

@@ -37,6 +37,7 @@ conf_dir = "$dir/cni"
 runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 SystemdCgroup = false
+Root = "$dir/containerd/runc"
 TOML
 }
 

@@ -121,9 +121,9 @@ make_cgroup() {
 
 remove_cgroup() {
   local dir
-  while read -r dir; do
+  for dir in /sys/fs/cgroup/"$1" /sys/fs/cgroup/*/"$1"; do # the kubelet makes one in every tree
     [[ ! -d $dir ]] || wait_for 10 "cgroup $dir to go" cgroup_removed "$dir"
-  done < <(cgroups_of "$1")
+  done
 }
 
 cgroup_removed() {

@@ -9,6 +9,9 @@ S3_DIR=$RUN/s3
 
 s3_home() { printf '%s/seaweedfs-%s' "$CACHE" "$(hash_of "$HERE/s3/requirements.txt")"; }
 s3_ip() { case $1 in main) printf '%s' "$SERVERS_IP" ;; *) printf '%s' "$SECOND_S3_IP" ;; esac; }
+s3_ports() { case $1 in main) echo "${S3_MAIN_PORTS[*]}" ;; *) echo "${S3_SECOND_PORTS[*]}" ;; esac; }
+s3_url() { printf 'http://%s:%s' "$(s3_ip "$1")" "$(s3_ports "$1" | cut -d' ' -f1)"; }
+s3_tls_url() { printf 'https://%s:%s' "$(s3_ip "$1")" "$(s3_ports "$1" | cut -d' ' -f2)"; }
 
 prepare_s3() {
   local home
@@ -48,14 +51,16 @@ make_s3_certificates() {
 }
 
 start_s3() { # main|second
-  local name=$1 dir=$S3_DIR/$1 ip
+  local name=$1 dir=$S3_DIR/$1 ip ports
   ip=$(s3_ip "$name")
+  read -ra ports <<<"$(s3_ports "$name")"
   mkdir -p "$dir"
   identities >"$S3_DIR/identities.json"
   make_s3_certificates
   start "s3-$name" "$(s3_home)/bin/weed" -logtostderr server -s3 -dir="$dir" -ip="$ip" -ip.bind="$ip" \
-    -s3.config="$S3_DIR/identities.json" -s3.port=8333 \
-    -s3.port.https=8334 -s3.cert.file="$S3_DIR/tls/s3.crt" -s3.key.file="$S3_DIR/tls/s3.key" \
+    -s3.config="$S3_DIR/identities.json" -s3.port="${ports[0]}" -s3.port.grpc="1${ports[2]}" \
+    -master.port="${ports[3]}" -volume.port="${ports[4]}" -filer.port="${ports[5]}" \
+    -s3.port.https="${ports[1]}" -s3.cert.file="$S3_DIR/tls/s3.crt" -s3.key.file="$S3_DIR/tls/s3.key" \
     -s3.autoCreateBucket=false -s3.allowDeleteBucketNotEmpty=false -master.telemetry=false -volume.preStopSeconds=1 \
     -s3.port.iceberg=0 -s3.port.lance=0 -s3.localSocket="$dir/s3.sock" -filer.localSocket="$dir/filer.sock" \
     -master.volumeSizeLimitMB=1024 -volume.max=32
@@ -66,7 +71,7 @@ s3_request() {
   local name=$1 method=$2 path=$3
   shift 3
   curl -sS --fail --max-time 10 --aws-sigv4 aws:amz:us-east-1:s3 --user "$S3_KEY:$S3_SECRET" \
-    -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -X "$method" "$@" "http://$(s3_ip "$name"):8333/$path"
+    -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -X "$method" "$@" "$(s3_url "$name")/$path"
 }
 
 # Its port answers some seconds before it can store anything.
