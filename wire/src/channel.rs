@@ -1,0 +1,271 @@
+//! One protobuf message a datagram over a `SOCK_SEQPACKET` Unix socket, with at most one file
+//! descriptor beside it (unix(7), cmsg(3)).
+//!
+//! The kernel keeps the bounds of messages, so there is no framing, and a descriptor always belongs
+//! to the message it came with.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use prost::Message;
+use rustix::cmsg_space;
+use rustix::net::{
+    self, AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    sockopt,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Mutex;
+
+/// Largest encoded message, in bytes.
+///
+/// A dataset's configuration is a few KiB but for its CA bundle, of which 128 KiB are accepted.
+/// A Unix datagram must fit into the sender's buffer, which is twice what is asked for, and without
+/// privilege one may ask for `net.core.wmem_max`: 208 KiB everywhere. So this is always possible.
+pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// Connections that wait to be accepted: a node has one driver, and briefly two in an upgrade.
+const BACKLOG: i32 = 8;
+
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+
+/// Why a message could not be sent or received.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// The other side has closed the connection or has ended.
+    #[error("the other side closed the connection")]
+    Closed,
+    /// The message has more than [`MESSAGE_BYTES_MAX`] bytes.
+    #[error("a message of {bytes} bytes; at most {MESSAGE_BYTES_MAX} fit")]
+    TooLarge {
+        /// Its encoded size, as far as it is known.
+        bytes: usize,
+    },
+    /// The message encodes to nothing, which a receiver could not tell from the end.
+    #[error("an empty message")]
+    Empty,
+    /// More than one descriptor came with a message.
+    #[error("more than one descriptor came with a message")]
+    TooManyDescriptors,
+    /// The bytes are not the expected message.
+    #[error("not a valid message: {0}")]
+    Decode(#[from] prost::DecodeError),
+    /// The socket failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<rustix::io::Errno> for ChannelError {
+    fn from(errno: rustix::io::Errno) -> Self {
+        match errno {
+            rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET => Self::Closed,
+            other => Self::Io(other.into()),
+        }
+    }
+}
+
+/// Who is at the other end, as the kernel saw it at connect(2) (`SO_PEERCRED`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerCred {
+    /// Process id in our own namespace, 0 where the peer is not visible there.
+    pub pid: i32,
+    /// Effective user id.
+    pub uid: u32,
+    /// Effective group id.
+    pub gid: u32,
+}
+
+/// A connected socket. Sending and receiving may go on at once, from several tasks.
+#[derive(Debug)]
+pub struct Channel {
+    socket: AsyncFd<OwnedFd>,
+    /// Kept between messages: a fresh zeroed buffer for each would cost more than the message.
+    buffer: Mutex<Box<[u8]>>,
+}
+
+impl Channel {
+    /// Connects to a listener's path.
+    ///
+    /// Must be called within a tokio runtime, like everything that makes a channel.
+    pub fn connect(path: &Path) -> Result<Self, ChannelError> {
+        let socket = net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, FLAGS, None)?;
+        // connect(2) on a Unix socket never waits for anything but a place in the backlog, and
+        // with O_NONBLOCK it says EAGAIN instead.
+        net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+        Self::from_socket(socket)
+    }
+
+    /// Two channels connected to each other.
+    pub fn pair() -> Result<(Self, Self), ChannelError> {
+        let (a, b) = socket_pair()?;
+        Ok((Self::from_socket(a)?, Self::from_socket(b)?))
+    }
+
+    /// Takes a connected socket over, for example the one a process was started with.
+    pub fn from_socket(socket: OwnedFd) -> Result<Self, ChannelError> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        // The kernel doubles what it is asked for and cuts it to what the system allows.
+        sockopt::set_socket_send_buffer_size(&socket, MESSAGE_BYTES_MAX)?;
+        Ok(Self {
+            socket: AsyncFd::register(socket)?,
+            buffer: Mutex::new(vec![0; MESSAGE_BYTES_MAX].into_boxed_slice()),
+        })
+    }
+
+    /// Sends one message, and a duplicate of `descriptor` with it. Waits while the receiver's
+    /// queue is full. A cancelled call has sent all or nothing.
+    pub async fn send(
+        &self,
+        message: &impl Message,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<(), ChannelError> {
+        let bytes = message.encode_to_vec();
+        match bytes.len() {
+            0 => return Err(ChannelError::Empty),
+            1..=MESSAGE_BYTES_MAX => {}
+            bytes => return Err(ChannelError::TooLarge { bytes }),
+        }
+        let sent = self.socket.async_io(Interest::WRITABLE, |socket| {
+            Ok(send_once(socket.as_fd(), &bytes, descriptor)?)
+        });
+        sent.await.map_err(closed_or_io)
+    }
+
+    /// Receives one message and the descriptor that came with it, closed on exec.
+    ///
+    /// Cancelling loses nothing. [`ChannelError::Closed`] is the regular end; after
+    /// [`ChannelError::Decode`] the channel is still usable.
+    pub async fn recv<M: Message + Default>(&self) -> Result<(M, Option<OwnedFd>), ChannelError> {
+        let mut buffer = self.buffer.lock().await;
+        let received = self.socket.async_io(Interest::READABLE, |socket| {
+            Ok(recv_once(socket.as_fd(), &mut buffer)?)
+        });
+        let received = received.await.map_err(closed_or_io)?;
+        if received.flags.contains(ReturnFlags::CTRUNC) {
+            return Err(ChannelError::TooManyDescriptors);
+        }
+        match received.bytes {
+            0 => Err(ChannelError::Closed),
+            1..=MESSAGE_BYTES_MAX => {
+                let message = M::decode(&buffer[..received.bytes])?;
+                Ok((message, received.descriptor))
+            }
+            bytes => Err(ChannelError::TooLarge { bytes }),
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn peer_cred(&self) -> Result<PeerCred, ChannelError> {
+        let cred = sockopt::socket_peercred(self.socket.get_ref())?;
+        Ok(PeerCred {
+            pid: cred.pid.as_raw_nonzero().get(),
+            uid: cred.uid.as_raw(),
+            gid: cred.gid.as_raw(),
+        })
+    }
+}
+
+/// Two connected sockets, closed on exec: one to keep, one to start a process with.
+pub fn socket_pair() -> Result<(OwnedFd, OwnedFd), ChannelError> {
+    Ok(net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// A socket that waits for connections at a path.
+#[derive(Debug)]
+pub struct Listener {
+    socket: AsyncFd<OwnedFd>,
+}
+
+impl Listener {
+    /// Listens at `path`, in place of whatever socket an earlier process left there. The directory
+    /// decides who can connect.
+    pub fn bind(path: &Path) -> Result<Self, ChannelError> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let socket = net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, FLAGS, None)?;
+        net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+        net::listen(&socket, BACKLOG)?;
+        Ok(Self {
+            socket: AsyncFd::register(socket)?,
+        })
+    }
+
+    /// Waits for the next connection. Check [`Channel::peer_cred`] before believing it anything.
+    pub async fn accept(&self) -> Result<Channel, ChannelError> {
+        let accepted = self.socket.async_io(Interest::READABLE, |socket| {
+            Ok(net::accept_with(socket, FLAGS)?)
+        });
+        Channel::from_socket(accepted.await?)
+    }
+}
+
+/// The kernel's word for "the peer has gone" depends on what it was doing.
+fn closed_or_io(error: io::Error) -> ChannelError {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ChannelError::Closed,
+        _ => ChannelError::Io(error),
+    }
+}
+
+fn send_once(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> rustix::io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = descriptor.map(|descriptor| [descriptor]);
+    if let Some(descriptors) = &descriptors {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    net::sendmsg(
+        socket,
+        &[IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+    )?;
+    Ok(())
+}
+
+struct Received {
+    bytes: usize,
+    flags: ReturnFlags,
+    descriptor: Option<OwnedFd>,
+}
+
+fn recv_once(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<Received> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(buffer)],
+        &mut control,
+        // With TRUNC the result is the message's size even if the buffer is too small for it.
+        RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT | RecvFlags::TRUNC,
+    )?;
+    let mut descriptor = None;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
+            descriptor = descriptors.next();
+        }
+    }
+    Ok(Received {
+        bytes: received.bytes,
+        flags: received.flags,
+        descriptor,
+    })
+}
+
+#[cfg(test)]
+mod tests;
