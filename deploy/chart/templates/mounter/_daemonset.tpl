@@ -1,0 +1,63 @@
+{{/* The mounter's DaemonSet. Its SHA-256 names the revision, and a new revision means new processes
+     for all new mounts: nothing may stand here that changes with each release of the chart. */}}
+{{- define "dlf.mounter" -}}
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: dlf-mounter # the operator appends the revision
+  labels: {{- include "dlf.selector" "mounter" | nindent 4 }}
+spec:
+  revisionHistoryLimit: 0
+  updateStrategy:
+    type: OnDelete # it never changes: a new revision is another DaemonSet
+  selector:
+    matchLabels: {{- include "dlf.selector" "mounter" | nindent 6 }}
+  template:
+    metadata:
+      labels: {{- include "dlf.selector" "mounter" | nindent 8 }}
+      {{- with .Values.mounter.podAnnotations }}
+      annotations: {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      {{- include "dlf.pod" (list . "mounter") | nindent 6 }}
+      automountServiceAccountToken: false
+      enableServiceLinks: false
+      terminationGracePeriodSeconds: 30
+      securityContext:
+        # Root without privilege: it may only become somebody else, one uid per dataset.
+        runAsUser: 0
+        runAsGroup: 0
+        seccompProfile: { type: RuntimeDefault }
+      containers:
+        - name: mounter
+          image: {{ include "dlf.image" (list . "mounter") }}
+          imagePullPolicy: {{ .Values.image.pullPolicy }}
+          env:
+            {{- include "dlf.env" . | nindent 12 }}
+            - name: DLF_MOUNTERS
+              value: /run/dlf/mounters
+            - name: DLF_KEYS
+              value: /run/dlf/keys
+            - name: DLF_STAGING
+              value: /var/lib/dlf/staging
+          resources: {{- toYaml .Values.mounter.resources | nindent 12 }}
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities: { drop: [ALL], add: [KILL, SETGID, SETUID] }
+          volumeMounts:
+            - { name: mounters, mountPath: /run/dlf/mounters }
+            - { name: keys, mountPath: /run/dlf/keys }
+            - { name: staging, mountPath: /var/lib/dlf/staging }
+      volumes:
+        - name: mounters
+          hostPath:
+            path: {{ include "dlf.kubeletDir" . }}/plugins/csi.dlf.dev/mounters
+            type: DirectoryOrCreate
+        - name: keys
+          emptyDir: { medium: Memory, sizeLimit: 16Mi }
+        # No sizeLimit: the kubelet would evict the pod and every mount of the node with it. The
+        # mounter has a limit of its own, which is an error of one file.
+        - name: staging
+          emptyDir: {}
+{{- end }}
