@@ -1,0 +1,188 @@
+//! What can go wrong with a store, in classes that a program can act on and a person understand.
+//!
+//! An error names the endpoint and the bucket and nothing that the source wrote: its reply bodies
+//! are read for their error code alone, and only codes of the tables here have an effect.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dlf_core::network::AddressNotAllowed;
+
+use crate::origin::Origin;
+
+/// An operation that failed, after all retries.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{place}: {kind}")]
+pub struct StoreError {
+    kind: ErrorKind,
+    place: Arc<Place>,
+}
+
+impl StoreError {
+    pub(crate) fn new(kind: ErrorKind, place: &Arc<Place>) -> Self {
+        Self {
+            kind,
+            place: Arc::clone(place),
+        }
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// The reason that conditions and events show, in `CamelCase`.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        self.kind.class()
+    }
+}
+
+/// Where it happened, for people.
+#[derive(Debug)]
+pub(crate) struct Place {
+    endpoint: String,
+    bucket: String,
+}
+
+impl Place {
+    pub(crate) fn of(origin: &Origin) -> Self {
+        Self {
+            endpoint: origin.endpoint.to_string(),
+            bucket: origin.bucket.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bucket {} at {}", self.bucket, self.endpoint)
+    }
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ErrorKind {
+    /// No such object (or, in answer to `head`, perhaps no such bucket: such answers have no body).
+    #[error("there is no such object")]
+    NotFound,
+    /// The bucket does not exist.
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    /// A bucket of that name belongs to somebody else.
+    #[error("a bucket of this name exists and belongs to somebody else")]
+    BucketTaken,
+    /// The bucket holds objects.
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    /// The multipart upload is not there any more: completed, aborted or expired.
+    #[error("there is no such upload")]
+    NoSuchUpload,
+    /// The keys are good, but not for this.
+    #[error("these keys do not permit it (without keys: the bucket is not public)")]
+    AccessDenied,
+    /// The keys are not known there, or the secret does not belong to the identifier.
+    #[error("the server does not accept the keys")]
+    KeysRejected,
+    /// The server's clock or ours is wrong, and its answer does not help.
+    #[error("the server's clock and ours differ too much")]
+    ClockSkew,
+    /// The bucket is in another region than the one configured, and asking there was of no use.
+    #[error("the bucket is in region {region}: set it, and the endpoint of that region")]
+    WrongRegion {
+        /// What the source says, checked to be the name of a region.
+        region: String,
+    },
+    /// The object is not the version asked for, or exists where it must not.
+    #[error("the object was replaced")]
+    PreconditionFailed,
+    /// The range begins behind the object's end.
+    #[error("the range lies behind the object's end")]
+    RangeNotSatisfiable,
+    /// Nothing answers there: no such name, connection refused, broken off, no route.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// Something takes connections but does not answer in time.
+    #[error("it does not answer in time")]
+    Timeout,
+    /// TLS failed: an unknown CA, another name, an expired certificate, no TLS at all.
+    #[error("TLS failed: {0}")]
+    TlsFailed(String),
+    /// The name leads only to addresses that may not be dialled.
+    #[error("{host} leads to an address that DLF does not dial: {refusal}")]
+    AddressNotAllowed {
+        /// The name that was resolved, of the endpoint or of a redirect.
+        host: String,
+        /// The last of its addresses, and the rule that refuses it.
+        refusal: AddressNotAllowed,
+    },
+    /// The server redirects too often, to something that is not S3 or from https to http.
+    #[error("it redirects, and that cannot be followed: {0}")]
+    RedirectRefused(&'static str),
+    /// The server asks for fewer requests and keeps asking.
+    #[error("it asks to slow down")]
+    SlowDown,
+    /// The server fails on its side and keeps failing.
+    #[error("it fails on its side (status {0})")]
+    SourceFailing(u16),
+    /// The store is full, or the object too large for it.
+    #[error("it has no space for this")]
+    NoSpace,
+    /// The server does not implement the request.
+    #[error("it does not support this request")]
+    Unsupported,
+    /// The configuration changed to one without the operation's origin, or never had a usable one.
+    #[error("the configuration cannot be used: {0}")]
+    Config(String),
+    /// The answer is not S3.
+    #[error("it does not speak S3: {0}")]
+    Protocol(&'static str),
+    /// A status that the request does not have.
+    #[error("it answers with status {0}")]
+    UnexpectedStatus(u16),
+}
+
+impl ErrorKind {
+    /// The reason that conditions and events show, in `CamelCase`.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::NotFound => "NotFound",
+            Self::NoSuchBucket => "NoSuchBucket",
+            Self::BucketTaken => "BucketTaken",
+            Self::BucketNotEmpty => "BucketNotEmpty",
+            Self::NoSuchUpload => "NoSuchUpload",
+            Self::AccessDenied => "AccessDenied",
+            Self::KeysRejected => "KeysRejected",
+            Self::ClockSkew => "ClockSkew",
+            Self::WrongRegion { .. } => "WrongRegion",
+            Self::PreconditionFailed => "PreconditionFailed",
+            Self::RangeNotSatisfiable => "RangeNotSatisfiable",
+            Self::Unreachable(_) => "Unreachable",
+            Self::Timeout => "Timeout",
+            Self::TlsFailed(_) => "TlsFailed",
+            Self::AddressNotAllowed { .. } => "AddressNotAllowed",
+            Self::RedirectRefused(_) => "RedirectRefused",
+            Self::SlowDown => "SlowDown",
+            Self::SourceFailing(_) => "SourceFailing",
+            Self::NoSpace => "NoSpace",
+            Self::Unsupported => "Unsupported",
+            Self::Config(_) => "InvalidConfiguration",
+            Self::Protocol(_) | Self::UnexpectedStatus(_) => "NotS3",
+        }
+    }
+
+    /// Whether the same request may succeed a moment later.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::Timeout | Self::SlowDown | Self::SourceFailing(_)
+        )
+    }
+
+    /// Whether the origin could not answer at all, so that a later one should be asked.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.may_pass() || matches!(self, Self::TlsFailed(_) | Self::AddressNotAllowed { .. })
+    }
+}
