@@ -1,1 +1,10 @@
-//! DLF.
+//! The pure heart of DLF: API types, the label grammar, source rules, plugin traits and messages.
+//!
+//! No I/O, no Kubernetes client, no runtime: everything here is a function of its arguments.
+
+pub mod api;
+pub mod condition;
+pub mod names;
+pub mod network;
+pub mod plugin;
+pub mod source;

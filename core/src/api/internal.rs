@@ -1,0 +1,58 @@
+use std::borrow::Cow;
+
+use k8s_openapi::{
+    NamespaceResourceScope,
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube_core::{Resource, TypeMeta};
+use serde::{Deserialize, Serialize};
+
+use super::{ApiGroup, DatasetSpec, DatasetStatus, group::VERSION};
+
+/// What pods really use: the effective source, with references instead of inline keys. It has the
+/// name, the namespace and the group of its Dataset.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DatasetInternal {
+    /// `apiVersion` and `kind`; absent in the items of a list.
+    #[serde(flatten, default)]
+    pub types: Option<TypeMeta>,
+    /// Name, namespace, labels and the rest.
+    pub metadata: ObjectMeta,
+    /// The effective source.
+    #[serde(default)]
+    pub spec: DatasetSpec,
+    /// What the operator found and made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<DatasetStatus>,
+}
+
+impl DatasetInternal {
+    /// The kind's name.
+    pub const KIND: &str = "DatasetInternal";
+    /// The kind's plural, as in paths and role rules.
+    pub const PLURAL: &str = "datasetsinternal";
+}
+
+impl Resource for DatasetInternal {
+    type DynamicType = ApiGroup;
+    type Scope = NamespaceResourceScope;
+
+    fn kind(_: &ApiGroup) -> Cow<'_, str> {
+        Self::KIND.into()
+    }
+    fn group(group: &ApiGroup) -> Cow<'_, str> {
+        group.name().into()
+    }
+    fn version(_: &ApiGroup) -> Cow<'_, str> {
+        VERSION.into()
+    }
+    fn plural(_: &ApiGroup) -> Cow<'_, str> {
+        Self::PLURAL.into()
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}

@@ -1,0 +1,70 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde::{Deserialize, Serialize};
+
+/// The status of a Dataset and of a DatasetInternal.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DatasetStatus {
+    /// The generation of the spec this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where the claim and its like stand, in the original's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provision: Option<PhaseStatus>,
+    /// Where the cache stands, in the original's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caching: Option<PhaseStatus>,
+    /// `TYPE address`, for the Source column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What is true of the dataset and why; see [`crate::condition`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Who uses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageStatus>,
+}
+
+/// A phase with its explanation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PhaseStatus {
+    /// One of the original's words.
+    pub status: Phase,
+    /// A sentence for a person.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub info: String,
+}
+
+/// The original's words for where something stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Seen, nothing done yet.
+    #[default]
+    Initializing,
+    /// Waiting for something that `info` names.
+    Pending,
+    /// Done.
+    OK,
+    /// Not wanted.
+    Disabled,
+    /// Wrong in a way that only an edit cures.
+    Failed,
+}
+
+/// Who uses a dataset, as far as the operator has written it down.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UsageStatus {
+    /// Pods that use it now.
+    pub consumers: u32,
+    /// Nodes that have it mounted now.
+    pub nodes: u32,
+    /// RFC 3339; when a consumer was last seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_time: Option<String>,
+    /// Bytes read through mounts since the Dataset was made.
+    pub bytes_read: u64,
+    /// Bytes written through mounts since the Dataset was made.
+    pub bytes_written: u64,
+}

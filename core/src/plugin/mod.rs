@@ -1,0 +1,48 @@
+//! Plugins are planners: what should exist, given what was asked and what was observed.
+//!
+//! A plugin holds no client, no rights and no keys, so a plan can be made and tested without a
+//! cluster, and `plan` gives the same answer when what it planned is already there.
+
+mod info;
+mod plan;
+mod request;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+pub use info::{KindRef, PROTOCOL, PluginInfo, PluginKind, ProtocolRange};
+pub use plan::{
+    FileSystem, HostPathMount, Mount, NfsMount, OriginRef, ObjectStoreMount, SecretEntry, StoragePlan, Task,
+    Volume,
+};
+pub use request::{DatasetRef, Intent, StorageRequest};
+
+/// Plans how pods mount a source of some types.
+#[async_trait]
+pub trait StoragePlugin: Send + Sync {
+    /// Who it is and what it can do; the same at each call.
+    fn describe(&self) -> PluginInfo;
+
+    /// What should exist for this dataset.
+    ///
+    /// # Errors
+    /// When the request cannot be planned: what stands in the way, for the dataset's condition.
+    async fn plan(&self, request: &StorageRequest) -> Result<StoragePlan, PlanError>;
+}
+
+/// Why a plugin gives no plan.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct PlanError {
+    /// A class in CamelCase, for the condition's reason.
+    pub reason: String,
+    /// A sentence for a person: what was found, where, and the way out.
+    pub message: String,
+}
+
+impl PlanError {
+    /// An error of its two parts.
+    pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { reason: reason.into(), message: message.into() }
+    }
+}

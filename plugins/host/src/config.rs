@@ -1,0 +1,235 @@
+//! The configuration file: TOML, then `DLF_` environment; an error names file, key, what was
+//! found and what was expected.
+
+use std::{collections::BTreeMap, path::Path};
+
+use dlf_core::{api::CacheMode, source::SourceType};
+use figment::{
+    Figment,
+    providers::{Env, Format, Toml},
+};
+use ipnet::IpNet;
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Everything a platform engineer configures.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Plugins by the name that routes and datasets use.
+    pub plugins: BTreeMap<String, PluginConfig>,
+    /// Which plugin plans which dataset; the first match wins.
+    #[serde(rename = "route")]
+    pub routes: Vec<Route>,
+    /// Defaults of `spec.cache`.
+    pub cache: CacheDefaults,
+    /// Addresses that tenants may and may not point us at.
+    pub network: Network,
+    /// Host paths that namespaces may use; none by default.
+    pub host_path: Vec<HostPathRule>,
+    /// NFS servers that namespaces may use; any by default.
+    pub nfs_server: Vec<NfsServerRule>,
+    /// What tenants may write.
+    pub admission: Admission,
+}
+
+/// One plugin.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct PluginConfig {
+    /// How it runs.
+    pub carrier: Carrier,
+    /// The plugin's own section, handed to it as it stands.
+    #[serde(default)]
+    pub config: serde_json::Value,
+}
+
+/// How a plugin runs.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carrier {
+    /// Compiled into the operator.
+    Builtin,
+}
+
+/// Which plugin plans which dataset.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Route {
+    /// What a dataset must be; an empty one matches all.
+    #[serde(rename = "match")]
+    pub matches: Match,
+    /// The storage plugin's name; none: the built-in default for the type.
+    pub storage: Option<String>,
+}
+
+/// What a dataset must be for a route; every field given has to fit.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Match {
+    /// Its source's type.
+    #[serde(rename = "type")]
+    pub kind: Option<SourceType>,
+    /// Its namespace; `*` stands for any characters.
+    pub namespace: Option<String>,
+    /// Labels it has to carry.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Defaults of `spec.cache`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheDefaults {
+    /// Default of `spec.cache.mode`.
+    pub mode: CacheMode,
+}
+
+impl Default for CacheDefaults {
+    fn default() -> Self {
+        Self { mode: CacheMode::Auto }
+    }
+}
+
+/// Addresses that tenants may and may not point us at.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// Comes first: allowed whatever the rest says.
+    pub allow: Vec<IpNet>,
+    /// Refused on top of what is always refused.
+    pub deny: Vec<IpNet>,
+}
+
+/// A host path that namespaces may use.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct HostPathRule {
+    /// Absolute path; it and all below it may be used.
+    pub prefix: String,
+    /// Namespaces that may; `*` stands for any characters.
+    pub namespaces: Vec<String>,
+}
+
+/// NFS servers that namespaces may use.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct NfsServerRule {
+    /// Host name or address as datasets write it; `*` stands for any characters.
+    pub server: String,
+    /// Namespaces that may; `*` stands for any characters.
+    pub namespaces: Vec<String>,
+}
+
+/// What tenants may write.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admission {
+    /// Whether keys may stand in a Dataset.
+    pub inline_keys: bool,
+    /// Service accounts, as `system:serviceaccount:NAMESPACE:NAME`, that may write DatasetInternal.
+    pub internal_writers: Vec<String>,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self { inline_keys: true, internal_writers: Vec::new() }
+    }
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file is not there although it was named.
+    #[error("{path}: there is no such configuration file; leave --config out for the defaults")]
+    Missing {
+        /// The file.
+        path: String,
+    },
+    /// A key or a value does not fit.
+    #[error("{path}: {detail}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// Key, what was found and what was expected.
+        detail: String,
+    },
+}
+
+/// Environment variables that override the file: `DLF_CONFIG_CACHE__MODE` is `cache.mode`.
+const ENVIRONMENT_PREFIX: &str = "DLF_CONFIG_";
+
+impl Config {
+    /// Reads a file, or nothing but the environment.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::new();
+        let shown = path.map_or_else(|| "environment".to_owned(), |path| path.display().to_string());
+        if let Some(path) = path {
+            if !path.is_file() {
+                return Err(ConfigError::Missing { path: shown });
+            }
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        let config: Self = figment
+            .merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"))
+            .extract()
+            .map_err(|error| ConfigError::Invalid { path: shown.clone(), detail: error.to_string() })?;
+        config.check().map_err(|detail| ConfigError::Invalid { path: shown, detail })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for rule in &self.host_path {
+            let normal = rule.prefix.starts_with('/')
+                && rule.prefix.len() > 1
+                && rule.prefix[1..].split('/').all(|part| !matches!(part, "" | "." | ".."));
+            if !normal {
+                return Err(format!(
+                    "host_path.prefix: found {:?}; expected an absolute path below /, without a trailing slash, empty parts, `.` or `..`",
+                    rule.prefix
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rule that lets a namespace use a host path: the one with the longest prefix.
+    #[must_use]
+    pub fn host_path_rule(&self, namespace: &str, path: &str) -> Option<&HostPathRule> {
+        self.host_path
+            .iter()
+            .filter(|rule| {
+                path.strip_prefix(rule.prefix.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+            .filter(|rule| rule.namespaces.iter().any(|pattern| matches_glob(pattern, namespace)))
+            .max_by_key(|rule| rule.prefix.len())
+    }
+
+    /// Whether a namespace may use an NFS server.
+    #[must_use]
+    pub fn nfs_server_allowed(&self, namespace: &str, server: &str) -> bool {
+        self.nfs_server.is_empty()
+            || self.nfs_server.iter().any(|rule| {
+                matches_glob(&rule.server, server)
+                    && rule.namespaces.iter().any(|pattern| matches_glob(pattern, namespace))
+            })
+    }
+}
+
+/// Whether `text` fits `pattern`, in which `*` stands for any characters.
+pub(crate) fn matches_glob(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut left) = text.strip_prefix(head) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let Some(tail) = parts.pop() else { return true };
+    for part in parts {
+        match left.find(part) {
+            Some(at) => left = &left[at + part.len()..],
+            None => return false,
+        }
+    }
+    left.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use std::fs;
+
+use super::*;
+
+fn load(text: &str) -> Result<Config, String> {
+    let directory = std::env::temp_dir().join(format!("dlf-config-{:x}", fingerprint(text)));
+    fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("dlf.toml");
+    fs::write(&path, text).unwrap();
+    let loaded = Config::load(Some(&path));
+    fs::remove_dir_all(&directory).unwrap();
+    loaded.map_err(|error| error.to_string())
+}
+
+fn fingerprint(text: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (text, std::process::id()).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[test]
+fn no_file_gives_the_defaults() {
+    assert_eq!(Config::load(None).unwrap(), Config::default());
+}
+
+#[test]
+fn a_whole_file_is_understood() {
+    let config = load(
+        r#"
+        [plugins.s3fs]
+        carrier = "builtin"
+        [[route]]
+        match = { type = "COS", namespace = "ml-*", labels = { tier = "hot" } }
+        storage = "s3fs"
+        [cache]
+        mode = "Off"
+        [network]
+        allow = ["10.0.0.0/8"]
+        deny = ["192.168.1.0/24"]
+        [[host_path]]
+        prefix = "/data"
+        namespaces = ["team-*"]
+        [[nfs_server]]
+        server = "*.example.com"
+        namespaces = ["*"]
+        [admission]
+        inline_keys = false
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.routes[0].storage.as_deref(), Some("s3fs"));
+    assert!(config.host_path_rule("team-a", "/data/books").is_some());
+    assert!(config.host_path_rule("team-a", "/database").is_none());
+    assert!(config.host_path_rule("other", "/data").is_none());
+    assert!(config.nfs_server_allowed("any", "nfs.example.com"));
+    assert!(!config.nfs_server_allowed("any", "nfs.example.org"));
+}
+
+#[test]
+fn an_error_names_the_key_and_what_was_expected() {
+    let unknown = load("[cache]\nmodus = \"Off\"").unwrap_err();
+    assert!(unknown.contains("modus") && unknown.contains("mode"), "{unknown}");
+    let wrong = load("[cache]\nmode = \"Sometimes\"").unwrap_err();
+    assert!(wrong.contains("Sometimes") && wrong.contains("Advise"), "{wrong}");
+    let prefix = load("[[host_path]]\nprefix = \"/\"\nnamespaces = [\"*\"]").unwrap_err();
+    assert!(prefix.contains("host_path.prefix"), "{prefix}");
+}
+
+#[test]
+fn a_glob_stands_for_any_characters() {
+    for (pattern, text, fits) in [
+        ("*", "", true),
+        ("a*", "a", true),
+        ("a*c", "abc", true),
+        ("a*c", "ab", false),
+        ("*b*d*", "abcde", true),
+        ("*b*b*", "abc", false),
+        ("ab*ba", "aba", false),
+        ("exact", "exactly", false),
+    ] {
+        assert_eq!(matches_glob(pattern, text), fits, "{pattern} {text}");
+    }
+}
