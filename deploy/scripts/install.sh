@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs or upgrades DLF from the working tree: images, namespace, chart. Idempotent.
+#   install.sh [HELM_OPTION...]    e.g. --set kubeletDir=/data/kubelet --set-file config=dlf.toml
+# With CONTEXT=name on that cluster: see images.sh for what it needs.
+set -euo pipefail
+# shellcheck source=deploy/scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+use_cluster
+
+options=()
+images=$("$ROOT/deploy/scripts/images.sh")
+while read -r component tag; do
+  options+=(--set "$component.tag=$tag")
+done <<<"$images"
+[[ -z ${IMAGE_REPOSITORY:-} ]] || options+=(--set "image.repository=$IMAGE_REPOSITORY")
+
+say "installing the chart into namespace $NAMESPACE"
+sed "s/dlf-system/$NAMESPACE/" "$ROOT/deploy/namespace.yaml" | kubectl apply -f - >/dev/null
+helm upgrade dlf "$ROOT/deploy/chart" --install --namespace "$NAMESPACE" "${options[@]}" "$@" >/dev/null
+
+# show_trouble: what a person would look at first.
+show_trouble() {
+  kubectl -n "$NAMESPACE" get pods -o wide >&2
+  kubectl -n "$NAMESPACE" get events --field-selector type=Warning --sort-by .lastTimestamp | tail -n 15 >&2
+  kubectl -n "$NAMESPACE" logs deployment/dlf-operator --all-pods --prefix --tail 15 >&2 || true
+  die "DLF does not come up; above: its pods, their warnings, the operator's last lines"
+}
+for workload in deployment/dlf-operator deployment/dlf-worker daemonset/dlf-csi; do
+  kubectl -n "$NAMESPACE" rollout status "$workload" --timeout=180s >/dev/null || show_trouble
+  say "$workload is up"
+done
+kubectl wait --for=condition=Established --timeout=60s \
+  crd/datasets.com.ie.ibm.hpsys crd/datasets.datashim.io >/dev/null || show_trouble
+say "DLF is installed: kubectl get dlf -A"
