@@ -25,6 +25,7 @@ exclusively smoke
 clean
 trap clean EXIT
 kubectl create namespace "$NS" >/dev/null
+wait_for 30 "the namespace's service account" k get serviceaccount default
 for node in "${NODES[@]}"; do
   sed -e "s|@NODE@|$node|g" -e "s|@IMAGE@|$TEST_IMAGE|" manifests/smoke-pod.yaml | k apply -f - >/dev/null
 done

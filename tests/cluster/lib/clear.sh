@@ -26,7 +26,7 @@ clear_node() {
   done
   kill_cgroup "$node"
   kill_shims "$node"
-  unmount_below "$RUN/$node"
+  unmount_below "$RUN/$node" # also the file that keeps the node's own mounts
   rm -rf "${RUN:?}/$node/containerd"/{state,runc} # what a real node loses with its power
   remove_cgroup "$node"
   node_network_down "$node"

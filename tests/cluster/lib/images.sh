@@ -11,7 +11,6 @@ SLIM=(
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*'
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright'
   --aptopt='Acquire::Languages "none"'
-  --customize-hook="printf '%s\n' '$APT_CLEAN' >\"\$1/etc/apt/apt.conf.d/docker-clean\""
 )
 
 # Overlay is many times faster than vfs, which copies the whole image for each step, but it does not
@@ -38,7 +37,7 @@ our_buildah() {
   buildah --root "$IMAGES/storage-$driver" --runroot "$IMAGES/run" --storage-driver "$driver" "$@"
 }
 
-base_key() { printf '%s\n' "bookworm minbase 1" "${SLIM[@]}" | sha256sum | cut -c1-16; }
+base_key() { printf '%s\n' "bookworm minbase 2" "$APT_CLEAN" "${SLIM[@]}" | sha256sum | cut -c1-16; }
 
 # The package sources of this machine, so that the base and what is built on it use its mirror.
 # On a machine that is not bookworm there are none, and mmdebstrap takes its default.
@@ -71,8 +70,9 @@ make_base() {
   mmdebstrap --variant=minbase "${SLIM[@]}" bookworm "$tar" \
     "$([[ -s $IMAGES/sources.list ]] && printf '%s' "$IMAGES/sources.list")" >>"$log" 2>&1 ||
     { tail -n 30 "$log" >&2; die "mmdebstrap failed"; }
-  printf 'FROM scratch\nADD base.tar /\nCMD ["bash"]\n' >"$IMAGES/Containerfile.base"
   mkdir -p "$IMAGES/base-context"
+  printf 'FROM scratch\nADD base.tar /\nCOPY docker-clean /etc/apt/apt.conf.d/\nCMD ["bash"]\n' >"$IMAGES/Containerfile.base"
+  printf '%s\n' "$APT_CLEAN" >"$IMAGES/base-context/docker-clean"
   ln -f "$tar" "$IMAGES/base-context/base.tar"
   our_buildah bud -q --format oci -f "$IMAGES/Containerfile.base" -t "$BASE_IMAGE" "$IMAGES/base-context" >>"$log" 2>&1 ||
     { tail -n 30 "$log" >&2; die "buildah could not make the base image"; }
@@ -83,32 +83,38 @@ make_base() {
 slug_of() { tr -c 'a-zA-Z0-9.\n' '-' <<<"$1"; }
 
 # build_image CONTAINERFILE TAG CONTEXT [BUILDAH_OPTION...]: prints the directory that holds the image,
-# named after the hash of everything that went in; what is unchanged is not built again.
+# named after the hash of everything that went in; what is unchanged is not built again. One image of a
+# name is kept, whatever its tags.
 build_image() {
   local containerfile=$1 tag=$2 context=$3 slug hash dir old log
   shift 3
-  slug=$(slug_of "$tag")
+  slug=$(slug_of "${tag%:*}")
   hash=$(tree_hash "$context" "$(sha256sum <"$containerfile")" "$(base_key)" "$tag" "$@")
   dir=$IMAGES/built/$slug@$hash
   if [[ ! -d $dir ]]; then
     mkdir -p "$IMAGES/built"
     log=$IMAGES/$slug.log
     say "building image $tag"
-    old=$(our_buildah images -q "$tag" 2>/dev/null || true)
+    mapfile -t old < <(our_buildah images -q "${tag%:*}" 2>/dev/null)
     our_buildah bud --format oci --pull-never --isolation chroot --layers "$@" -f "$containerfile" -t "$tag" "$context" >"$log" 2>&1 ||
       { tail -n 40 "$log" >&2; die "buildah could not build $tag (all of it: $log)"; }
     rm -rf "$IMAGES/built/$slug@"*
     our_buildah push -q --disable-compression "$tag" "dir:$dir.partial" >>"$log" 2>&1 ||
       { tail -n 40 "$log" >&2; die "buildah could not write $tag"; }
     mv "$dir.partial" "$dir"
-    drop_old_image "$tag" "$old"
+    drop_images_but "$tag" "${old[@]}"
   fi
   printf '%s\n' "$dir"
 }
 
-# The image that lost its tag goes; layers that others use stay.
-drop_old_image() {
-  [[ -z $2 || $2 == "$(our_buildah images -q "$1")" ]] || our_buildah rmi "$2" >/dev/null 2>&1 || true
+# drop_images_but TAG ID...: layers that others use stay.
+drop_images_but() {
+  local keep id
+  keep=$(our_buildah images -q "$1")
+  shift
+  for id; do
+    [[ $id == "$keep" ]] || our_buildah rmi -f "$id" >/dev/null 2>&1 || true
+  done
 }
 
 # load_image NODE TAG DIR: unless this very image is what the node has under that name.

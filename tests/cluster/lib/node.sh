@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# One node: containerd, kubelet and kube-proxy in a network namespace, all state below RUN/NODE.
+# One node: containerd, kubelet and kube-proxy in a network and a mount namespace, all state below
+# RUN/NODE. In its own mounts a node looks like any machine: `/` is shared, as systemd makes it, and
+# the kubelet's directory is /var/lib/kubelet.
 
 ctr_of() { # NODE COMMAND...
   local node=$1
@@ -7,11 +9,31 @@ ctr_of() { # NODE COMMAND...
   ctr --address "$RUN/$node/containerd/c.sock" --namespace k8s.io "$@"
 }
 
-# nsenter and not `ip netns exec`: that makes a new mount namespace with another /sys.
+mounts_of() { printf '%s' "$RUN/$1/namespace/mounts"; }
+
+# on_node NODE COMMAND...: sees the network and the mounts that the node's programs see. (nsenter and
+# not `ip netns exec`: that makes a new mount namespace with another /sys.)
+on_node() {
+  local node=$1
+  shift
+  nsenter "--net=/run/netns/$node" "--mount=$(mounts_of "$node")" "$@"
+}
+
 in_node() { # NODE PART COMMAND...
   local node=$1 part=$2
   shift 2
-  start "$node-$part" nsenter "--net=/run/netns/$node" "$@"
+  start "$node-$part" nsenter "--net=/run/netns/$node" "--mount=$(mounts_of "$node")" "$@"
+}
+
+make_mount_namespace() { # NODE
+  local node=$1 file dir
+  file=$(mounts_of "$node")
+  dir=$(dirname "$file")
+  mkdir -p "$dir" "$RUN/$node/kubelet" /var/lib/kubelet
+  mountpoint -q "$dir" || mount --bind --make-private "$dir" "$dir" # a namespace can be kept on no other
+  : >"$file"
+  unshare --mount="$file" --propagation private mount --make-rshared /
+  on_node "$node" mount --bind "$RUN/$node/kubelet" /var/lib/kubelet
 }
 
 containerd_config() { # NODE
@@ -79,8 +101,7 @@ YAML
 prepare_node() {
   local node=$1 dir=$RUN/$1
   mkdir -p "$dir"/{kubelet,containerd/root,containerd/state,cni,manifests,image-hashes}
-  mountpoint -q "$dir" || mount --bind "$dir" "$dir"
-  mount --make-rshared "$dir" # mounts of pods with Bidirectional propagation reach other pods
+  make_mount_namespace "$node"
   make_cgroup "$node"
   containerd_config "$node" >"$dir/containerd.toml"
   cni_config "$node" >"$dir/cni/10-dlf.conflist"
@@ -108,7 +129,7 @@ join_node() {
   in_node "$node" proxy kube-proxy --kubeconfig="$RUN/kube-proxy.conf" --proxy-mode=nftables \
     --cluster-cidr="$POD_CIDR" --hostname-override="$node" --conntrack-max-per-core=0
   in_node "$node" kubelet kubelet --config="$dir/kubelet.yaml" --kubeconfig="$dir/kubelet.conf" \
-    --root-dir="$dir/kubelet" --hostname-override="$node" --node-ip="$ip" --cert-dir="$dir/kubelet-pki"
+    --hostname-override="$node" --node-ip="$ip" --cert-dir="$dir/kubelet-pki"
 }
 
 node_ready() {
