@@ -17,7 +17,7 @@ use rustix::net::{
     sockopt,
 };
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixDatagram;
 use tokio::sync::Mutex;
 
 /// Largest encoded message, in bytes.
@@ -82,7 +82,7 @@ pub struct PeerCred {
 /// A connected socket. Sending and receiving may go on at once, from several tasks.
 #[derive(Debug)]
 pub struct Channel {
-    socket: AsyncFd<OwnedFd>,
+    socket: UnixDatagram,
     /// Kept between messages: a fresh zeroed buffer for each would cost more than the message.
     buffer: Mutex<Box<[u8]>>,
 }
@@ -111,7 +111,7 @@ impl Channel {
         // The kernel doubles what it is asked for and cuts it to what the system allows.
         sockopt::set_socket_send_buffer_size(&socket, MESSAGE_BYTES_MAX)?;
         Ok(Self {
-            socket: AsyncFd::register(socket)?,
+            socket: watched(socket)?,
             buffer: Mutex::new(vec![0; MESSAGE_BYTES_MAX].into_boxed_slice()),
         })
     }
@@ -129,8 +129,8 @@ impl Channel {
             1..=MESSAGE_BYTES_MAX => {}
             bytes => return Err(ChannelError::TooLarge { bytes }),
         }
-        let sent = self.socket.async_io(Interest::WRITABLE, |socket| {
-            Ok(send_once(socket.as_fd(), &bytes, descriptor)?)
+        let sent = self.socket.async_io(Interest::WRITABLE, || {
+            Ok(send_once(self.socket.as_fd(), &bytes, descriptor)?)
         });
         sent.await.map_err(closed_or_io)
     }
@@ -141,8 +141,8 @@ impl Channel {
     /// [`ChannelError::Decode`] the channel is still usable.
     pub async fn recv<M: Message + Default>(&self) -> Result<(M, Option<OwnedFd>), ChannelError> {
         let mut buffer = self.buffer.lock().await;
-        let received = self.socket.async_io(Interest::READABLE, |socket| {
-            Ok(recv_once(socket.as_fd(), &mut buffer)?)
+        let received = self.socket.async_io(Interest::READABLE, || {
+            Ok(recv_once(self.socket.as_fd(), &mut buffer)?)
         });
         let received = received.await.map_err(closed_or_io)?;
         if received.flags.contains(ReturnFlags::CTRUNC) {
@@ -160,7 +160,7 @@ impl Channel {
 
     /// Who is at the other end.
     pub fn peer_cred(&self) -> Result<PeerCred, ChannelError> {
-        let cred = sockopt::socket_peercred(self.socket.get_ref())?;
+        let cred = sockopt::socket_peercred(&self.socket)?;
         Ok(PeerCred {
             pid: cred.pid.as_raw_nonzero().get(),
             uid: cred.uid.as_raw(),
@@ -182,7 +182,7 @@ pub fn socket_pair() -> Result<(OwnedFd, OwnedFd), ChannelError> {
 /// A socket that waits for connections at a path.
 #[derive(Debug)]
 pub struct Listener {
-    socket: AsyncFd<OwnedFd>,
+    socket: UnixDatagram,
 }
 
 impl Listener {
@@ -197,17 +197,23 @@ impl Listener {
         net::bind(&socket, &SocketAddrUnix::new(path)?)?;
         net::listen(&socket, BACKLOG)?;
         Ok(Self {
-            socket: AsyncFd::register(socket)?,
+            socket: watched(socket)?,
         })
     }
 
     /// Waits for the next connection. Check [`Channel::peer_cred`] before believing it anything.
     pub async fn accept(&self) -> Result<Channel, ChannelError> {
-        let accepted = self.socket.async_io(Interest::READABLE, |socket| {
-            Ok(net::accept_with(socket, FLAGS)?)
+        let accepted = self.socket.async_io(Interest::READABLE, || {
+            Ok(net::accept_with(&self.socket, FLAGS)?)
         });
         Channel::from_socket(accepted.await?)
     }
+}
+
+/// Lets tokio tell when a socket is ready. The type fits but for its name: `AsyncFd` can be had only
+/// by `unsafe` or deprecated functions, and this only asks for readiness either.
+fn watched(socket: OwnedFd) -> io::Result<UnixDatagram> {
+    UnixDatagram::from_std(std::os::unix::net::UnixDatagram::from(socket))
 }
 
 /// The kernel's word for "the peer has gone" depends on what it was doing.

@@ -1,12 +1,18 @@
 //! Protobuf messages and generated services: the node stream and the worker's, the mounter's
-//! socket, CSI and the kubelet's plugin registration.
+//! socket, CSI and the kubelet's plugin registration; the [`channel`] that carries the mounter's,
+//! and how to [`dial`] the operator.
 //!
 //! The sources are in `proto/`; the generated code is committed and a test proves it current.
 
-#![allow(missing_docs, reason = "generated code is documented in its .proto file")]
-#![allow(clippy::pedantic, reason = "generated code follows its generator's style")]
+pub mod channel;
+pub mod dial;
 
 /// What a node or a worker has to know of a dataset.
+#[allow(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated code follows its generator's style and is documented in its .proto file"
+)]
 pub mod dataset {
     /// Version 1.
     pub mod v1 {
@@ -22,6 +28,11 @@ pub mod dataset {
 }
 
 /// The stream between the operator and node drivers, and between the operator and workers.
+#[allow(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated code follows its generator's style and is documented in its .proto file"
+)]
 pub mod nodes {
     /// Version 1.
     pub mod v1 {
@@ -37,6 +48,11 @@ pub mod nodes {
 }
 
 /// The socket between the node driver and a mounter.
+#[allow(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated code follows its generator's style and is documented in its .proto file"
+)]
 pub mod mounter {
     /// Version 1.
     pub mod v1 {
@@ -45,11 +61,21 @@ pub mod mounter {
 }
 
 /// The Container Storage Interface, as much of it as a node-only driver uses.
+#[allow(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated code follows its generator's style and is documented in its .proto file"
+)]
 pub mod csi {
     include!("generated/csi.v1.rs");
 }
 
 /// How a CSI driver registers itself with the kubelet.
+#[allow(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated code follows its generator's style and is documented in its .proto file"
+)]
 pub mod pluginregistration {
     include!("generated/pluginregistration.rs");
 }

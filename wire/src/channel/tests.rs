@@ -88,7 +88,7 @@ async fn a_sender_waits_for_a_slow_receiver_and_nothing_is_lost() {
 async fn garbage_is_reported_and_the_channel_lives_on() {
     let (a, b) = Channel::pair().unwrap();
     rustix::net::send(
-        a.socket.get_ref(),
+        &a.socket,
         b"\xff\xff\xff\xff",
         rustix::net::SendFlags::empty(),
     )

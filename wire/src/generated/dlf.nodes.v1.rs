@@ -455,8 +455,7 @@ pub mod nodes_client {
                 "/dlf.nodes.v1.Nodes/Attach",
             );
             let mut req = request.into_streaming_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("dlf.nodes.v1.Nodes", "Attach"));
+            req.extensions_mut().insert(GrpcMethod::new("dlf.nodes.v1.Nodes", "Attach"));
             self.inner.streaming(req, path, codec).await
         }
         pub async fn work(
@@ -495,7 +494,7 @@ pub mod nodes_server {
     /// Generated trait containing gRPC methods that should be implemented for use with NodesServer.
     #[async_trait]
     pub trait Nodes: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Connect method.
+        /// Server streaming response type for the Attach method.
         type AttachStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::ToNode, tonic::Status>,
             >
