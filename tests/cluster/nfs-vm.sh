@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Runs a program as root in a small virtual machine whose kernel has an NFS client, for hosts whose
+# kernel has none: prints its output, exits with its exit code. No KVM, so about 15 s.
+#   nfs-vm.sh [--with FILE]... PROGRAM [ARGUMENT...]
+# PROGRAM is static or dynamic: its libraries are taken along; --with takes further files, at their
+# path. In the machine: busybox in /bin, an empty /mnt, and the cluster's servers at the addresses
+# they have on the host ($NFS_SERVER of cluster.env).
+set -euo pipefail
+with=()
+while [[ ${1:-} == --with ]]; do
+  with+=("$(realpath -s "$2")")
+  shift 2
+done
+[[ $# -ge 1 ]] || { echo "usage: nfs-vm.sh [--with FILE]... PROGRAM [ARGUMENT...]" >&2; exit 2; }
+program=$(realpath "$(command -v "$1")")
+shift
+cd "$(dirname "$0")"
+. lib/common.sh
+
+MODULES=(virtio_pci virtio_net nfsv4 nfsv3 fuse overlay)
+LIMIT=600 # seconds for the whole run
+
+# unpack_package PACKAGE DIR: without installing it; a kernel's installation would touch /boot.
+unpack_package() {
+  mkdir -p "$2"
+  (cd "$2" && apt-get download "$1" >/dev/null 2>&1 && dpkg -x ./*.deb . && rm -f ./*.deb) ||
+    die "could not get the package $1 (apt-get update first?)"
+}
+
+# The part of the initial file system that is the same for all programs: busybox, modules, init.
+make_base() {
+  local partial=$VM.partial module
+  say "preparing the virtual machine (once per machine; about 30 seconds)"
+  rm -rf "$partial"
+  unpack_package "$KERNEL" "$partial/kernel"
+  unpack_package busybox-static "$partial/busybox"
+  depmod -b "$partial/kernel" "$RELEASE"
+  mkdir -p "$partial"/root/{bin,modules,proc,sys,dev}
+  cp "$partial/busybox/bin/busybox" "$partial/root/bin/"
+  install -m 0755 vm/init "$partial/root/init"
+  for module in "${MODULES[@]}"; do
+    modprobe -d "$partial/kernel" -S "$RELEASE" --show-depends "$module"
+  done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$partial/modules"
+  while read -r module; do
+    cp "$module" "$partial/root/modules/"
+    printf '%s\n' "${module##*/}"
+  done <"$partial/modules" >"$partial/root/modules/order"
+  pack "$partial/root" "$partial/base.cpio.gz"
+  cp "$partial/kernel/boot/vmlinuz-$RELEASE" "$partial/vmlinuz"
+  rm -rf "$partial"/{kernel,busybox,root,modules}
+  mv "$partial" "$VM"
+}
+
+pack() { (cd "$1" && find . | cpio --quiet -o -H newc | gzip -1) >"$2"; }
+
+quoted() { printf "'%s' " "${1//\'/\'\\\'\'}"; }
+
+libraries_of() { ldd "$1" 2>/dev/null | grep -o '/[^ ]*' || true; }
+
+# The part that is this program.
+program_tree() { # DIR ARGUMENT...
+  local dir=$1 file argument
+  shift
+  while read -r file; do
+    [[ -n $file ]] || continue
+    mkdir -p "$dir$(dirname "$file")"
+    cp -L "$file" "$dir$file"
+  done < <(libraries_of "$program"; printf '%s\n' "${with[@]}")
+  install -m 0755 "$program" "$dir/program"
+  {
+    printf '#!/bin/busybox sh\nexec /program '
+    for argument; do quoted "$argument"; done
+    printf '\n'
+  } >"$dir/run-program"
+  chmod +x "$dir/run-program"
+}
+
+boot() { # INITRD
+  timeout "$LIMIT" qemu-system-x86_64 -accel tcg -cpu max -m 512 -smp 1 -nographic -no-reboot -nodefaults \
+    -serial stdio -kernel "$VM/vmlinuz" -initrd "$1" -append 'console=ttyS0 quiet panic=-1' \
+    -netdev user,id=n -device virtio-net-pci,netdev=n,romfile= </dev/null 2>&1 | tr -d '\r'
+}
+
+./packages.sh qemu-system-x86 kmod cpio
+KERNEL=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }')
+RELEASE=${KERNEL#linux-image-}
+VM=$CACHE/vm/$RELEASE-$(hash_of vm/init nfs-vm.sh)
+if [[ ! -d $VM ]]; then
+  exclusively vm
+  [[ -d $VM ]] || make_base
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/tree"
+program_tree "$work/tree" "$@"
+pack "$work/tree" "$work/program.cpio.gz"
+cat "$VM/base.cpio.gz" "$work/program.cpio.gz" >"$work/initrd.gz"
+boot "$work/initrd.gz" | tee "$work/serial" | sed -u '1,/^dlf-vm-begin/d; /^dlf-vm-exit /,$d' || true
+code=$(sed -n 's/^dlf-vm-exit //p' "$work/serial" | tail -n 1)
+[[ -n $code ]] || die "$(cat "$work/serial") — the virtual machine ended without the program's exit code"
+say "the program ended with $code"
+exit "$code"
