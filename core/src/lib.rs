@@ -4,7 +4,9 @@
 
 pub mod api;
 pub mod condition;
+pub mod labels;
 pub mod names;
 pub mod network;
 pub mod plugin;
+pub mod program;
 pub mod source;

@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,17 @@ pub struct AddressRules {
 }
 
 impl AddressRules {
+    /// Reads rules as they travel between our programs.
+    ///
+    /// One that cannot be read spoils them all: it might be the one that counts.
+    pub fn parse(
+        allow: &[String],
+        deny: &[String],
+        deny_sockets: &[String],
+    ) -> Result<Self, BadRule> {
+        Ok(Self { allow: read(allow)?, deny: read(deny)?, deny_sockets: read(deny_sockets)? })
+    }
+
     /// Says whether `socket` may be dialled.
     ///
     /// An IPv4 address written as IPv6 (`::ffff:127.0.0.1`) is judged as the IPv4 address that the
@@ -63,6 +75,16 @@ impl AddressRules {
         };
         self.deny_sockets.iter().any(same).then_some(Rule::Socket)
     }
+}
+
+/// A rule that cannot be read: sender and receiver differ in version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the address rule {0:?} cannot be read")]
+pub struct BadRule(String);
+
+fn read<T: FromStr>(rules: &[String]) -> Result<Vec<T>, BadRule> {
+    let read = |rule: &String| rule.parse().map_err(|_| BadRule(rule.clone()));
+    rules.iter().map(read).collect()
 }
 
 /// The refusal of an address, with the rule that refused it.

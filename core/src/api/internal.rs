@@ -1,10 +1,7 @@
 use std::borrow::Cow;
 
-use k8s_openapi::{
-    NamespaceResourceScope,
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
-use kube_core::{Resource, TypeMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube_core::{DynamicResourceScope, Resource, TypeMeta};
 use serde::{Deserialize, Serialize};
 
 use super::{ApiGroup, DatasetSpec, DatasetStatus, group::VERSION};
@@ -35,7 +32,7 @@ impl DatasetInternal {
 
 impl Resource for DatasetInternal {
     type DynamicType = ApiGroup;
-    type Scope = NamespaceResourceScope;
+    type Scope = DynamicResourceScope;
 
     fn kind(_: &ApiGroup) -> Cow<'_, str> {
         Self::KIND.into()

@@ -1,0 +1,130 @@
+use std::{collections::HashMap, sync::Arc};
+
+use dlf_core::api::{ApiGroup, Dataset, DatasetInternal};
+use dlf_plugin_host::Registry as Plugins;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Client,
+    core::PartialObjectMeta,
+    runtime::{events::Recorder, reflector::{ObjectRef, Store}},
+};
+use tokio::sync::OwnedMutexGuard;
+
+use super::{owned::Writer, references::{Referrer, SecretReferences}};
+use crate::{nodes::Hub, pods::PodIndex, tasks::Tasks};
+
+/// What the controllers of both groups share.
+pub struct Shared {
+    /// The API server.
+    pub client: Client,
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// Plugins, routes and the rest of the configuration.
+    pub plugins: Arc<Plugins>,
+    /// Datasets as nodes see them.
+    pub nodes: Arc<Hub>,
+    /// Work for workers.
+    pub tasks: Arc<Tasks>,
+    /// Who uses what.
+    pub pods: Arc<PodIndex>,
+    /// Writes owned objects.
+    pub writer: Writer,
+    /// Writes events, aggregated.
+    pub recorder: Recorder,
+    /// Which datasets a Secret matters to.
+    pub references: SecretReferences,
+    /// Which dataset a volume handle belongs to.
+    pub handles: Handles,
+    /// Namespaces, for whether one is on its way out.
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// Both kinds in both groups.
+    pub stores: HashMap<ApiGroup, Stores>,
+    /// One reconcile of a name at a time, over kinds and groups.
+    pub lanes: Lanes,
+}
+
+/// What the watches show of one group.
+pub struct Stores {
+    /// Its Datasets.
+    pub datasets: Store<Dataset>,
+    /// Its DatasetInternals.
+    pub internals: Store<DatasetInternal>,
+}
+
+/// What a controller of one group works with.
+#[derive(Clone)]
+pub struct Context {
+    /// Its group.
+    pub group: ApiGroup,
+    /// What it shares with the others.
+    pub shared: Arc<Shared>,
+}
+
+impl Context {
+    /// The Dataset of a name in a group.
+    #[must_use]
+    pub fn dataset(&self, group: ApiGroup, namespace: &str, name: &str) -> Option<Arc<Dataset>> {
+        let reference = ObjectRef::new_with(name, group).within(namespace);
+        self.shared.stores.get(&group)?.datasets.get(&reference)
+    }
+
+    /// The DatasetInternal of a name in this group.
+    #[must_use]
+    pub fn internal(&self, namespace: &str, name: &str) -> Option<Arc<DatasetInternal>> {
+        let reference = ObjectRef::new_with(name, self.group).within(namespace);
+        self.shared.stores.get(&self.group)?.internals.get(&reference)
+    }
+
+    /// Whether nothing may be made in the namespace any more.
+    #[must_use]
+    pub fn is_terminating(&self, namespace: &str) -> bool {
+        self.shared
+            .namespaces
+            .get(&ObjectRef::new(namespace))
+            .is_some_and(|found| found.metadata.deletion_timestamp.is_some())
+    }
+}
+
+/// One lane a dataset name: its reconciles run one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Lanes {
+    lanes: Arc<std::sync::Mutex<HashMap<(String, String), Lane>>>,
+}
+
+type Lane = Arc<tokio::sync::Mutex<()>>;
+
+impl Lanes {
+    /// Waits for the lane of a name and holds it until the guard is dropped.
+    pub async fn enter(&self, namespace: &str, name: &str) -> OwnedMutexGuard<()> {
+        let lane = {
+            let mut lanes = self.lanes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
+            Arc::clone(lanes.entry((namespace.to_owned(), name.to_owned())).or_default())
+        };
+        lane.lock_owned().await
+    }
+}
+
+/// Datasets by the handle of their volume, which is all that nodes and workers know of them.
+#[derive(Clone, Debug, Default)]
+pub struct Handles {
+    inner: Arc<std::sync::Mutex<HashMap<String, Referrer>>>,
+}
+
+impl Handles {
+    /// Remembers whose handle it is.
+    pub fn set(&self, handle: &str, dataset: Referrer) {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(handle.to_owned(), dataset);
+    }
+
+    /// Whose handle it is.
+    #[must_use]
+    pub fn get(&self, handle: &str) -> Option<Referrer> {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(handle).cloned()
+    }
+
+    /// Forgets a handle.
+    pub fn remove(&self, handle: &str) {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(handle);
+    }
+}

@@ -1,0 +1,43 @@
+//! What a user wrote becomes a DatasetInternal and a status.
+
+mod apply;
+mod build;
+mod delete;
+mod dereference;
+mod status;
+mod validate;
+
+use std::{sync::Arc, time::Duration};
+
+use dlf_core::api::Dataset;
+use kube::runtime::controller::Action;
+
+use super::{Context, error::ReconcileError, names::Identity};
+
+/// Long enough to cost nothing, short enough that nothing stays wrong for a day.
+const RESYNC: Duration = Duration::from_mins(30);
+
+/// Brings what a Dataset makes to what it says.
+///
+/// # Errors
+/// What has to be tried again.
+pub async fn reconcile(dataset: Arc<Dataset>, ctx: Arc<Context>) -> Result<Action, ReconcileError> {
+    let identity = Identity::of(&dataset, ctx.group)?;
+    let _lane = ctx.shared.lanes.enter(&identity.namespace, &identity.name).await;
+    if dataset.metadata.deletion_timestamp.is_some() {
+        return delete::run(&dataset, &identity, &ctx).await;
+    }
+    let found = dereference::run(&identity, &ctx);
+    if found.namespace_terminating {
+        return Ok(Action::await_change());
+    }
+    let outcome = match validate::run(&dataset, &identity, &found, ctx.shared.plugins.config()) {
+        Ok(valid) => {
+            let built = build::run(&dataset, &identity, &valid);
+            apply::run(built, &dataset, &identity, &ctx).await?
+        }
+        Err(problem) => Err(problem),
+    };
+    status::update(&dataset, &identity, &found, outcome, &ctx).await?;
+    Ok(Action::requeue(RESYNC))
+}

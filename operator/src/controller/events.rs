@@ -1,0 +1,69 @@
+//! Kubernetes events about a dataset, aggregated by the recorder.
+
+use dlf_core::{
+    api::{ApiGroup, Dataset, DatasetStatus, Phase},
+    condition::ConditionType,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    Resource,
+    runtime::events::{Event, EventType, Recorder},
+};
+use tracing::warn;
+
+/// The API server refuses a longer note.
+const NOTE_BYTES_MAX: usize = 1024;
+
+/// Says what a change of status means to the Dataset's user.
+pub async fn of_change(
+    dataset: &Dataset,
+    group: &ApiGroup,
+    before: &DatasetStatus,
+    after: &DatasetStatus,
+    recorder: &Recorder,
+) {
+    let phase = |status: &DatasetStatus| status.provision.as_ref().map(|phase| phase.status);
+    let ready = |status: &DatasetStatus| -> Option<Condition> {
+        status.conditions.iter().find(|found| found.type_ == ConditionType::Ready.as_str()).cloned()
+    };
+    let (was, is) = (ready(before), ready(after));
+    let reason = |condition: &Option<Condition>| condition.as_ref().map(|found| found.reason.clone());
+    if phase(before).is_none() {
+        publish(dataset, group, EventType::Normal, "Created", "the Dataset was seen and is being worked on", recorder)
+            .await;
+    }
+    let Some(is) = is else { return };
+    if reason(&was).as_ref() == Some(&is.reason) {
+        return;
+    }
+    match phase(after) {
+        Some(Phase::OK) if is.status == "True" => {
+            publish(dataset, group, EventType::Normal, "Provisioned", &is.message, recorder).await;
+        }
+        Some(Phase::Failed) => {
+            publish(dataset, group, EventType::Warning, "Failed", &is.message, recorder).await;
+        }
+        _ if is.reason != "Planning" => {
+            publish(dataset, group, EventType::Warning, &is.reason, &is.message, recorder).await;
+        }
+        _ => {}
+    }
+}
+
+/// Publishes one event; a lost one is not worth a retry.
+pub async fn publish(
+    dataset: &Dataset,
+    group: &ApiGroup,
+    type_: EventType,
+    reason: &str,
+    note: &str,
+    recorder: &Recorder,
+) {
+    let mut note = note.to_owned();
+    note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
+    let event =
+        Event { type_, reason: reason.to_owned(), note: Some(note), action: "Reconcile".to_owned(), secondary: None };
+    if let Err(error) = recorder.publish(&event, &dataset.object_ref(group)).await {
+        warn!(%error, reason, "an event was not published");
+    }
+}

@@ -1,0 +1,57 @@
+//! Keys and certificates of the Secrets that a plan refers to.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+
+use crate::controller::{
+    Context,
+    error::{Doing, Problem, ReconcileError},
+    names::Identity,
+};
+
+/// Secrets of one namespace by name; what is not there is not in it.
+pub(super) struct Secrets(BTreeMap<String, Secret>);
+
+impl Secrets {
+    /// Gets these Secrets, and has their changes wake the dataset.
+    pub(super) async fn get(
+        names: impl IntoIterator<Item = String>,
+        identity: &Identity,
+        ctx: &Context,
+    ) -> Result<Self, ReconcileError> {
+        let names: Vec<String> = names.into_iter().collect();
+        let referrer = (identity.group, identity.namespace.clone(), identity.name.clone());
+        ctx.shared.references.set(&referrer, names.iter().cloned());
+        let api: Api<Secret> = Api::namespaced(ctx.shared.client.clone(), &identity.namespace);
+        let mut found = BTreeMap::new();
+        for name in names {
+            if let Some(secret) = api.get_opt(&name).await.doing("reading a Secret that the Dataset names")? {
+                found.insert(name, secret);
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// A value as text.
+    ///
+    /// # Errors
+    /// What is missing, for the user.
+    pub(super) fn text(&self, secret: &str, key: &str) -> Result<String, Problem> {
+        let Some(found) = self.0.get(secret) else {
+            return Err(Problem::pending(
+                "SecretMissing",
+                format!("Secret {secret} is not in this namespace; make it with the key {key}, and this heals by itself"),
+            ));
+        };
+        let value = found.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| {
+            let keys: Vec<&str> = found.data.iter().flatten().map(|(key, _)| key.as_str()).collect();
+            let has = if keys.is_empty() { "no keys".to_owned() } else { keys.join(", ") };
+            Problem::pending("SecretKeyMissing", format!("Secret {secret} has no key {key} (it has {has}); add it, and this heals by itself"))
+        })?;
+        String::from_utf8(value.0.clone()).map_err(|_| {
+            Problem::pending("SecretKeyInvalid", format!("Secret {secret}: the value of {key} is not UTF-8 text"))
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! The effective source becomes a claim, a volume, what consumers read, and what nodes mount.
+
+mod apply;
+mod build;
+mod dereference;
+mod kept;
+mod keys;
+mod source;
+mod status;
+mod validate;
+
+use std::sync::Arc;
+
+use dlf_core::api::{Dataset, DatasetInternal};
+use dlf_wire::nodes::v1::Failure;
+use kube::{ResourceExt, runtime::controller::Action};
+
+use super::{
+    Context,
+    error::{Problem, ReconcileError},
+    names::Identity,
+};
+
+/// Brings what a DatasetInternal makes to what it says.
+///
+/// # Errors
+/// What has to be tried again.
+pub async fn reconcile(internal: Arc<DatasetInternal>, ctx: Arc<Context>) -> Result<Action, ReconcileError> {
+    let namespace = internal.namespace().ok_or(ReconcileError::Incomplete("namespace"))?;
+    let _lane = ctx.shared.lanes.enter(&namespace, &internal.name_any()).await;
+    let Some(dataset) = ctx.dataset(ctx.group, &namespace, &internal.name_any()) else {
+        return Ok(Action::await_change());
+    };
+    let going = dataset.metadata.deletion_timestamp.is_some() || internal.metadata.deletion_timestamp.is_some();
+    if going || ctx.is_terminating(&namespace) {
+        return Ok(Action::await_change());
+    }
+    let identity = Identity::of(&dataset, ctx.group)?;
+    let mut outcome = match validate::run(&internal, &identity, &ctx).await {
+        Ok(valid) => {
+            let found = dereference::run(&valid, &identity, &ctx).await?;
+            let built = build::run(&identity, &valid, &found, &ctx);
+            apply::run(built, &identity, &ctx).await?
+        }
+        Err(problem) => apply::Applied::failed(problem),
+    };
+    let source = source::ask(&outcome, &identity, &ctx);
+    tell_nodes(&mut outcome, &source, &identity, &ctx);
+    status::update(&internal, &identity, &outcome, &source, &ctx).await?;
+    Ok(Action::requeue(source.look_again()))
+}
+
+/// Mounts that exist follow every change; new ones wait while something stands in the way.
+fn tell_nodes(outcome: &mut apply::Applied, source: &source::Answer, identity: &Identity, ctx: &Context) {
+    let handle = identity.handle();
+    let referrer = (identity.group, identity.namespace.clone(), identity.name.clone());
+    ctx.shared.handles.set(&handle, referrer);
+    let obstacle = outcome.problem.clone().or_else(|| source.problem());
+    let refusal = obstacle.map(|problem| Failure { reason: problem.reason, message: problem.message });
+    match (outcome.node_config.take(), refusal) {
+        (Some(config), refusal) => ctx.shared.nodes.publish(config, refusal),
+        (None, Some(refusal)) => ctx.shared.nodes.refuse(&handle, refusal),
+        (None, None) => {}
+    }
+}
+
+/// What is left to do at the source before a Dataset goes: nothing, or what it waits for.
+///
+/// # Errors
+/// What has to be tried again.
+pub(super) async fn last_tasks(
+    dataset: &Dataset,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Result<(), Problem>, ReconcileError> {
+    source::empty(dataset, identity, ctx).await
+}

@@ -1,0 +1,95 @@
+use dlf_core::{
+    api::{DatasetInternal, DatasetStatus, Phase, PhaseStatus},
+    condition::{ConditionType, Finding, Truth},
+};
+
+use super::{
+    apply::{Applied, Planned},
+    source::Answer,
+};
+use crate::controller::{
+    Context,
+    error::{Problem, ReconcileError},
+    names::Identity,
+    status::write,
+};
+
+pub(super) async fn update(
+    internal: &DatasetInternal,
+    identity: &Identity,
+    applied: &Applied,
+    source: &Answer,
+    ctx: &Context,
+) -> Result<(), ReconcileError> {
+    let before = internal.status.clone().unwrap_or_default();
+    let (phase, ready) = ready(applied, source);
+    let after = DatasetStatus {
+        provision: Some(phase),
+        caching: Some(PhaseStatus { status: Phase::Disabled, info: String::new() }),
+        source: applied.planned.as_ref().map(|planned| planned.source.clone()),
+        usage: before.usage.clone(),
+        ..DatasetStatus::default()
+    };
+    let mut findings = vec![ready, provisioned(applied)];
+    findings.extend(source.finding());
+    findings.extend(applied.planned.as_ref().and_then(size_pending));
+    findings.extend(cache(internal, applied));
+    write(internal, &identity.group, before, after, &findings, &ctx.shared.client).await?;
+    Ok(())
+}
+
+fn ready(applied: &Applied, source: &Answer) -> (PhaseStatus, Finding) {
+    let obstacle = applied.problem.clone().or_else(|| source.problem());
+    match obstacle {
+        None => (
+            PhaseStatus { status: Phase::OK, info: String::new() },
+            Finding::new(ConditionType::Ready, true, "Ready", "pods can use it"),
+        ),
+        Some(Problem { reason, message, phase }) => (
+            PhaseStatus { status: phase, info: message.clone() },
+            Finding::new(ConditionType::Ready, Problem::TRUTH, reason, message),
+        ),
+    }
+}
+
+fn provisioned(applied: &Applied) -> Finding {
+    match &applied.problem {
+        None if applied.provisioned => Finding::new(
+            ConditionType::Provisioned,
+            true,
+            "Provisioned",
+            "claim, volume, ConfigMap and Secret exist",
+        ),
+        None => Finding::new(ConditionType::Provisioned, Truth::Unknown, "Planning", "not everything was written yet"),
+        Some(problem) => {
+            Finding::new(ConditionType::Provisioned, Problem::TRUTH, &problem.reason, &problem.message)
+        }
+    }
+}
+
+fn size_pending(planned: &Planned) -> Option<Finding> {
+    let (made, wanted) = planned.size_pending.as_ref()?;
+    Some(Finding::new(
+        ConditionType::SizePending,
+        true,
+        "FixedWhenMade",
+        format!(
+            "spec.mount.size is {wanted}, but the claim was made with {made} and keeps it; delete the claim when no \
+             pod uses it, and it is made again with the new size"
+        ),
+    ))
+}
+
+/// A cache block where no cache applies.
+fn cache(internal: &DatasetInternal, applied: &Applied) -> Option<Finding> {
+    use dlf_core::plugin::{FileSystem, Volume};
+    internal.spec.cache.as_ref()?;
+    let Volume::Mount(mount) = &applied.planned.as_ref()?.plan.volume;
+    let (reason, message) = match mount.file_system {
+        FileSystem::ObjectStore(_) => return None,
+        FileSystem::Nfs(_) | FileSystem::HostPath(_) => {
+            ("CacheNotApplicable", "sources of this type are not cached; leave spec.cache out")
+        }
+    };
+    Some(Finding::new(ConditionType::CacheReady, false, reason, message))
+}

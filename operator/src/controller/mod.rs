@@ -1,0 +1,21 @@
+//! Controllers: from what users and third parties write to what exists in the cluster.
+//!
+//! Each reconcile goes dereference → validate → build → apply → status. What a step needs it gets
+//! from the one before; only `dereference`, `apply` and `status` touch the API server.
+
+mod context;
+mod dataset;
+pub mod error;
+mod events;
+pub mod gates;
+mod internal;
+pub mod names;
+pub mod owned;
+mod references;
+mod run;
+mod status;
+mod waker;
+mod watches;
+
+pub use context::{Context, Lanes, Shared, Stores};
+pub use run::{Parts, run};

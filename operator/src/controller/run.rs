@@ -1,0 +1,274 @@
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+
+use dlf_core::{
+    api::{ApiGroup, Dataset, DatasetInternal},
+    names::{LABEL_DATASET_UID, LABEL_USES_DATASETS},
+};
+use dlf_plugin_host::Registry as Plugins;
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::{
+    Client, Resource,
+    api::{Api, DynamicObject},
+    core::PartialObjectMeta,
+    runtime::{
+        applier,
+        controller::{Action, Config},
+        events::{Recorder, Reporter},
+        reflector::{Store, store},
+        watcher,
+    },
+};
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use super::{
+    Context, Lanes, Shared, Stores,
+    context::Handles,
+    dataset,
+    error::ReconcileError,
+    internal,
+    owned::{OwnedIndex, OwnedKind, Writer},
+    references::SecretReferences,
+    waker::{Name, Waker},
+    watches::{Change, events, follow, name_of, stored},
+};
+use crate::{
+    nodes::{Changes, Hub},
+    pods::{PodIndex, SlimPod},
+    tasks::Tasks,
+};
+
+/// Reconciles at once per kind and group: enough to hide the API server's latency, few enough to
+/// leave it to others.
+const CONCURRENCY: u16 = 32;
+/// First wait after a failed reconcile; doubles up to [`RETRY_MAX`].
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// Longest wait after a failed reconcile.
+const RETRY_MAX: Duration = Duration::from_mins(2);
+
+/// What the controllers are given.
+pub struct Parts {
+    /// The API server.
+    pub client: Client,
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// Plugins and configuration.
+    pub plugins: Arc<Plugins>,
+    /// Datasets as nodes see them.
+    pub nodes: Arc<Hub>,
+    /// Work for workers.
+    pub tasks: Arc<Tasks>,
+    /// Datasets about which nodes or workers have news.
+    pub changes: Arc<Changes>,
+}
+
+/// Wakers of one group.
+#[derive(Clone, Default)]
+struct Wakers {
+    datasets: Waker<Name>,
+    internals: Waker<Name>,
+}
+
+impl Wakers {
+    fn wake(&self, name: &Name) {
+        self.datasets.wake(name.clone());
+        self.internals.wake(name.clone());
+    }
+}
+
+type AllWakers = HashMap<ApiGroup, Wakers>;
+
+/// Runs the controllers of both kinds in both groups until `stop` resolves; what is being written
+/// then is written to its end.
+pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
+    let wakers: AllWakers = ApiGroup::ALL.into_iter().map(|group| (group, Wakers::default())).collect();
+    let mut watches = JoinSet::new();
+    let shared = Arc::new(start_watches(parts, &wakers, &mut watches));
+    let mut controllers = JoinSet::new();
+    for (group, wakers) in &wakers {
+        let stores = &shared.stores[group];
+        let context = Arc::new(Context { group: *group, shared: Arc::clone(&shared) });
+        controllers.spawn(control(stores.datasets.clone(), wakers.datasets.clone(), Arc::clone(&context), dataset::reconcile));
+        controllers.spawn(control(stores.internals.clone(), wakers.internals.clone(), context, internal::reconcile));
+    }
+    stop.await;
+    for wakers in wakers.values() {
+        wakers.datasets.close();
+        wakers.internals.close();
+    }
+    while controllers.join_next().await.is_some() {}
+    watches.shutdown().await;
+}
+
+/// One controller: takes woken names one by one and reconciles them, many at once.
+async fn control<K, Reconcile, Reconciled>(objects: Store<K>, waker: Waker<Name>, context: Arc<Context>, reconcile: Reconcile)
+where
+    K: Resource<DynamicType = ApiGroup> + Clone + Send + Sync + 'static,
+    Reconcile: Fn(Arc<K>, Arc<Context>) -> Reconciled + Send + 'static,
+    Reconciled: Future<Output = Result<Action, ReconcileError>> + Send + 'static,
+{
+    if objects.wait_until_ready().await.is_err() {
+        return;
+    }
+    let queue = waker.references::<K>(context.group);
+    applier(
+        move |object, context| Box::pin(reconcile(object, context)),
+        |_, error: &ReconcileError, _| retry(error),
+        context,
+        objects,
+        queue.boxed(),
+        Config::default().concurrency(CONCURRENCY),
+    )
+    .for_each(|outcome| async move {
+        match outcome {
+            Ok((object, _)) => debug!(%object, "reconciled"),
+            Err(error) => warn!(%error, "a reconcile is tried again"),
+        }
+    })
+    .await;
+}
+
+/// Conflicts go fast, the rest with jitter, so that a thousand failures do not come back at once.
+fn retry(error: &ReconcileError) -> Action {
+    let spread = Duration::from_millis(u64::from(rand_u16()) % 1_000);
+    let conflict = matches!(error, ReconcileError::Api { source: kube::Error::Api(status), .. } if status.code == 409);
+    let base = if conflict { RETRY_FIRST } else { RETRY_FIRST * 10 };
+    Action::requeue((base + spread).min(RETRY_MAX))
+}
+
+fn rand_u16() -> u16 {
+    use std::hash::{BuildHasher, RandomState};
+    let bytes = RandomState::new().hash_one(0u8).to_le_bytes();
+    u16::from_le_bytes([bytes[0], bytes[1]])
+}
+
+/// Starts every watch and makes what the controllers share.
+fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) -> Shared {
+    let Parts { client, namespace, plugins, nodes, tasks, changes } = parts;
+    let reporter = Reporter { controller: "dlf-operator".to_owned(), instance: std::env::var("DLF_POD").ok() };
+    let index = OwnedIndex::default();
+    let pods = Arc::new(PodIndex::default());
+    let references = SecretReferences::default();
+    let handles = Handles::default();
+
+    let (namespaces, namespace_writer) = store::<PartialObjectMeta<Namespace>>();
+    let namespace_watch = stored(Api::all(client.clone()), watcher::Config::default(), namespace_writer);
+    watches.spawn(follow(namespace_watch, |_| {}));
+
+    watch_owned(&client, &index, wakers, watches);
+    watch_secrets(&client, &references, wakers, watches);
+    watch_pods(&client, &pods, wakers, watches);
+    watch_changes(changes, &handles, wakers, watches);
+    let stores = ApiGroup::ALL.into_iter().map(|group| (group, watch_group(&client, group, wakers, watches))).collect();
+
+    Shared {
+        recorder: Recorder::new(client.clone(), reporter),
+        writer: Writer::new(client.clone(), index),
+        client,
+        namespace,
+        plugins,
+        nodes,
+        tasks,
+        pods,
+        references,
+        handles,
+        namespaces,
+        stores,
+        lanes: Lanes::default(),
+    }
+}
+
+fn watch_group(client: &Client, group: ApiGroup, all: &AllWakers, watches: &mut JoinSet<()>) -> Stores {
+    let (datasets, writer) = store_with::<Dataset>(group);
+    let stream = stored(Api::all_with(client.clone(), &group), watcher::Config::default(), writer);
+    let everyone = all.clone();
+    watches.spawn(follow(stream, move |change| {
+        // A Dataset matters to its rival in the other group too.
+        if let Change::Applied(object) | Change::Deleted(object) = change {
+            everyone.values().for_each(|wakers| wakers.wake(&name_of(&object)));
+        }
+    }));
+    let (internals, writer) = store_with::<DatasetInternal>(group);
+    let stream = stored(Api::all_with(client.clone(), &group), watcher::Config::default(), writer);
+    let own = all[&group].clone();
+    watches.spawn(follow(stream, move |change| {
+        if let Change::Applied(object) | Change::Deleted(object) = change {
+            own.wake(&name_of(&object));
+        }
+    }));
+    Stores { datasets, internals }
+}
+
+fn store_with<K>(group: ApiGroup) -> (Store<K>, kube::runtime::reflector::store::Writer<K>)
+where
+    K: Resource<DynamicType = ApiGroup> + Clone + 'static,
+{
+    let writer = kube::runtime::reflector::store::Writer::new(group);
+    (writer.as_reader(), writer)
+}
+
+fn watch_owned(client: &Client, index: &OwnedIndex, all: &AllWakers, watches: &mut JoinSet<()>) {
+    for kind in OwnedKind::ALL {
+        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &kind.resource());
+        let config = watcher::Config::default().labels(LABEL_DATASET_UID);
+        let (index, all) = (index.clone(), all.clone());
+        watches.spawn(follow(events(api, config), move |change| {
+            let woken = match change {
+                Change::Applied(object) => index.apply(kind, &object).into_iter().collect(),
+                Change::Deleted(object) => index.delete(kind, &object).into_iter().collect(),
+                Change::Listed(listed) => index.keep_only(kind, &listed),
+            };
+            for name in woken {
+                all.values().for_each(|wakers| wakers.wake(&name));
+            }
+        }));
+    }
+}
+
+fn watch_secrets(client: &Client, references: &SecretReferences, all: &AllWakers, watches: &mut JoinSet<()>) {
+    let api: Api<PartialObjectMeta<Secret>> = Api::all(client.clone());
+    let (references, all) = (references.clone(), all.clone());
+    watches.spawn(follow(events(api, watcher::Config::default()), move |change| {
+        if let Change::Applied(secret) | Change::Deleted(secret) = change {
+            let (namespace, name) = name_of(&secret);
+            for (group, namespace, name) in references.of(&namespace, &name) {
+                all[&group].internals.wake((namespace, name));
+            }
+        }
+    }));
+}
+
+fn watch_pods(client: &Client, pods: &Arc<PodIndex>, all: &AllWakers, watches: &mut JoinSet<()>) {
+    let api: Api<SlimPod> = Api::all(client.clone());
+    let config = watcher::Config::default().labels(&format!("{LABEL_USES_DATASETS}=true"));
+    let (pods, all) = (Arc::clone(pods), all.clone());
+    watches.spawn(follow(events(api, config), move |change| {
+        let woken = match change {
+            Change::Applied(pod) => pods.apply(&pod),
+            Change::Deleted(pod) => pods.delete(&pod),
+            Change::Listed(listed) => pods.keep_only(&listed),
+        };
+        for name in woken {
+            all.values().for_each(|wakers| wakers.datasets.wake(name.clone()));
+        }
+    }));
+}
+
+/// What nodes and workers report wakes the dataset it is about.
+fn watch_changes(changes: Arc<Changes>, handles: &Handles, all: &AllWakers, watches: &mut JoinSet<()>) {
+    let (handles, all) = (handles.clone(), all.clone());
+    watches.spawn(async move {
+        loop {
+            let handle = changes.next().await;
+            if let Some((group, namespace, name)) = handles.get(&handle) {
+                all[&group].wake(&(namespace, name));
+            }
+        }
+    });
+}

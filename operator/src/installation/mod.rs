@@ -1,0 +1,8 @@
+//! What the leader keeps up for the installation as a whole: the mounter's DaemonSets, and the
+//! addresses no dataset may point at.
+
+mod addresses;
+mod mounter;
+
+pub use addresses::keep_network_rules;
+pub use mounter::{Template, TemplateError, keep_mounters};
