@@ -1,0 +1,96 @@
+//! Newer configurations brought to running mounts.
+
+use std::sync::Arc;
+
+use dlf_wire::dataset::v1::DatasetConfig;
+use dlf_wire::mounter::v1::Configure;
+use dlf_wire::nodes::v1::Failure;
+
+use super::Volumes;
+use super::error::MountError;
+use crate::state::MountRecord;
+
+impl Volumes {
+    /// Takes a newer version of a dataset that is used here.
+    pub(super) fn accept(self: &Arc<Self>, dataset: DatasetConfig) {
+        let known = self.parts.state.dataset(&dataset.volume_handle);
+        let newer = known.is_some_and(|known| known.version < dataset.version);
+        if !newer {
+            // Not newer, or released while it was on its way.
+            return;
+        }
+        match self.parts.state.put_dataset(dataset) {
+            Ok(dataset) => self.spawn_apply(dataset),
+            Err(error) => tracing::warn!(%error, "a newer version is not kept"),
+        }
+    }
+
+    /// Brings a version to every running mount of its dataset, and tells the operator.
+    pub(super) fn spawn_apply(self: &Arc<Self>, dataset: DatasetConfig) {
+        let volumes = self.clone();
+        tokio::spawn(async move {
+            // One version after the other: the operator counts on the order of the answers.
+            let _turn = volumes.applying.turn(dataset.volume_handle.clone()).await;
+            let failure = volumes.apply(&dataset).await.err().map(|error| Failure {
+                reason: error.reason().to_owned(),
+                message: error.to_string(),
+            });
+            let operator = &volumes.parts.operator;
+            operator.applied(&dataset.volume_handle, dataset.version, failure);
+        });
+    }
+
+    async fn apply(&self, dataset: &DatasetConfig) -> Result<(), MountError> {
+        // A mount of another source revision stays as it is: its pods keep their source.
+        let same_source = |mount: &MountRecord| {
+            let served = mount.dataset.as_ref();
+            mount.handle() == dataset.volume_handle
+                && served.is_some_and(|it| it.source_revision == dataset.source_revision)
+        };
+        let mut outcome = Ok(());
+        for mount in self.parts.state.mounts().into_iter().filter(same_source) {
+            if let Err(error) = self.configure(&mount.id, dataset).await {
+                tracing::warn!(mount = mount.id, %error, "a mount keeps its configuration");
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+
+    async fn configure(&self, id: &str, dataset: &DatasetConfig) -> Result<(), MountError> {
+        // The record first: whoever starts its next child starts it with this.
+        let Some(mount) = self.parts.state.reconfigure(id, dataset)? else {
+            return Ok(());
+        };
+        if mount.is_fuse() && self.live.is_serving(id) {
+            self.send_configuration(&mount).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_configuration(&self, mount: &MountRecord) -> Result<(), MountError> {
+        let configure = Configure {
+            mount_id: mount.id.clone(),
+            dataset: mount.dataset.clone(),
+            network: Some(self.parts.state.network()),
+        };
+        Ok(self
+            .parts
+            .mounters
+            .configure(&mount.mounter, configure)
+            .await?)
+    }
+
+    /// Brings new address rules to every running mount.
+    pub(super) fn spawn_configure_all(self: &Arc<Self>) {
+        let volumes = self.clone();
+        tokio::spawn(async move {
+            for mount in volumes.parts.state.mounts() {
+                let serving = mount.is_fuse() && volumes.live.is_serving(&mount.id);
+                if serving && let Err(error) = volumes.send_configuration(&mount).await {
+                    tracing::warn!(mount = mount.id, %error, "a mount keeps its address rules");
+                }
+            }
+        });
+    }
+}

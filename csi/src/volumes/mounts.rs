@@ -1,0 +1,192 @@
+//! Mounts below `mounts/`: made for the first pod that needs one, removed after the last.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dlf_wire::dataset::v1::dataset_config::Volume;
+use dlf_wire::dataset::v1::{DatasetConfig, NfsVolume};
+use dlf_wire::mounter::v1::Start;
+use rustix::io::Errno;
+use tokio::time::Instant;
+
+use super::error::MountError;
+use super::{Hold, Volumes, blocking};
+use crate::network::address_rules;
+use crate::nfs;
+use crate::state::{MountKey, MountRecord};
+use crate::sys::bind::unmount_all;
+use crate::sys::{SysError, fuse};
+
+/// On a node that has just started, the mounter may still be pulling its image.
+const MOUNTER_WITHIN: Duration = Duration::from_secs(20);
+
+/// A FUSE mount asks nobody; only a node in trouble needs longer.
+const FUSE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is left of the kubelet's two minutes after the other steps' deadlines.
+const NFS_WITHIN: Duration = Duration::from_secs(45);
+
+/// Digits of the source revision that stand in a mount's id, for people who read it.
+const REVISION_DIGITS: usize = 8;
+
+impl Volumes {
+    /// The mount for this key. The caller holds the key's turn.
+    pub(super) async fn ensure(
+        &self,
+        key: &MountKey,
+        dataset: &DatasetConfig,
+        hold: &Hold,
+    ) -> Result<MountRecord, MountError> {
+        let mounts = self.parts.state.mounts();
+        let usable = |mount: &MountRecord| mount.key() == *key && self.live.is_serving(&mount.id);
+        match mounts.into_iter().find(usable) {
+            Some(mount) => Ok(mount),
+            None => self.make(key, dataset, hold).await,
+        }
+    }
+
+    /// A new mount for this key. The caller holds the key's turn.
+    pub(super) async fn make(
+        &self,
+        key: &MountKey,
+        dataset: &DatasetConfig,
+        hold: &Hold,
+    ) -> Result<MountRecord, MountError> {
+        let mut mount = MountRecord {
+            id: mount_id(key),
+            dataset: Some(dataset.clone()),
+            fs_group: key.fs_group,
+            mounter: String::new(),
+        };
+        if mount.is_fuse() {
+            let wanted = self.parts.state.wanted();
+            let deadline = Instant::now() + MOUNTER_WITHIN;
+            mount.mounter = self.parts.mounters.choose(&wanted, deadline).await?;
+        }
+        // The record first: whatever a kill leaves of the rest is found by it.
+        self.parts.state.put_mount(mount.clone())?;
+        self.live.making(&mount.id);
+        let made = match &dataset.volume {
+            Some(Volume::Nfs(volume)) => self.make_nfs(&mount, volume, hold).await,
+            _ => self.make_fuse(&mount, hold).await,
+        };
+        if let Err(error) = made {
+            self.remove_mount(&mount, hold).await;
+            return Err(error);
+        }
+        tracing::info!(mount = mount.id, mounter = mount.mounter, "mounted");
+        Ok(mount)
+    }
+
+    async fn make_fuse(&self, mount: &MountRecord, hold: &Hold) -> Result<(), MountError> {
+        let (point, source, hold) = (
+            self.mount_point(&mount.id),
+            mount.handle().to_owned(),
+            hold.clone(),
+        );
+        let mounted = blocking("the FUSE mount", FUSE_WITHIN, move || {
+            let _hold = hold;
+            fuse::mount(&point, &source)
+        });
+        let device = mounted.await??;
+        let start = Start {
+            mount_id: mount.id.clone(),
+            dataset: mount.dataset.clone(),
+            fs_group: mount.fs_group,
+            network: Some(self.parts.state.network()),
+        };
+        self.parts
+            .mounters
+            .start(&mount.mounter, start, device.as_fd())
+            .await?;
+        self.live.serving(&mount.id, device);
+        Ok(())
+    }
+
+    async fn make_nfs(
+        &self,
+        mount: &MountRecord,
+        volume: &NfsVolume,
+        hold: &Hold,
+    ) -> Result<(), MountError> {
+        let rules = address_rules(&self.parts.state.network())?;
+        let (volume, point, hold) = (volume.clone(), self.mount_point(&mount.id), hold.clone());
+        let staging = self.parts.staging.clone();
+        let wanted = Arc::new(AtomicBool::new(true));
+        let still_wanted = wanted.clone();
+        let mounted = blocking("the NFS mount", NFS_WITHIN, move || {
+            let _hold = hold;
+            match rustix::fs::mkdir(&point, rustix::fs::Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(SysError::on("make", &point)(errno).into()),
+            }
+            let mounted = nfs::mount(&volume, &point, &rules, &staging);
+            if !still_wanted.load(Ordering::Acquire) {
+                // Whoever asked has long been told that it takes too long.
+                discard(&point);
+            }
+            mounted
+        });
+        match mounted.await {
+            Ok(result) => result?,
+            Err(error) => {
+                wanted.store(false, Ordering::Release);
+                return Err(error.into());
+            }
+        }
+        self.live.found(&mount.id);
+        Ok(())
+    }
+
+    /// Takes a mount away that no target is a bind of. The caller holds the key's turn.
+    pub(super) async fn remove_mount(&self, mount: &MountRecord, hold: &Hold) {
+        // First, so that what is staged is written while the mount is whole.
+        if mount.is_fuse()
+            && let Err(error) = self.parts.mounters.stop(&mount.mounter, &mount.id).await
+        {
+            tracing::debug!(mount = mount.id, %error, "its child was not stopped");
+        }
+        self.live.remove(&mount.id);
+        let (point, hold) = (self.mount_point(&mount.id), hold.clone());
+        let removed = blocking("the unmount", FUSE_WITHIN, move || {
+            let _hold = hold;
+            discard(&point);
+        });
+        if let Err(error) = removed.await {
+            tracing::warn!(mount = mount.id, %error, "a mount stays behind until the next start");
+        }
+        if let Err(error) = self.parts.state.remove_mount(&mount.id) {
+            tracing::warn!(mount = mount.id, %error, "a mount's record stays behind");
+        }
+        tracing::info!(mount = mount.id, "unmounted");
+    }
+}
+
+/// Unmounts and removes a directory below `mounts/`, as far as that is possible.
+pub(super) fn discard(point: &std::path::Path) {
+    if let Err(error) = unmount_all(point) {
+        tracing::warn!(%error, "a mount stays behind");
+    }
+    match rustix::fs::rmdir(point) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => tracing::warn!(point = %point.display(), %errno, "a directory stays behind"),
+    }
+}
+
+/// A name that was never used before, even if the state was lost: a mounter may still have a child
+/// of an older mount of the same key.
+fn mount_id(key: &MountKey) -> String {
+    let revision: String = key
+        .source_revision
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(REVISION_DIGITS)
+        .collect();
+    let group = key.fs_group.map_or("-".into(), |group| group.to_string());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    format!("{}.{revision}.{group}.{:x}", key.handle, now.as_nanos())
+}

@@ -1,0 +1,140 @@
+//! What mounters report and the operator orders. Nothing here waits for either: a mounter that
+//! hangs must not delay the news of another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dlf_wire::mounter::v1::Child;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Volumes;
+use crate::mounters::MounterEvent;
+use crate::operator::Order;
+
+/// A connection may break and come back without the mounter's children noticing; after this long
+/// without one they are taken for dead. Together with a repair it stays well within 30 s.
+const AWAY_MAX: Duration = Duration::from_secs(5);
+
+/// How often figures are reported.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+impl Volumes {
+    /// Follows mounters and operator until both have gone.
+    pub async fn supervise(
+        self: Arc<Self>,
+        mut events: mpsc::Receiver<MounterEvent>,
+        mut orders: mpsc::Receiver<Order>,
+    ) {
+        self.expect_mounters();
+        let mut report = interval(REPORT_EVERY);
+        report.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                Some(event) = events.recv() => self.heard(event),
+                Some(order) = orders.recv() => self.ordered(order),
+                _ = report.tick() => self.report(),
+                else => return,
+            }
+        }
+    }
+
+    /// After a start: mounters that do not come back have taken their mounts with them.
+    fn expect_mounters(self: &Arc<Self>) {
+        let mut revisions: Vec<String> = self
+            .parts
+            .state
+            .mounts()
+            .into_iter()
+            .filter_map(|mount| mount.is_fuse().then_some(mount.mounter))
+            .collect();
+        revisions.sort();
+        revisions.dedup();
+        for revision in revisions {
+            self.spawn_watch_absence(revision);
+        }
+    }
+
+    fn heard(self: &Arc<Self>, event: MounterEvent) {
+        match event {
+            MounterEvent::Hello { revision, children } => self.greeted(&revision, children),
+            MounterEvent::Gone { revision } => self.spawn_watch_absence(revision),
+            MounterEvent::Exited { mount_id, cause } => self.spawn_repair(&mount_id, &cause),
+            MounterEvent::Usage(usage) => self.count(&usage),
+        }
+    }
+
+    fn ordered(self: &Arc<Self>, order: Order) {
+        let state = &self.parts.state;
+        let kept = match order {
+            Order::Dataset(dataset) => {
+                self.accept(*dataset);
+                Ok(())
+            }
+            Order::Mounter(wanted) => state.put_wanted(wanted),
+            Order::Network(network) => state.put_network(network).map(|new| {
+                if new {
+                    self.spawn_configure_all();
+                }
+            }),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "an order of the operator is not kept");
+        }
+    }
+
+    /// Compares a mounter's children with our records.
+    fn greeted(self: &Arc<Self>, revision: &str, children: Vec<Child>) {
+        let mut children: HashMap<String, Child> = children
+            .into_iter()
+            .map(|child| (child.mount_id.clone(), child))
+            .collect();
+        for mount in self.parts.state.mounts() {
+            if !mount.is_fuse() || mount.mounter != revision {
+                continue;
+            }
+            let known = mount.dataset.as_ref().map_or(0, |dataset| dataset.version);
+            match children.remove(&mount.id) {
+                None if self.live.is_serving(&mount.id) => {
+                    self.spawn_repair(&mount.id, "its mounter does not know it");
+                }
+                Some(child) if child.version < known => {
+                    mount
+                        .dataset
+                        .into_iter()
+                        .for_each(|dataset| self.spawn_apply(dataset));
+                }
+                _ => {}
+            }
+        }
+        for stray in children.into_keys() {
+            self.spawn_stop(revision.to_owned(), stray);
+        }
+    }
+
+    fn spawn_stop(self: &Arc<Self>, revision: String, mount_id: String) {
+        let volumes = self.clone();
+        tokio::spawn(async move {
+            tracing::info!(revision, mount_id, "ending a child whose mount has gone");
+            if let Err(error) = volumes.parts.mounters.stop(&revision, &mount_id).await {
+                tracing::warn!(revision, mount_id, %error, "it did not end");
+            }
+        });
+    }
+
+    fn spawn_watch_absence(self: &Arc<Self>, revision: String) {
+        let volumes = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(AWAY_MAX).await;
+            if volumes.parts.mounters.listens(&revision) {
+                return;
+            }
+            for mount in volumes.parts.state.mounts() {
+                if mount.mounter == revision && volumes.live.is_serving(&mount.id) {
+                    volumes.spawn_repair(&mount.id, "its mounter has gone");
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,101 @@
+//! A target freed, and what only it used.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::{UnpublishError, Volumes, blocking};
+use crate::state::{MountKey, TargetRecord};
+use crate::sys::SysError;
+use crate::sys::bind::unbind;
+use crate::sys::dir::Entry;
+
+/// Detaching asks nobody; only a node in trouble needs longer.
+const UNBIND_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long the kubelet waits for the end of a mount that nobody uses any more. It goes on without
+/// it: the pod's directory is free already.
+const RELEASE_WITHIN: Duration = Duration::from_secs(15);
+
+impl Volumes {
+    /// Frees a target, below the kubelet's directory; done already is well done.
+    pub async fn unpublish(self: &Arc<Self>, target: String) -> Result<(), UnpublishError> {
+        let volumes = self.clone();
+        // In a task of its own, like publish.
+        let work = tokio::spawn(async move { volumes.unpublish_in_turn(target).await });
+        // It does not panic; if it did, the kubelet's next call would find out.
+        work.await.unwrap_or(Err(UnpublishError::Busy))
+    }
+
+    async fn unpublish_in_turn(self: &Arc<Self>, target: String) -> Result<(), UnpublishError> {
+        let hold = self
+            .target_turn(&target)
+            .await
+            .ok_or(UnpublishError::Busy)?;
+        let record = self.parts.state.target(&target);
+        let (volumes, path, thread_hold) = (self.clone(), target.clone(), hold.clone());
+        let freed = blocking("the unmount", UNBIND_WITHIN, move || {
+            let _hold = thread_hold;
+            volumes.free(&path)
+        });
+        freed.await??;
+        self.parts.state.remove_target(&target)?;
+        drop(hold);
+        if let Some(record) = record {
+            let release = self.spawn_release(&record);
+            // Late or panicked: the release is not the kubelet's business.
+            let _ = tokio::time::timeout(RELEASE_WITHIN, release).await;
+        }
+        Ok(())
+    }
+
+    fn free(&self, target: &str) -> Result<(), SysError> {
+        let entry = match Entry::find(self.kubelet.as_fd(), Path::new(target)) {
+            // The pod's directory has gone already.
+            Err(SysError {
+                errno: Errno::NOENT,
+                ..
+            }) => return Ok(()),
+            entry => entry?,
+        };
+        let layers = unbind(&entry)?;
+        tracing::debug!(target, layers, "unbound");
+        entry.remove()
+    }
+
+    /// Removes what this target, which has gone, was the last user of.
+    pub(super) fn spawn_release(
+        self: &Arc<Self>,
+        target: &TargetRecord,
+    ) -> tokio::task::JoinHandle<()> {
+        let (volumes, handle) = (self.clone(), target.volume_handle.clone());
+        let key = self
+            .parts
+            .state
+            .mount(&target.mount_id)
+            .map(|mount| mount.key());
+        tokio::spawn(async move {
+            if let Some(key) = key {
+                volumes.release(&key).await;
+            }
+            volumes.forget_if_unused(&handle);
+        })
+    }
+
+    /// Removes the mounts of a key that no target is a bind of.
+    pub(super) async fn release(&self, key: &MountKey) {
+        // However long it takes: nobody waits for this, and nobody else would do it.
+        let hold = Arc::new(self.keys.turn(key.clone()).await);
+        for mount in self.parts.state.mounts() {
+            let unused = mount.key() == *key
+                && self.parts.state.targets_of(&mount.id).is_empty()
+                && !self.live.is_reserved(&mount.id);
+            if unused {
+                self.remove_mount(&mount, &hold).await;
+            }
+        }
+    }
+}

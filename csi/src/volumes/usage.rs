@@ -1,0 +1,182 @@
+//! Figures of the mounts, added up by dataset.
+
+use std::collections::HashMap;
+use std::sync::PoisonError;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dlf_wire::mounter::v1::Usage;
+use dlf_wire::nodes::v1::{DatasetUsage, MounterState, Report};
+
+use super::Volumes;
+use crate::operator::Holdings;
+
+/// Running totals. A dataset may have several mounts, one after the other and at once; what its
+/// mounts count from zero, this counts on.
+#[derive(Debug)]
+pub(super) struct Totals {
+    /// Totals never fall while this stays the same: it is the driver's start.
+    epoch: u64,
+    /// What each mount said last.
+    last: HashMap<String, Usage>,
+    /// By volume handle.
+    sums: HashMap<String, DatasetUsage>,
+    /// What the operator has been told.
+    told: HashMap<String, DatasetUsage>,
+    told_mounters: Vec<MounterState>,
+}
+
+impl Totals {
+    pub(super) fn new() -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            epoch: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            last: HashMap::new(),
+            sums: HashMap::new(),
+            told: HashMap::new(),
+            told_mounters: Vec::new(),
+        }
+    }
+
+    /// Adds what is new in a mount's counters.
+    ///
+    /// `ours` says that this driver has made the mount: then its first counters count in full.
+    /// Those of a mount that was found at start were partly reported by the driver before us.
+    fn add(&mut self, handle: &str, usage: &Usage, ours: bool) {
+        let last = self.last.insert(usage.mount_id.clone(), usage.clone());
+        let base = match last {
+            Some(last) if last.epoch == usage.epoch => last,
+            None if !ours => return,
+            _ => Usage::default(),
+        };
+        let sum = self
+            .sums
+            .entry(handle.to_owned())
+            .or_insert_with(|| DatasetUsage {
+                volume_handle: handle.to_owned(),
+                epoch: self.epoch,
+                ..DatasetUsage::default()
+            });
+        let grow = |sum: &mut u64, now: u64, before: u64| *sum += now.saturating_sub(before);
+        grow(&mut sum.bytes_read, usage.bytes_read, base.bytes_read);
+        grow(
+            &mut sum.bytes_written,
+            usage.bytes_written,
+            base.bytes_written,
+        );
+        grow(&mut sum.requests, usage.requests, base.requests);
+        grow(&mut sum.errors, usage.errors, base.errors);
+        grow(&mut sum.read_ms, usage.read_ms, base.read_ms);
+    }
+
+    /// Drops what nobody will ask for again.
+    fn keep(&mut self, mounted: impl Fn(&str) -> bool, held: impl Fn(&str) -> bool) {
+        self.last.retain(|id, _| mounted(id));
+        self.sums.retain(|handle, _| held(handle));
+        self.told.retain(|handle, _| held(handle));
+    }
+
+    /// The datasets whose figures or pods are not what the operator was told.
+    fn news(&mut self, current: Vec<DatasetUsage>) -> Vec<DatasetUsage> {
+        let mut news = Vec::new();
+        for usage in current {
+            if self.told.get(&usage.volume_handle) != Some(&usage) {
+                self.told.insert(usage.volume_handle.clone(), usage.clone());
+                news.push(usage);
+            }
+        }
+        news
+    }
+}
+
+impl Volumes {
+    pub(super) fn count(&self, usage: &Usage) {
+        let Some(mount) = self.parts.state.mount(&usage.mount_id) else {
+            return;
+        };
+        let ours = self.live.has_device(&usage.mount_id);
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.add(mount.handle(), usage, ours);
+    }
+
+    pub(super) fn report(&self) {
+        let handles = self.parts.state.handles();
+        self.parts
+            .metrics
+            .observe(self.parts.state.mounts().len(), self.parts.operator.is_up());
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.keep(
+            |id| self.parts.state.mount(id).is_some(),
+            |handle| handles.iter().any(|held| held == handle),
+        );
+        if !self.parts.operator.is_up() {
+            // Told to nobody: tell it all again.
+            totals.told.clear();
+            totals.told_mounters.clear();
+            return;
+        }
+        let current = handles.iter().map(|handle| {
+            let sum = totals.sums.get(handle).cloned();
+            DatasetUsage {
+                volume_handle: handle.clone(),
+                epoch: totals.epoch,
+                pods: self.parts.state.pods(handle),
+                ..sum.unwrap_or_default()
+            }
+        });
+        let current: Vec<_> = current.collect();
+        let usage = totals.news(current);
+        let mounters = self.mounters();
+        if !usage.is_empty() || mounters != totals.told_mounters {
+            totals.told_mounters.clone_from(&mounters);
+            self.parts.operator.report(Report { usage, mounters });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(mount: &str, epoch: u64, bytes_read: u64) -> Usage {
+        Usage {
+            mount_id: mount.into(),
+            epoch,
+            bytes_read,
+            ..Usage::default()
+        }
+    }
+
+    #[test]
+    fn totals_grow_over_mounts_and_epochs() {
+        let mut totals = Totals::new();
+        totals.add("d", &usage("a", 1, 10), true);
+        totals.add("d", &usage("a", 1, 15), true);
+        totals.add("d", &usage("b", 1, 100), true);
+        totals.add("d", &usage("a", 2, 3), true);
+        assert_eq!(totals.sums["d"].bytes_read, 118);
+    }
+
+    #[test]
+    fn a_mount_found_at_start_counts_from_what_it_says_first() {
+        let mut totals = Totals::new();
+        totals.add("d", &usage("a", 1, 1000), false);
+        totals.add("d", &usage("a", 1, 1007), false);
+        assert_eq!(totals.sums["d"].bytes_read, 7);
+    }
+
+    #[test]
+    fn only_news_are_told() {
+        let mut totals = Totals::new();
+        let one = DatasetUsage {
+            volume_handle: "d".into(),
+            bytes_read: 1,
+            ..DatasetUsage::default()
+        };
+        assert_eq!(totals.news(vec![one.clone()]).len(), 1);
+        assert!(totals.news(vec![one.clone()]).is_empty());
+        totals.keep(|_| true, |_| false);
+        assert_eq!(totals.news(vec![one]).len(), 1);
+    }
+}
