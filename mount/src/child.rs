@@ -1,0 +1,236 @@
+//! One mount: a process of its own, which the mounter starts with a socket as standard input.
+
+mod confine;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use dlf_cache::{ObjectStore, UsageSnapshot};
+use dlf_wire::channel::{Channel, ChannelError};
+use dlf_wire::mounter::v1::{
+    Configure, Done, Failed, FromMounter, Start, ToMounter, Usage, from_mounter, to_mounter,
+};
+
+use crate::convert::{self, InvalidConfig};
+use crate::fs::{NativeFs, Serving};
+
+/// Tasks of all requests share these; the rest of the node's processors belong to its pods.
+const WORKERS: usize = 4;
+
+/// The kernel sends INIT when it mounts, which was before we got the device.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often counters are reported, if they moved.
+const USAGE_EVERY: Duration = Duration::from_secs(10);
+
+/// Why a child ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChildError {
+    /// It could not give its privileges up.
+    #[error("could not confine itself: {0}")]
+    Confine(#[source] io::Error),
+    /// The socket to the mounter failed or brought something unexpected.
+    #[error("the mounter's socket: {0}")]
+    Channel(#[from] ChannelError),
+    /// The first message was no start, or came without a device.
+    #[error("the mounter did not say what to serve")]
+    NoStart,
+    /// The configuration cannot be used.
+    #[error("the configuration cannot be used: {0}")]
+    Config(#[from] InvalidConfig),
+    /// The kernel's side of the file system failed.
+    #[error("the FUSE device: {0}")]
+    Device(#[source] io::Error),
+    /// A process or runtime could not be started.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl ChildError {
+    /// The class that [`Failed`] tells the driver.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "InvalidConfiguration",
+            Self::Device(_) => "DeviceFailed",
+            Self::NoStart => "DescriptorMissing",
+            _ => "Internal",
+        }
+    }
+}
+
+/// Serves the mount that the socket at standard input tells of, until it is unmounted, the mounter
+/// says stop, or the mounter dies.
+pub fn run(staging: &Path) -> Result<(), ChildError> {
+    confine::confine().map_err(ChildError::Confine)?;
+    let staging = confine::own_directory(staging)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(serve());
+    // A thread may still be in a read of the device that never ends.
+    runtime.shutdown_background();
+    if let Some(staging) = staging {
+        // Nothing in it outlives the process; what cannot be removed the next owner clears.
+        let _ = std::fs::remove_dir_all(staging);
+    }
+    result
+}
+
+async fn serve() -> Result<(), ChildError> {
+    let channel = Channel::from_socket(io::stdin().as_fd().try_clone_to_owned()?)?;
+    let (request, start, device) = first_message(&channel).await?;
+    let answer = Mount::start(start, device).await;
+    channel.send(&answer_to(request, &answer), None).await?;
+    let (mount, serving) = answer?;
+    mount.attend(&channel, serving).await
+}
+
+async fn first_message(channel: &Channel) -> Result<(u64, Start, OwnedFd), ChildError> {
+    match channel.recv::<ToMounter>().await? {
+        (
+            ToMounter {
+                request,
+                message: Some(to_mounter::Message::Start(start)),
+            },
+            Some(device),
+        ) => Ok((request, start, device)),
+        _ => Err(ChildError::NoStart),
+    }
+}
+
+struct Mount {
+    id: String,
+    fs: NativeFs,
+    store: ObjectStore,
+    epoch: u64,
+    reported: UsageSnapshot,
+}
+
+impl Mount {
+    async fn start(start: Start, device: OwnedFd) -> Result<(Self, Serving), ChildError> {
+        let dataset = start.dataset.ok_or(InvalidConfig::Missing("dataset"))?;
+        let volume = convert::fuse_volume(&dataset)?;
+        let store = convert::store(volume, start.network.as_ref())?;
+        let fs = NativeFs::new(store.clone(), &dataset, volume, start.fs_group);
+        let server = fs.clone();
+        let session = tokio::task::spawn_blocking(move || server.serve(device));
+        let serving = tokio::time::timeout(HANDSHAKE_TIMEOUT, session)
+            .await
+            .map_err(|_| ChildError::Device(io::ErrorKind::TimedOut.into()))?
+            .map_err(io::Error::other)?
+            .map_err(ChildError::Device)?;
+        let mount = Self {
+            id: start.mount_id,
+            fs,
+            store,
+            epoch: milliseconds_since_epoch(),
+            reported: UsageSnapshot::default(),
+        };
+        Ok((mount, serving))
+    }
+
+    /// Does what the mounter says and reports, until the end.
+    async fn attend(mut self, channel: &Channel, serving: Serving) -> Result<(), ChildError> {
+        let ended = serving.ended();
+        tokio::pin!(ended);
+        let mut tick = tokio::time::interval(USAGE_EVERY);
+        loop {
+            tokio::select! {
+                end = &mut ended => {
+                    self.fs.shut_down().await;
+                    return end.map_err(ChildError::Device);
+                }
+                _ = tick.tick() => {
+                    if let Some(usage) = self.usage() {
+                        channel.send(&unasked(usage), None).await?;
+                    }
+                }
+                received = channel.recv::<ToMounter>() => match received {
+                    Ok((message, _)) => {
+                        if self.obey(channel, message).await? {
+                            return Ok(());
+                        }
+                    }
+                    Err(ChannelError::Closed) => {
+                        self.fs.shut_down().await;
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    /// Carries one request out; `true` if it was the last.
+    async fn obey(&self, channel: &Channel, message: ToMounter) -> Result<bool, ChildError> {
+        let (answer, stop) = match message.message {
+            Some(to_mounter::Message::Configure(configure)) => (self.configure(&configure), false),
+            Some(to_mounter::Message::Stop(_)) => {
+                self.fs.shut_down().await;
+                (Ok(()), true)
+            }
+            _ => (Err(ChildError::NoStart), false),
+        };
+        channel
+            .send(&answer_to(message.request, &answer), None)
+            .await?;
+        Ok(stop)
+    }
+
+    fn configure(&self, configure: &Configure) -> Result<(), ChildError> {
+        let dataset = configure.dataset.as_ref();
+        let dataset = dataset.ok_or(InvalidConfig::Missing("dataset"))?;
+        let volume = convert::fuse_volume(dataset)?;
+        convert::reconfigure(&self.store, volume, configure.network.as_ref())?;
+        self.fs.update(dataset, volume);
+        Ok(())
+    }
+
+    /// The counters, if they moved since the last report.
+    fn usage(&mut self) -> Option<Usage> {
+        let now = self.fs.usage();
+        if now == self.reported {
+            return None;
+        }
+        self.reported = now;
+        Some(Usage {
+            mount_id: self.id.clone(),
+            epoch: self.epoch,
+            bytes_read: now.bytes_read,
+            bytes_written: now.bytes_written,
+            requests: now.requests,
+            errors: now.errors,
+            read_ms: u64::try_from(now.waited.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+fn answer_to<T>(request: u64, result: &Result<T, ChildError>) -> FromMounter {
+    let message = match result {
+        Ok(_) => from_mounter::Message::Done(Done {}),
+        Err(error) => from_mounter::Message::Failed(Failed {
+            reason: error.reason().to_owned(),
+            message: error.to_string(),
+        }),
+    };
+    FromMounter {
+        request,
+        message: Some(message),
+    }
+}
+
+fn unasked(usage: Usage) -> FromMounter {
+    FromMounter {
+        request: 0,
+        message: Some(from_mounter::Message::Usage(usage)),
+    }
+}
+
+fn milliseconds_since_epoch() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,134 @@
+//! The file system `native`: a bucket, or a prefix of it, as files.
+//!
+//! The kernel's requests come in on a few threads (`fuser`), which hand each to a task and go on;
+//! the task answers when the source has. What every operation means is in `docs/semantics.md`.
+//!
+//! - [`inode`]: the names the kernel knows; one inode is one version of an object
+//! - [`listing`], `directory`: from pages of keys to directory entries
+//! - [`readahead`], `reader`: reads
+//! - `draft`, `upload`: a file on its way to the source
+//! - `file`, `change`, [`core`]: the operations
+
+mod change;
+mod core;
+mod directory;
+mod draft;
+mod file;
+mod handles;
+mod inode;
+mod listing;
+mod name;
+mod readahead;
+mod reader;
+mod reply;
+mod requests;
+mod settings;
+mod source;
+mod upload;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dlf_cache::{ObjectStore, UsageSnapshot};
+use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume};
+use fuser::{Config, Session, SessionACL};
+
+use self::core::Core;
+use self::requests::Requests;
+use self::settings::Settings;
+pub(crate) use self::settings::source_timeout;
+use self::source::Source;
+
+/// Threads that take requests from the kernel. They only copy a write's data and start tasks.
+const THREADS: usize = 2;
+
+/// One mounted file system.
+#[derive(Clone, Debug)]
+pub struct NativeFs {
+    core: Arc<Core>,
+}
+
+impl NativeFs {
+    /// A file system over `store` with the dataset's options.
+    #[must_use]
+    pub fn new(
+        store: ObjectStore,
+        dataset: &DatasetConfig,
+        volume: &FuseVolume,
+        fs_group: Option<u32>,
+    ) -> Self {
+        let settings = Settings::new(dataset, volume, fs_group);
+        Self {
+            core: Arc::new(Core::new(Source::new(store), settings)),
+        }
+    }
+
+    /// Answers the kernel on `device`, a mounted `/dev/fuse` before its `INIT`. Returns when the
+    /// session has begun; [`Serving::ended`] tells when it is over.
+    ///
+    /// Blocks for as long as the kernel takes to send `INIT`: call it where that is allowed, inside
+    /// a tokio runtime.
+    pub fn serve(&self, device: OwnedFd) -> io::Result<Serving> {
+        let mut config = Config::default();
+        config.acl = SessionACL::All;
+        config.n_threads = Some(THREADS);
+        // A queue per thread needs the device node, which a mounter's pod does not have.
+        config.clone_fd = std::fs::File::open("/dev/fuse").is_ok();
+        let requests = Requests::new(self.core.clone(), tokio::runtime::Handle::current());
+        let session = Session::from_fd(requests, device, SessionACL::All, config)?;
+        let (over, ended) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("fuse-session".to_owned())
+            .spawn(move || {
+                // The receiver may have gone: then nobody wants to know.
+                let _ = over.send(session.run());
+            })?;
+        Ok(Serving { ended })
+    }
+
+    /// Takes new options over; those that the kernel has cached stay as they were.
+    pub fn update(&self, dataset: &DatasetConfig, volume: &FuseVolume) {
+        let updated = self.core.settings().updated(dataset, volume);
+        self.core.set_settings(updated);
+    }
+
+    /// What this mount has read and written so far.
+    #[must_use]
+    pub fn usage(&self) -> UsageSnapshot {
+        self.core.source.usage()
+    }
+
+    /// Waits until files that were closed are in the source, no longer than the source's time-out,
+    /// and gives up what is still being written: it never appears.
+    pub async fn shut_down(&self) {
+        let patience = self.core.settings().source_timeout;
+        // Each commit holds its draft's lock, which giving it up waits for.
+        if tokio::time::timeout(patience, self.core.abandon_drafts())
+            .await
+            .is_err()
+        {
+            tracing::warn!("files were still being written to the source at the end");
+        }
+    }
+}
+
+/// A session that answers the kernel.
+#[derive(Debug)]
+pub struct Serving {
+    ended: tokio::sync::oneshot::Receiver<io::Result<()>>,
+}
+
+impl Serving {
+    /// Waits for the end: the file system was unmounted, or the device failed.
+    pub async fn ended(self) -> io::Result<()> {
+        self.ended
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other("the session's thread has gone")))
+    }
+}
+
+/// How much longer than the source's time-out one operation may take in all: it may be several
+/// requests to the source, each with a time-out of its own.
+const OPERATION_SLACK: Duration = Duration::from_secs(5);

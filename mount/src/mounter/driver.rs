@@ -1,0 +1,107 @@
+//! One connection of a node driver.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use dlf_wire::channel::{Channel, ChannelError};
+use dlf_wire::mounter::v1::{
+    self as wire, Failed, FromMounter, Hello, ToMounter, from_mounter, to_mounter,
+};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::children::{Children, Refusal};
+
+/// Greets the driver, answers its requests and passes on what happens, until it goes.
+pub(super) async fn serve(channel: Channel, children: Arc<Children>) {
+    let channel = Arc::new(channel);
+    let result = tokio::select! {
+        result = announce(&channel, &children) => result,
+        result = answer(&channel, &children) => result,
+    };
+    match result {
+        Err(ChannelError::Closed) => tracing::info!("the driver has gone"),
+        Err(error) => tracing::warn!(%error, "the connection to the driver was ended"),
+        Ok(()) => tracing::warn!("the driver reads too slowly and was disconnected"),
+    }
+}
+
+/// Sends the greeting and then what nobody asked for. A driver that falls too far behind is sent
+/// away: it comes back and learns the state from the next greeting.
+async fn announce(channel: &Channel, children: &Children) -> Result<(), ChannelError> {
+    // Before the list is taken: what happens in between is then told twice and not missed.
+    let mut events = children.subscribe();
+    let hello = from_mounter::Message::Hello(Hello {
+        revision: children.revision().to_owned(),
+        children: children.list(),
+    });
+    channel.send(&message(0, hello), None).await?;
+    loop {
+        match events.recv().await {
+            Ok(event) => channel.send(&message(0, event), None).await?,
+            Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
+        }
+    }
+}
+
+/// Answers each request in a task of its own: a slow start holds up nothing else.
+async fn answer(channel: &Arc<Channel>, children: &Arc<Children>) -> Result<(), ChannelError> {
+    loop {
+        let (request, descriptor) = match channel.recv::<ToMounter>().await {
+            Ok(received) => received,
+            Err(ChannelError::Decode(error)) => {
+                tracing::warn!(%error, "a message of the driver could not be read");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let (channel, children) = (channel.clone(), children.clone());
+        tokio::spawn(async move {
+            let id = request.request;
+            let answer = carry_out(&children, request, descriptor).await;
+            let answer = answer.unwrap_or_else(|refusal| {
+                from_mounter::Message::Failed(Failed {
+                    reason: refusal.reason,
+                    message: refusal.message,
+                })
+            });
+            if let Err(error) = channel.send(&message(id, answer), None).await {
+                tracing::warn!(%error, "an answer did not reach the driver");
+            }
+        });
+    }
+}
+
+async fn carry_out(
+    children: &Arc<Children>,
+    request: ToMounter,
+    descriptor: Option<OwnedFd>,
+) -> Result<from_mounter::Message, Refusal> {
+    let done = from_mounter::Message::Done(wire::Done {});
+    match request.message {
+        Some(to_mounter::Message::Start(start)) => {
+            let device = descriptor.ok_or_else(|| {
+                Refusal::new("DescriptorMissing", "no /dev/fuse came with the start")
+            })?;
+            children.start(start, device).await.map(|()| done)
+        }
+        Some(to_mounter::Message::Configure(configure)) => {
+            children.configure(configure).await.map(|()| done)
+        }
+        Some(to_mounter::Message::Stop(stop)) => {
+            children.stop(&stop.mount_id).await.map(|()| done)
+        }
+        Some(to_mounter::Message::List(_)) => {
+            Ok(from_mounter::Message::Children(wire::Children {
+                children: children.list(),
+            }))
+        }
+        None => Err(Refusal::new("InvalidRequest", "the request says nothing")),
+    }
+}
+
+fn message(request: u64, message: from_mounter::Message) -> FromMounter {
+    FromMounter {
+        request,
+        message: Some(message),
+    }
+}
