@@ -34,28 +34,24 @@ spec:
           imagePullPolicy: {{ .Values.image.pullPolicy }}
           env:
             {{- include "dlf.env" . | nindent 12 }}
-            - name: DLF_MOUNTERS
-              value: /run/dlf/mounters
-            - name: DLF_KEYS
-              value: /run/dlf/keys
-            - name: DLF_STAGING
-              value: /var/lib/dlf/staging
+            - name: DLF_SOCKET_DIR
+              value: /run/dlf
+            - name: DLF_STAGING_DIR
+              value: /staging
           resources: {{- toYaml .Values.mounter.resources | nindent 12 }}
           securityContext:
             allowPrivilegeEscalation: false
             readOnlyRootFilesystem: true
             capabilities: { drop: [ALL], add: [KILL, SETGID, SETUID] }
           volumeMounts:
-            - { name: mounters, mountPath: /run/dlf/mounters }
-            - { name: keys, mountPath: /run/dlf/keys }
-            - { name: staging, mountPath: /var/lib/dlf/staging }
+            # The operator adds this variable. A revision does not see another's socket.
+            - { name: mounters, mountPath: /run/dlf, subPathExpr: $(DLF_MOUNTER_REVISION) }
+            - { name: staging, mountPath: /staging }
       volumes:
         - name: mounters
           hostPath:
             path: {{ include "dlf.kubeletDir" . }}/plugins/csi.dlf.dev/mounters
             type: DirectoryOrCreate
-        - name: keys
-          emptyDir: { medium: Memory, sizeLimit: 16Mi }
         # No sizeLimit: the kubelet would evict the pod and every mount of the node with it. The
         # mounter has a limit of its own, which is an error of one file.
         - name: staging
