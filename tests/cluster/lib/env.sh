@@ -25,7 +25,8 @@ env_lines() {
     S3_SECOND_TLS_ENDPOINT "$(s3_tls_url second)" \
     NFS_SERVER "$SERVERS_IP" \
     NFS_SHARE "$NFS_EXPORT" \
-    NFS_EXPORT_DIR "$NFS_DIR/export"
+    NFS_EXPORT_DIR "$NFS_DIR/export" |
+    sed "s/\\\\,/,/g" # %q protects commas, which simple parsers would see
 }
 
 write_env() {
