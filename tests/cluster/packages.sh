@@ -10,6 +10,7 @@ PACKAGES=(
   buildah mmdebstrap gcc libc6-dev                                                 # images
   openssl curl ca-certificates python3-venv                                        # S3
   nfs-ganesha nfs-ganesha-vfs libnfs-utils                                         # NFS
+  gettext-base                                                                     # examples: envsubst
 )
 POLICY=/usr/sbin/policy-rc.d
 MARK='# dlf test cluster: start no service while packages are installed'
