@@ -34,7 +34,7 @@ check() {
 }
 
 shell_scripts() { git ls-files '*.sh' .ci/run .githooks 2>/dev/null; }
-check_scripts() { shell_scripts | xargs shellcheck -x; }
+check_scripts() { shell_scripts | xargs shellcheck; }
 check_chart() {
   tests/cluster/tools.sh helm || return 1
   local helm
