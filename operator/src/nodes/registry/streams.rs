@@ -1,0 +1,206 @@
+//! What comes in on a node's stream.
+
+use dlf_wire::nodes::v1::{Applied, DatasetUsage, Failure, Held, MounterState, PodRef, Report};
+
+use super::dataset::Link;
+use super::node::{Node, Outbox, Peer, Reply, Share};
+use super::usage::{Counters, Meter};
+use super::{DATASETS_PER_NODE_MAX, Handle, NodeName, PODS_PER_MOUNT_MAX, Registry};
+
+/// Mounter revisions a node may name: one, or two in an upgrade, and some that linger.
+const MOUNTERS_PER_NODE_MAX: usize = 16;
+
+impl Registry {
+    /// A node's stream begins, in place of an earlier one. What it holds decides what it gets.
+    pub fn attach(
+        &mut self,
+        node: &str,
+        held: Vec<Held>,
+        mounters: Vec<MounterState>,
+        now_ms: u64,
+    ) -> Peer {
+        self.last_session += 1;
+        let name = match self.nodes.get_key_value(node) {
+            Some((known, _)) => known.clone(),
+            None => NodeName::from(node),
+        };
+        let peer = Peer { node: name.clone(), session: self.last_session };
+        let node = self.nodes.entry(name.clone()).or_default();
+        node.session = Some(peer.session);
+        node.outbox = Outbox { welcome: true, ..Outbox::default() };
+        node.mounters = bounded(mounters, MOUNTERS_PER_NODE_MAX);
+        let mut gone = std::mem::take(&mut node.handles);
+        for held in bounded(held, DATASETS_PER_NODE_MAX) {
+            gone.remove(held.volume_handle.as_str());
+            self.hold(&name, held, now_ms);
+        }
+        for handle in gone {
+            self.unlink(&handle, &name);
+        }
+        // Also wakes the stream that this one replaces, so that it ends.
+        self.effects.wake.push(name);
+        peer
+    }
+
+    /// The node's stream ended. Its mounts live on, and so do its entries here.
+    pub fn detach(&mut self, peer: &Peer) {
+        if let Some(node) = self.live(peer) {
+            node.session = None;
+            node.outbox = Outbox::default();
+        }
+    }
+
+    /// Whether `peer` is still the node's stream.
+    #[must_use]
+    pub fn is_current(&self, peer: &Peer) -> bool {
+        self.nodes.get(&peer.node).is_some_and(|node| node.session == Some(peer.session))
+    }
+
+    /// Answers `request` with what is published of `handle` by the time the answer is sent, and
+    /// keeps the node subscribed to it until it is released.
+    pub fn grant(&mut self, peer: &Peer, request: u64, handle: &str, share: Share) {
+        if !self.is_current(peer) {
+            return;
+        }
+        let handle = self.link(&peer.node, handle);
+        if let Some(link) = self.link_of(&handle, &peer.node) {
+            link.cleared = true;
+        }
+        self.reply(&peer.node, Reply::Grant { request, handle, share });
+    }
+
+    /// Answers `request` with a reason.
+    pub fn deny(&mut self, peer: &Peer, request: u64, failure: Failure) {
+        if self.is_current(peer) {
+            self.reply(&peer.node, Reply::Refusal { request, failure });
+        }
+    }
+
+    /// A pod on the node was found to use `handle`: what waited for that may be sent.
+    pub fn clear(&mut self, peer: &Peer, handle: &str) {
+        if !self.is_current(peer) {
+            return;
+        }
+        if let Some(link) = self.link_of(handle, &peer.node) {
+            link.cleared = true;
+            self.queue(&peer.node, handle);
+        }
+    }
+
+    /// The last mount of `handle` on the node has gone.
+    pub fn released(&mut self, peer: &Peer, handle: &str) {
+        if self.live(peer).is_some_and(|node| node.handles.remove(handle)) {
+            self.unlink(handle, &peer.node);
+        }
+    }
+
+    /// The node works with a version, or could not.
+    pub fn applied(&mut self, peer: &Peer, applied: Applied) {
+        if !self.is_current(peer) {
+            return;
+        }
+        let Some(link) = self.link_of(&applied.volume_handle, &peer.node) else { return };
+        let version = match &applied.failure {
+            // It keeps what it had.
+            Some(_) => link.applied,
+            None => link.applied.max(applied.version),
+        };
+        if (version, &applied.failure) != (link.applied, &link.failure) {
+            link.applied = version;
+            link.failure = applied.failure;
+            self.changed(&applied.volume_handle);
+        }
+    }
+
+    /// Figures and consumers of datasets, and the state of mounters.
+    pub fn report(&mut self, peer: &Peer, report: Report) {
+        let Some(node) = self.live(peer) else { return };
+        if !report.mounters.is_empty() {
+            node.mounters = bounded(report.mounters, MOUNTERS_PER_NODE_MAX);
+        }
+        for usage in bounded(report.usage, DATASETS_PER_NODE_MAX) {
+            self.used(&peer.node, usage);
+        }
+    }
+
+    /// The node as long as `peer` is its stream.
+    pub(super) fn live(&mut self, peer: &Peer) -> Option<&mut Node> {
+        self.nodes.get_mut(&peer.node).filter(|node| node.session == Some(peer.session))
+    }
+
+    pub(super) fn link_of(&mut self, handle: &str, node: &str) -> Option<&mut Link> {
+        self.datasets.get_mut(handle)?.links.get_mut(node)
+    }
+
+    /// Ties a dataset to a node, unless it is.
+    fn link(&mut self, name: &NodeName, handle: &str) -> Handle {
+        let handle = self.handle(handle);
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.handles.insert(handle.clone());
+            let dataset = self.datasets.entry(handle.clone()).or_default();
+            dataset.links.entry(name.clone()).or_default();
+        }
+        handle
+    }
+
+    /// One entry of a new stream's list of mounts.
+    fn hold(&mut self, name: &NodeName, held: Held, now_ms: u64) {
+        let known = self.link_of(&held.volume_handle, name).is_some();
+        let handle = self.link(name, &held.volume_handle);
+        let Some(dataset) = self.datasets.get_mut(&handle) else { return };
+        if dataset.overtake(held.version, now_ms) {
+            self.announce(&handle);
+        }
+        let Some(link) = self.link_of(&handle, name) else { return };
+        if !known {
+            link.meter = Meter::Inherited;
+        }
+        link.failure = None;
+        (link.sent, link.applied) = (held.version, held.version);
+        link.pods = bounded(held.pods, PODS_PER_MOUNT_MAX);
+        self.changed(&handle);
+        self.queue(name, &handle);
+    }
+
+    /// One entry of a report.
+    fn used(&mut self, name: &NodeName, usage: DatasetUsage) {
+        let handle = usage.volume_handle.as_str();
+        if self.link_of(handle, name).is_none() {
+            // A release and a grant may cross on the wire: the mount that is reported is the one
+            // that counts. Its keys wait until a pod is found to use it.
+            let room = self.nodes.get(name).is_some_and(Node::has_room);
+            if usage.pods.is_empty() || !room || !self.datasets.contains_key(handle) {
+                return;
+            }
+            self.link(name, handle);
+        }
+        let Some(dataset) = self.datasets.get_mut(handle) else { return };
+        let Some(link) = dataset.links.get_mut(name) else { return };
+        dataset.totals.add(link.meter.advance(usage.epoch, Counters::from(&usage)));
+        let cleared = link.cleared;
+        let pods: Vec<PodRef> = bounded(usage.pods, PODS_PER_MOUNT_MAX);
+        if link.pods != pods {
+            link.pods = pods;
+            self.changed(&usage.volume_handle);
+        }
+        if !cleared {
+            self.queue(name, &usage.volume_handle);
+        }
+    }
+
+    fn changed(&mut self, handle: &str) {
+        let handle = self.handle(handle);
+        self.effects.changed.push(handle);
+    }
+}
+
+impl Node {
+    fn has_room(&self) -> bool {
+        self.handles.len() < DATASETS_PER_NODE_MAX
+    }
+}
+
+fn bounded<T>(mut list: Vec<T>, max: usize) -> Vec<T> {
+    list.truncate(max);
+    list
+}

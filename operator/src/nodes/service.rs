@@ -1,0 +1,141 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use dlf_wire::nodes::v1::{
+    FromNode, FromWorker, NodeHello, Token, ToNode, ToWorker, WorkerHello, from_node, from_worker,
+    nodes_server::Nodes,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::Dependencies;
+use super::authorise::FindPod;
+use super::hub::Hub;
+use super::identity::{Identify, Identity, IdentityError, Program};
+use super::stream::{Credential, node, worker};
+use crate::tasks::Tasks;
+
+/// A client sends its hello with the request; later than this it is not one of ours.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Messages handed to the transport ahead of what the other side takes. Small, because what waits
+/// here is no longer replaced by something newer.
+const SENT_AHEAD_MAX: usize = 4;
+
+/// What every stream shares.
+pub(super) struct Shared {
+    pub(super) hub: Arc<Hub>,
+    pub(super) tasks: Arc<Tasks>,
+    pub(super) identify: Arc<dyn Identify>,
+    pub(super) pods: Arc<dyn FindPod>,
+}
+
+/// The gRPC service.
+pub(super) struct Service {
+    shared: Arc<Shared>,
+    serving: watch::Receiver<bool>,
+}
+
+impl Service {
+    pub(super) fn new(dependencies: &Dependencies, serving: watch::Receiver<bool>) -> Self {
+        let Dependencies { hub, tasks, identify, pods, leading: _ } = dependencies.clone();
+        Self { shared: Arc::new(Shared { hub, tasks, identify, pods }), serving }
+    }
+
+    fn check_leading(&self) -> Result<(), Status> {
+        if *self.serving.borrow() { Ok(()) } else { Err(not_leader()) }
+    }
+}
+
+#[tonic::async_trait]
+impl Nodes for Service {
+    type AttachStream = ReceiverStream<Result<ToNode, Status>>;
+    type WorkStream = ReceiverStream<Result<ToWorker, Status>>;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<FromNode>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        self.check_leading()?;
+        let mut inbound = request.into_inner();
+        let first = first(&mut inbound).await?.message;
+        let Some(from_node::Message::Hello(hello)) = first else { return Err(no_hello()) };
+        let NodeHello { node: name, token, driver_version, held, mounters } = hello;
+        let (identity, token) = self.identify(token).await?;
+        if identity.program != Program::Driver || identity.node != name {
+            return Err(impostor(&identity, &format!("the driver on {name}")));
+        }
+        tracing::info!(node = name, driver_version, held = held.len(), "node attached");
+        let (peer, woken) = self.shared.hub.attach(&name, held, mounters);
+        let (outbound, stream) = mpsc::channel(SENT_AHEAD_MAX);
+        let serving = self.serving.clone();
+        let credential = credential(token, &identity);
+        let stream_of = node::NodeStream::new(self.shared.clone(), peer, credential);
+        tokio::spawn(stream_of.run(inbound, outbound, woken, serving));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn work(
+        &self,
+        request: Request<Streaming<FromWorker>>,
+    ) -> Result<Response<Self::WorkStream>, Status> {
+        self.check_leading()?;
+        let mut inbound = request.into_inner();
+        let first = first(&mut inbound).await?.message;
+        let Some(from_worker::Message::Hello(hello)) = first else { return Err(no_hello()) };
+        let WorkerHello { worker: name, token, capacity } = hello;
+        let (identity, token) = self.identify(token).await?;
+        if identity.program != Program::Worker || identity.pod != name {
+            return Err(impostor(&identity, &format!("the worker {name}")));
+        }
+        tracing::info!(worker = name, capacity, "worker attached");
+        let (outbound, stream) = mpsc::channel(SENT_AHEAD_MAX);
+        let serving = self.serving.clone();
+        let credential = credential(token, &identity);
+        let stream_of = worker::WorkerStream::new(self.shared.clone(), name, credential);
+        tokio::spawn(stream_of.run(inbound, outbound, capacity, serving));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+impl Service {
+    async fn identify(&self, token: Option<Token>) -> Result<(Identity, Token), Status> {
+        let token = token.unwrap_or_default();
+        match self.shared.identify.identify(&token).await {
+            Ok(identity) => Ok((identity, token)),
+            Err(error) => Err(refused(&error)),
+        }
+    }
+}
+
+fn credential(token: Token, identity: &Identity) -> Credential {
+    Credential { expires: Instant::now() + identity.lifetime, identity: identity.clone(), token }
+}
+
+async fn first<T>(inbound: &mut Streaming<T>) -> Result<T, Status> {
+    let first = timeout(HELLO_TIMEOUT, inbound.message()).await;
+    first.map_err(|_| no_hello())??.ok_or_else(no_hello)
+}
+
+/// What a client is told that has to try the next address.
+pub(super) fn not_leader() -> Status {
+    Status::unavailable("this replica is not the leader")
+}
+
+pub(super) fn refused(error: &IdentityError) -> Status {
+    match error {
+        // Not the client's fault: it should try again, also with this token.
+        IdentityError::Review(_) => Status::unavailable(error.to_string()),
+        _ => Status::unauthenticated(error.to_string()),
+    }
+}
+
+fn no_hello() -> Status {
+    Status::invalid_argument("a stream begins with a hello")
+}
+
+fn impostor(identity: &Identity, claimed: &str) -> Status {
+    tracing::warn!(?identity, claimed, "a stream was refused: the token is somebody else's");
+    Status::permission_denied(format!("the token is not that of {claimed}"))
+}

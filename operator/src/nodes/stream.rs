@@ -1,0 +1,52 @@
+//! One stream, from its hello to its end.
+
+pub(super) mod node;
+pub(super) mod worker;
+
+use dlf_wire::nodes::v1::Token;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tonic::Status;
+
+use super::identity::{Identify, Identity};
+use super::service::{not_leader, refused};
+
+/// What a stream lives on.
+pub(super) struct Credential {
+    pub(super) identity: Identity,
+    pub(super) token: Token,
+    pub(super) expires: Instant,
+}
+
+impl Credential {
+    /// Takes a token that was sent again. The same one is not reviewed a second time: that would
+    /// cost the API server a request per node every few minutes and tell nothing new.
+    async fn renew(&mut self, token: Token, identify: &dyn Identify) -> Result<(), Status> {
+        if token == self.token {
+            return Ok(());
+        }
+        let identity = identify.identify(&token).await.map_err(|error| refused(&error))?;
+        let same = |identity: &Identity| {
+            (identity.program, identity.node.clone(), identity.pod.clone())
+        };
+        if same(&identity) != same(&self.identity) {
+            return Err(Status::permission_denied("the new token belongs to somebody else"));
+        }
+        self.expires = Instant::now() + identity.lifetime;
+        (self.identity, self.token) = (identity, token);
+        Ok(())
+    }
+
+    /// Resolves when the token has expired.
+    async fn lapsed(&self) -> Status {
+        sleep_until(self.expires).await;
+        Status::unauthenticated("the token has expired and no new one was sent")
+    }
+}
+
+/// Resolves when this replica no longer serves streams.
+async fn stopped(serving: &mut watch::Receiver<bool>) -> Status {
+    // An error means that the server itself has gone.
+    drop(serving.wait_for(|serving| !*serving).await);
+    not_leader()
+}

@@ -1,0 +1,191 @@
+use std::time::Duration;
+
+use dlf_wire::dataset::v1::Origin;
+use dlf_wire::nodes::v1::{Failure, task};
+use sha2::{Digest, Sha256};
+
+use crate::nodes::registry::Handle;
+
+/// How long a probe may take. With the wait for a free place this names even a black hole within
+/// the 30 s of the user's contract.
+const PROBE_DEADLINE: Duration = Duration::from_secs(12);
+/// Making a bucket is one look and two writes.
+const ENSURE_DEADLINE: Duration = Duration::from_secs(30);
+/// A turn of emptying: then the next dataset has its turn, and the rest is done in another one.
+const EMPTY_DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// Work that touches the source of one dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskSpec {
+    /// Volume handle of the dataset.
+    pub dataset: Handle,
+    /// Its namespace, for messages.
+    pub namespace: String,
+    /// Its name, for messages.
+    pub name: String,
+    /// What to do, where, and with which keys.
+    pub kind: task::Kind,
+    /// Changes whenever the keys do, for example the resource version of their Secret. Stands for
+    /// them in the task's id, so that the id tells nothing about them.
+    pub key_version: String,
+}
+
+/// What there can be one of per dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskType {
+    /// Is the bucket there, and may we list it?
+    ProbeObjectStore,
+    /// Is the export there?
+    ProbeNfs,
+    /// Make the bucket.
+    EnsureBucket,
+    /// Empty the bucket and delete it.
+    EmptyBucket,
+}
+
+impl TaskType {
+    /// Whether a task of this type can take minutes: such a one never takes an endpoint's last
+    /// place, so that probes of other datasets there get through.
+    pub(super) const fn is_long(self) -> bool {
+        matches!(self, Self::EmptyBucket)
+    }
+
+    /// How long a worker may take for a task of this type.
+    #[must_use]
+    pub const fn deadline(self) -> Duration {
+        match self {
+            Self::ProbeObjectStore | Self::ProbeNfs => PROBE_DEADLINE,
+            Self::EnsureBucket => ENSURE_DEADLINE,
+            Self::EmptyBucket => EMPTY_DEADLINE,
+        }
+    }
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Done {
+        /// `EnsureBucket`: the bucket did not exist and carries our mark now.
+        created: bool,
+        /// `EmptyBucket`: false when the bucket is not marked as ours and was kept.
+        deleted: bool,
+    },
+    /// It could not be done.
+    Failed(Failure),
+}
+
+impl TaskSpec {
+    /// What it is.
+    #[must_use]
+    pub const fn task_type(&self) -> TaskType {
+        match &self.kind {
+            task::Kind::ProbeObjectStore(_) => TaskType::ProbeObjectStore,
+            task::Kind::ProbeNfs(_) => TaskType::ProbeNfs,
+            task::Kind::EnsureBucket(_) => TaskType::EnsureBucket,
+            task::Kind::EmptyBucket(_) => TaskType::EmptyBucket,
+        }
+    }
+
+    /// The same for the same dataset, work, place and keys, in every operator.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            hash.update(text.len().to_le_bytes());
+            hash.update(text);
+        };
+        part(&self.dataset);
+        part(&format!("{:?}", self.task_type()));
+        part(&self.key_version);
+        match &self.kind {
+            task::Kind::ProbeNfs(probe) => {
+                part(&probe.server);
+                part(&probe.share);
+            }
+            kind => {
+                for text in origin(kind).into_iter().flat_map(places) {
+                    part(text);
+                }
+            }
+        }
+        hex::encode(&hash.finalize()[..ID_BYTES])
+    }
+
+    /// What it talks to: tasks with the same one share two places.
+    pub(super) fn endpoint(&self) -> String {
+        match &self.kind {
+            task::Kind::ProbeNfs(probe) => probe.server.to_ascii_lowercase(),
+            kind => origin(kind).map(authority).unwrap_or_default(),
+        }
+    }
+}
+
+/// Bytes of the hash that make an id: enough that no two tasks of a cluster share one.
+const ID_BYTES: usize = 16;
+
+fn origin(kind: &task::Kind) -> Option<&Origin> {
+    match kind {
+        task::Kind::ProbeObjectStore(probe) => probe.origin.as_ref(),
+        task::Kind::EnsureBucket(ensure) => ensure.origin.as_ref(),
+        task::Kind::EmptyBucket(empty) => empty.origin.as_ref(),
+        task::Kind::ProbeNfs(_) => None,
+    }
+}
+
+/// All of an origin but its keys.
+fn places(origin: &Origin) -> [&str; 5] {
+    [&origin.endpoint, &origin.bucket, &origin.prefix, &origin.region, &origin.ca_pem]
+}
+
+/// Host and port of an endpoint. One that does not parse is its own place: its task will fail.
+fn authority(origin: &Origin) -> String {
+    let after_scheme = origin.endpoint.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = after_scheme.split('/').next().unwrap_or_default();
+    authority.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use dlf_wire::dataset::v1::Keys;
+    use dlf_wire::nodes::v1::{ProbeNfs, ProbeObjectStore};
+
+    use super::*;
+
+    fn probe(origin: Origin) -> TaskSpec {
+        TaskSpec {
+            dataset: "dlf-1".into(),
+            namespace: "ns".into(),
+            name: "test".into(),
+            kind: task::Kind::ProbeObjectStore(ProbeObjectStore { origin: Some(origin) }),
+            key_version: "7".into(),
+        }
+    }
+
+    fn origin() -> Origin {
+        Origin { endpoint: "https://S3:9000/x".into(), bucket: "b".into(), ..Origin::default() }
+    }
+
+    #[test]
+    fn an_id_depends_on_everything_but_the_keys_themselves() {
+        let spec = probe(origin());
+        let keys = Keys { secret_access_key: "hush".into(), ..Keys::default() };
+        assert_eq!(spec.id(), probe(Origin { keys: Some(keys), ..origin() }).id());
+        let others = [
+            TaskSpec { key_version: "8".into(), ..spec.clone() },
+            TaskSpec { dataset: "dlf-2".into(), ..spec.clone() },
+            probe(Origin { bucket: "c".into(), ..origin() }),
+            probe(Origin { bucket: String::new(), prefix: "b".into(), ..origin() }),
+            TaskSpec { kind: task::Kind::ProbeNfs(ProbeNfs::default()), ..spec.clone() },
+        ];
+        for other in others {
+            assert_ne!(spec.id(), other.id());
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_its_host_and_port() {
+        assert_eq!(probe(origin()).endpoint(), "s3:9000");
+        assert_eq!(probe(Origin::default()).endpoint(), "");
+    }
+}

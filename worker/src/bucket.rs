@@ -1,0 +1,124 @@
+//! Buckets: is it there, make it, empty it.
+//!
+//! A bucket that was made for a dataset carries the dataset's uid, and only such a bucket is ever
+//! emptied. The mark is a tag of the bucket; where the store has no tags, an empty object.
+
+mod empty;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dlf_cache::{
+    BucketCreation, ClientOptions, Endpoint, ErrorKind, Keys, ListRequest, ObjectStore, Origin,
+    PutCondition, StoreError,
+};
+use dlf_core::network::AddressRules;
+use dlf_wire::dataset::v1 as wire;
+use dlf_wire::nodes::v1::{Done, Failure};
+
+use crate::failure::{failure, of_config, of_store};
+
+pub use empty::empty;
+
+/// Tag of a bucket that was made for a dataset; its value is the dataset's uid.
+const OWNER_TAG: &str = "dlf.dev/owner";
+/// Where there are no tags: an empty object of this name and the uid.
+const OWNER_MARKER: &str = ".dlf.dev-owner-";
+
+/// The client gives up this much before the task's deadline does, so that its own, better reason is
+/// heard.
+const HEADROOM: Duration = Duration::from_secs(2);
+/// No request needs more patience than this here: who waits is a person at a condition.
+const SOURCE_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+
+/// A client for one task.
+pub fn open(
+    origin: Option<wire::Origin>,
+    rules: AddressRules,
+    deadline: Duration,
+) -> Result<ObjectStore, Failure> {
+    let origin = origin.ok_or_else(|| failure("InvalidConfiguration", "there is no origin"))?;
+    let wire::Origin { endpoint, bucket, prefix, region, keys, ca_pem } = origin;
+    let endpoint: Endpoint = endpoint.parse().map_err(|error| of_config(&error))?;
+    let keys = keys.map(|keys| Keys {
+        access_key_id: keys.access_key_id,
+        secret_access_key: keys.secret_access_key,
+        session_token: Some(keys.session_token).filter(|token| !token.is_empty()),
+    });
+    let ca_pem = Some(ca_pem).filter(|pem| !pem.is_empty());
+    let origin = Origin { endpoint, bucket, prefix, region, keys, ca_pem };
+    let source_timeout = deadline.saturating_sub(HEADROOM).min(SOURCE_TIMEOUT_MAX);
+    let options = ClientOptions { source_timeout, rules };
+    ObjectStore::new(vec![origin], options).map_err(|error| of_config(&error))
+}
+
+/// The same place without its prefix: a bucket is made and emptied as a whole.
+#[must_use]
+pub fn whole(origin: wire::Origin) -> wire::Origin {
+    wire::Origin { prefix: String::new(), ..origin }
+}
+
+/// Whether one key can be listed.
+pub async fn probe(store: &ObjectStore) -> Result<Done, Failure> {
+    let request = ListRequest { max_keys: Some(1), ..ListRequest::default() };
+    store.list(&request).await.map_err(|error| of_store(&error))?;
+    Ok(Done::default())
+}
+
+/// Makes the bucket if it does not exist, and marks it as made for `owner`.
+///
+/// When it breaks off between the two the bucket stays unmarked, and so is never deleted: the safe
+/// side to err on.
+pub async fn ensure(store: &ObjectStore, owner: &str) -> Result<Done, Failure> {
+    ensure_marked(store, owner).await.map_err(|error| of_store(&error))
+}
+
+async fn ensure_marked(store: &ObjectStore, owner: &str) -> Result<Done, StoreError> {
+    if store.bucket_exists().await? {
+        return Ok(Done { created: is_marked(store, owner).await?, deleted: false });
+    }
+    match store.create_bucket().await? {
+        BucketCreation::Created => mark(store, owner).await?,
+        // Somebody with the same keys was faster: it is theirs.
+        BucketCreation::AlreadyOwned => return Ok(Done::default()),
+    }
+    Ok(Done { created: true, deleted: false })
+}
+
+async fn mark(store: &ObjectStore, owner: &str) -> Result<(), StoreError> {
+    let tags = [(OWNER_TAG.to_owned(), owner.to_owned())];
+    match store.put_bucket_tags(&tags).await {
+        Err(error) if lacks_tags(&error) => {
+            store.put(&marker(owner), Bytes::new(), PutCondition::None).await?;
+            Ok(())
+        }
+        tagged => tagged,
+    }
+}
+
+/// Whether the bucket was made for `owner`.
+async fn is_marked(store: &ObjectStore, owner: &str) -> Result<bool, StoreError> {
+    match store.bucket_tags().await {
+        Ok(tags) => {
+            if let Some((_, found)) = tags.iter().find(|(key, _)| key == OWNER_TAG) {
+                return Ok(found == owner);
+            }
+        }
+        Err(error) if lacks_tags(&error) => {}
+        Err(error) => return Err(error),
+    }
+    match store.head(&marker(owner)).await {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the store knows no tags of buckets, or lets these keys have none.
+fn lacks_tags(error: &StoreError) -> bool {
+    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::AccessDenied)
+}
+
+fn marker(owner: &str) -> String {
+    format!("{OWNER_MARKER}{owner}")
+}

@@ -1,0 +1,116 @@
+//! One task, from message to answer.
+
+use std::time::Duration;
+
+use dlf_core::network::AddressRules;
+use dlf_wire::dataset::v1::NetworkRules;
+use dlf_wire::nodes::v1::{Done, Failure, ProbeNfs, Task, task};
+
+use crate::failure::{DEADLINE_EXCEEDED, UNREACHABLE, failure, of_rule};
+use crate::{bucket, nfs};
+
+/// A deadline the operator does not give: no task should be without.
+const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
+/// No task takes longer, whatever the operator says; a longer one goes on in another turn.
+const DEADLINE_MAX: Duration = Duration::from_secs(3600);
+
+/// Tells how far a long task is, in objects. Called once a page, so it must not wait.
+pub trait Progress: Send + Sync {
+    /// `objects` are done now, of those of this task.
+    fn report(&self, objects: u64);
+}
+
+impl<F: Fn(u64) + Send + Sync> Progress for F {
+    fn report(&self, objects: u64) {
+        self(objects);
+    }
+}
+
+/// Does a task within its deadline. Dropping the future at any point leaves nothing that doing the
+/// task again does not put right.
+pub async fn run(task: Task, progress: &dyn Progress) -> Result<Done, Failure> {
+    let deadline = match u64::from(task.deadline_ms) {
+        0 => DEADLINE_DEFAULT,
+        ms => Duration::from_millis(ms).min(DEADLINE_MAX),
+    };
+    let Some(kind) = task.kind else {
+        let message = "this worker does not know the task: worker and operator differ in version";
+        return Err(failure("VersionMismatch", message));
+    };
+    let late = late(&kind, deadline);
+    let work = dispatch(kind, task.network.unwrap_or_default(), deadline, progress);
+    tokio::time::timeout(deadline, work).await.unwrap_or(Err(late))
+}
+
+async fn dispatch(
+    kind: task::Kind,
+    network: NetworkRules,
+    deadline: Duration,
+    progress: &dyn Progress,
+) -> Result<Done, Failure> {
+    let NetworkRules { allow, deny, deny_sockets } = network;
+    let rules = AddressRules::parse(&allow, &deny, &deny_sockets).map_err(|e| of_rule(&e))?;
+    match kind {
+        task::Kind::ProbeObjectStore(probe) => {
+            bucket::probe(&bucket::open(probe.origin, rules, deadline)?).await
+        }
+        task::Kind::ProbeNfs(ProbeNfs { server, share }) => {
+            nfs::probe(&server, &share, &rules).await
+        }
+        task::Kind::EnsureBucket(ensure) => {
+            let store = bucket::open(ensure.origin.map(bucket::whole), rules, deadline)?;
+            bucket::ensure(&store, &ensure.owner).await
+        }
+        task::Kind::EmptyBucket(empty) => {
+            let store = bucket::open(empty.origin.map(bucket::whole), rules, deadline)?;
+            bucket::empty(&store, &empty.owner, progress).await
+        }
+    }
+}
+
+/// What is said of a task that its deadline ended.
+fn late(kind: &task::Kind, deadline: Duration) -> Failure {
+    let silent = |place: &str| {
+        let message = format!("{place}: it does not answer within {} s", deadline.as_secs());
+        failure(UNREACHABLE, message)
+    };
+    let endpoint = |origin: Option<&dlf_wire::dataset::v1::Origin>| {
+        origin.map(|origin| origin.endpoint.clone()).unwrap_or_default()
+    };
+    match kind {
+        task::Kind::ProbeObjectStore(probe) => silent(&endpoint(probe.origin.as_ref())),
+        task::Kind::ProbeNfs(probe) => silent(&format!("NFS server {}", probe.server)),
+        task::Kind::EnsureBucket(ensure) => silent(&endpoint(ensure.origin.as_ref())),
+        task::Kind::EmptyBucket(_) => {
+            failure(DEADLINE_EXCEEDED, "the bucket is not empty yet; emptying it goes on")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_newer_operator_asks_is_refused_with_a_reason() {
+        let nothing = |_| {};
+        let refused = run(Task::default(), &nothing).await.unwrap_err();
+        assert_eq!(refused.reason, "VersionMismatch");
+        let rules = NetworkRules { deny: vec!["everything".into()], ..NetworkRules::default() };
+        let kind = Some(task::Kind::ProbeNfs(ProbeNfs::default()));
+        let task = Task { network: Some(rules), kind, ..Task::default() };
+        assert_eq!(run(task, &nothing).await.unwrap_err().reason, "VersionMismatch");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_black_hole_is_named_when_the_deadline_ends() {
+        // 192.0.2.0/24 is set aside for documentation: nothing answers there.
+        let probe = ProbeNfs { server: "192.0.2.1".into(), share: "/share".into() };
+        let kind = Some(task::Kind::ProbeNfs(probe));
+        let task = Task { deadline_ms: 12_000, kind, ..Task::default() };
+        let nothing = |_| {};
+        let named = run(task, &nothing).await.unwrap_err();
+        assert_eq!(named.reason, UNREACHABLE, "{named:?}");
+        assert!(named.message.contains("192.0.2.1"), "{named:?}");
+    }
+}
