@@ -1,47 +1,167 @@
 //! The bytes of an object, as they come in.
 
-use bytes::Bytes;
+use std::fmt;
 
-use crate::error::StoreError;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
+
+use crate::error::{ErrorKind, StoreError};
 use crate::object::ETag;
+use crate::retry::Patience;
+use crate::site::STALL_MAX;
+use crate::store::ObjectStore;
+use crate::store::read::Opened;
+use crate::transport;
 
 /// A stretch of one version of an object, streamed without copies.
 ///
 /// A stream that breaks is taken up again behind its last byte, with `If-Match`, so bytes of two
 /// versions never mix. Dropping it unread closes its connection; read it to the end to keep that.
-#[derive(Debug)]
 pub struct ObjectBody {
-    _private: (),
+    store: ObjectStore,
+    key: String,
+    etag: ETag,
+    object_size: u64,
+    /// Of the next byte, within the object.
+    position: u64,
+    /// Behind the last byte.
+    end: u64,
+    /// `None` between a break and the resumption.
+    stream: Option<Incoming>,
+    patience: Patience,
+    failed: bool,
 }
 
 impl ObjectBody {
+    /// Hands out `opened`, of which everything from its first byte on is still to come.
+    pub(crate) fn new(store: ObjectStore, key: &str, opened: Opened) -> Self {
+        Self {
+            patience: Patience::new(store.source_timeout()),
+            store,
+            key: key.to_owned(),
+            etag: opened.etag,
+            object_size: opened.object_size,
+            position: opened.range.start,
+            end: opened.range.end,
+            stream: Some(opened.stream),
+            failed: false,
+        }
+    }
+
     /// The version these bytes belong to.
     #[must_use]
     pub fn etag(&self) -> &ETag {
-        unimplemented!()
+        &self.etag
     }
 
     /// Size of the whole object in bytes, whatever the range.
     #[must_use]
     pub fn object_size(&self) -> u64 {
-        unimplemented!()
+        self.object_size
     }
 
     /// Bytes still to come: the range asked for, cut at the object's end, less what was handed out.
     #[must_use]
     pub fn remaining(&self) -> u64 {
-        unimplemented!()
+        self.end - self.position
     }
 
-    /// The next bytes as the connection delivered them; `None` after the last.
+    /// The next bytes as the connection delivered them; `None` after the last and after an error.
     ///
-    /// Never empty. An error is final. Cancel-safe: dropping the future loses no bytes.
+    /// Never empty. Cancel-safe: dropping the future loses no bytes.
     pub async fn next_chunk(&mut self) -> Option<Result<Bytes, StoreError>> {
-        unimplemented!()
+        if self.position == self.end || self.failed {
+            return None;
+        }
+        // A caller may have let us wait; only waiting for the source counts.
+        self.patience.progress();
+        let began = Instant::now();
+        let chunk = self.receive().await;
+        self.store.counters().waited(began.elapsed());
+        match &chunk {
+            Ok(bytes) => {
+                self.position += bytes.len() as u64;
+                self.store.counters().read(bytes.len() as u64);
+            }
+            Err(_) => self.failed = true,
+        }
+        Some(chunk)
     }
 
     /// All that remains, joined. The caller bounds it by the range it asked for.
-    pub async fn collect(self) -> Result<Bytes, StoreError> {
-        unimplemented!()
+    pub async fn collect(mut self) -> Result<Bytes, StoreError> {
+        let Some(first) = self.next_chunk().await.transpose()? else {
+            return Ok(Bytes::new());
+        };
+        if self.remaining() == 0 {
+            return Ok(first);
+        }
+        let mut joined = BytesMut::from(first);
+        while let Some(chunk) = self.next_chunk().await.transpose()? {
+            joined.extend_from_slice(&chunk);
+        }
+        Ok(joined.freeze())
+    }
+
+    /// The next bytes, from this stream or from one that resumes it.
+    async fn receive(&mut self) -> Result<Bytes, StoreError> {
+        loop {
+            let broken = match self.from_stream().await {
+                Ok(bytes) => return Ok(bytes),
+                Err(kind) => self.store.source_error(kind),
+            };
+            self.stream = None;
+            if !self.patience.pause().await {
+                self.store.counters().error();
+                return Err(broken);
+            }
+            self.store.counters().retry();
+            tracing::debug!(position = self.position, %broken, "resuming a read");
+            let rest = self.position..self.end;
+            let opened = self
+                .store
+                .with_timeout(self.patience.remaining())
+                .open(&self.key, rest, Some(&self.etag))
+                .await?;
+            self.stream = Some(opened.stream);
+        }
+    }
+
+    /// The next frame with bytes; an early end is a break.
+    async fn from_stream(&mut self) -> Result<Bytes, ErrorKind> {
+        let cut = || ErrorKind::Unreachable("the connection was closed in the middle".to_owned());
+        let stream = self.stream.as_mut().ok_or_else(cut)?;
+        let stall = STALL_MAX.min(self.patience.remaining());
+        loop {
+            let frame = timeout(stall, stream.frame())
+                .await
+                .map_err(|_| ErrorKind::Timeout)?;
+            let frame = frame
+                .ok_or_else(cut)?
+                .map_err(|error| transport::cause(&error))?;
+            // Anything but data is trailers, which say nothing to us.
+            let Ok(mut bytes) = frame.into_data() else {
+                continue;
+            };
+            if bytes.is_empty() {
+                continue;
+            }
+            let wanted = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+            bytes.truncate(wanted);
+            return Ok(bytes);
+        }
+    }
+}
+
+impl fmt::Debug for ObjectBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectBody")
+            .field("key", &self.key)
+            .field("etag", &self.etag)
+            .field("position", &self.position)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }

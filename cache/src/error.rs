@@ -73,6 +73,9 @@ pub enum ErrorKind {
     /// A bucket of that name belongs to somebody else.
     #[error("a bucket of this name exists and belongs to somebody else")]
     BucketTaken,
+    /// The bucket was there before, and belongs to these keys.
+    #[error("the bucket exists already")]
+    BucketAlreadyOwned,
     /// The bucket holds objects.
     #[error("the bucket is not empty")]
     BucketNotEmpty,
@@ -108,7 +111,7 @@ pub enum ErrorKind {
     Timeout,
     /// TLS failed: an unknown CA, another name, an expired certificate, no TLS at all.
     #[error("TLS failed: {0}")]
-    TlsFailed(String),
+    TlsFailed(&'static str),
     /// The name leads only to addresses that may not be dialled.
     #[error("{host} leads to an address that DLF does not dial: {refusal}")]
     AddressNotAllowed {
@@ -151,6 +154,7 @@ impl ErrorKind {
             Self::NotFound => "NotFound",
             Self::NoSuchBucket => "NoSuchBucket",
             Self::BucketTaken => "BucketTaken",
+            Self::BucketAlreadyOwned => "BucketAlreadyOwned",
             Self::BucketNotEmpty => "BucketNotEmpty",
             Self::NoSuchUpload => "NoSuchUpload",
             Self::AccessDenied => "AccessDenied",
@@ -179,6 +183,11 @@ impl ErrorKind {
             self,
             Self::Unreachable(_) | Self::Timeout | Self::SlowDown | Self::SourceFailing(_)
         )
+    }
+
+    /// Whether other keys might help.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::AccessDenied | Self::KeysRejected)
     }
 
     /// Whether the origin could not answer at all, so that a later one should be asked.

@@ -7,21 +7,30 @@
 //! cheap to clone and all clones share connections, configuration and accounting.
 //!
 //! Read [`ObjectStore`] first, then:
-//! - `attempt` and `retry`: what happens to a request between the caller and the wire;
+//! - `store`: the operations, and the one road all of them take: rounds over the origins, retries;
+//! - `site`: one exchange with one origin, and what its answers correct (region, clock, address);
+//! - `answer` and `error`: what answers mean;
 //! - `transport`: name resolution, address rules, TCP and TLS;
-//! - `sign`: Signature Version 4;
-//! - `xml`: the messages.
+//! - `sign`, `target`, `xml`: Signature Version 4, URLs and messages.
 //!
 //! Architecture invariant: this crate knows neither Kubernetes nor FUSE, never logs a key and never
 //! passes on what a source wrote into its answers: whoever chose the endpoint wrote that too.
 
+mod answer;
 mod body;
 mod error;
 mod object;
 mod options;
 mod origin;
+mod request;
+mod retry;
+mod sign;
+mod site;
 mod store;
+mod target;
+mod transport;
 mod usage;
+mod xml;
 
 pub use body::ObjectBody;
 pub use error::{ErrorKind, StoreError};

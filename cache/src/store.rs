@@ -1,19 +1,42 @@
-//! The store: what callers see.
+//! The store: what callers see, and the road every request takes.
 
-use std::ops::Range;
+mod bucket;
+mod copy;
+mod delete;
+mod multipart;
+pub(crate) mod read;
+mod write;
+
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use dlf_core::network::AddressRules;
+use http::HeaderMap;
+use http::Response;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
-use crate::body::ObjectBody;
-use crate::error::StoreError;
-use crate::object::{
-    BucketCreation, DeleteFailure, ETag, ListPage, ListRequest, ObjectMeta, Part, Payload,
-    PutCondition, Upload, UploadPage,
-};
+use crate::answer;
+use crate::error::{ErrorKind, StoreError};
 use crate::options::ClientOptions;
 use crate::origin::{ConfigError, Origin};
-use crate::usage::UsageSnapshot;
+use crate::request::Request;
+use crate::retry::Patience;
+use crate::site::Site;
+use crate::transport;
+use crate::usage::{Usage, UsageSnapshot};
+
+/// Requests of one store that wait for the head of their answer at the same time. Far more than
+/// fill any link; what comes on top waits here and not in sockets.
+const REQUESTS_MAX: usize = 256;
+
+/// The longest answer that is read whole: a page of 1,000 keys of 1,024 bytes, each byte of them
+/// escaped, takes 4 MiB with what stands around the keys.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A client of one dataset's objects; clones share connections, configuration and accounting.
 ///
@@ -26,140 +49,275 @@ use crate::usage::UsageSnapshot;
 /// [`ClientOptions::source_timeout`] without progress; so every operation ends.
 #[derive(Clone, Debug)]
 pub struct ObjectStore {
-    _private: (),
+    shared: Arc<Shared>,
+    source_timeout: Duration,
 }
 
-#[allow(clippy::unused_async)]
+#[derive(Debug)]
+struct Shared {
+    current: RwLock<Current>,
+    usage: Usage,
+    gate: Semaphore,
+}
+
+/// What `reconfigure` and `set_rules` replace.
+#[derive(Clone, Debug)]
+struct Current {
+    sites: Arc<[Arc<Site>]>,
+    /// The last of `sites`, of which there is at least one.
+    source: Arc<Site>,
+    rules: Arc<AddressRules>,
+}
+
+impl Current {
+    fn new(
+        origins: Vec<Origin>,
+        rules: Arc<AddressRules>,
+        before: &[Arc<Site>],
+    ) -> Result<Self, ConfigError> {
+        let site = |origin| Site::succeed(origin, before, &rules).map(Arc::new);
+        let sites: Arc<[_]> = origins.into_iter().map(site).collect::<Result<_, _>>()?;
+        let source = sites.last().cloned().ok_or(ConfigError::NoOrigin)?;
+        Ok(Self {
+            sites,
+            source,
+            rules,
+        })
+    }
+}
+
+/// Which origins a request may go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Any, in order.
+    Read,
+    /// The source.
+    Write,
+}
+
+/// The head of a successful answer, and how it came about.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) site: Arc<Site>,
+}
+
+/// An answer read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) site: Arc<Site>,
+}
+
 impl ObjectStore {
     /// A client of `origins`; nothing is dialled yet.
     pub fn new(origins: Vec<Origin>, options: ClientOptions) -> Result<Self, ConfigError> {
-        unimplemented!("{origins:?} {options:?}")
+        let current = Current::new(origins, Arc::new(options.rules), &[])?;
+        let shared = Shared {
+            current: RwLock::new(current),
+            usage: Usage::default(),
+            gate: Semaphore::new(REQUESTS_MAX),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            source_timeout: options.source_timeout,
+        })
     }
 
     /// Replaces the origins between two requests: keys, endpoint, CA, order. Requests in flight
     /// finish as they began; their retries are sent to the new origins.
+    ///
+    /// On an error the old ones stay.
     pub fn reconfigure(&self, origins: Vec<Origin>) -> Result<(), ConfigError> {
-        unimplemented!("{origins:?}")
+        let before = self.current();
+        self.replace(Current::new(origins, before.rules, &before.sites)?);
+        Ok(())
     }
 
     /// Replaces the address rules. Connections made under the old ones are not used again.
     pub fn set_rules(&self, rules: AddressRules) -> Result<(), ConfigError> {
-        unimplemented!("{rules:?}")
+        let before = self.current();
+        if *before.rules == rules {
+            return Ok(());
+        }
+        let origins = before
+            .sites
+            .iter()
+            .map(|site| site.origin.clone())
+            .collect();
+        self.replace(Current::new(origins, Arc::new(rules), &[])?);
+        Ok(())
     }
 
     /// The same store with another [`ClientOptions::source_timeout`]: a probe asks for 10 s.
     #[must_use]
     pub fn with_timeout(&self, source_timeout: Duration) -> Self {
-        unimplemented!("{source_timeout:?}")
+        Self {
+            shared: Arc::clone(&self.shared),
+            source_timeout,
+        }
     }
 
     /// What this store and its clones have done.
     #[must_use]
     pub fn usage(&self) -> UsageSnapshot {
-        unimplemented!()
+        self.shared.usage.snapshot()
     }
 
-    /// Size and version of one object.
-    pub async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
-        unimplemented!("{key}")
+    pub(crate) fn counters(&self) -> &Usage {
+        &self.shared.usage
     }
 
-    /// Bytes of one object: `range` may reach beyond its end and is cut there; `u64::MAX` as its
-    /// end means all that follows. It must not be empty and not begin behind the object's end
-    /// ([`crate::ErrorKind::RangeNotSatisfiable`]).
-    ///
-    /// With `if_match` the answer is of that version or [`crate::ErrorKind::PreconditionFailed`].
-    pub async fn get_range(
+    pub(crate) fn source_timeout(&self) -> Duration {
+        self.source_timeout
+    }
+
+    fn current(&self) -> Current {
+        self.shared
+            .current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn replace(&self, current: Current) {
+        *self
+            .shared
+            .current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = current;
+    }
+
+    pub(crate) fn source_error(&self, kind: ErrorKind) -> StoreError {
+        StoreError::new(kind, &self.current().source.place)
+    }
+
+    /// Sends the request that `build` makes for an origin until an answer comes that stays, and
+    /// gives its head.
+    pub(crate) async fn send(
         &self,
-        key: &str,
-        range: Range<u64>,
-        if_match: Option<&ETag>,
-    ) -> Result<ObjectBody, StoreError> {
-        unimplemented!("{key} {range:?} {if_match:?}")
+        route: Route,
+        build: impl Fn(&Origin) -> Result<Request, ErrorKind>,
+    ) -> Result<Reply, StoreError> {
+        self.repeat(route, build, |reply, _| std::future::ready(Ok(reply)))
+            .await
+            .0
     }
 
-    /// One page of keys.
-    pub async fn list(&self, request: &ListRequest) -> Result<ListPage, StoreError> {
-        unimplemented!("{request:?}")
-    }
-
-    /// Writes an object whole and gives its new version.
-    pub async fn put(
+    /// As [`Self::send`], and reads the answer whole.
+    pub(crate) async fn ask(
         &self,
-        key: &str,
-        body: impl Into<Payload>,
-        condition: PutCondition,
-    ) -> Result<ETag, StoreError> {
-        unimplemented!("{key} {:?} {condition:?}", body.into())
+        route: Route,
+        build: impl Fn(&Origin) -> Result<Request, ErrorKind>,
+    ) -> Result<Answer, StoreError> {
+        self.repeat(route, build, read_whole).await.0
     }
 
-    /// Begins an upload in parts.
-    pub async fn start_multipart(&self, key: &str) -> Result<Upload, StoreError> {
-        unimplemented!("{key}")
-    }
-
-    /// Sends one part, `number` from 1 to 10,000; all but the last must hold at least 5 MiB.
-    pub async fn upload_part(
+    /// As [`Self::ask`], and tells how many attempts failed on the way: each of them may have had
+    /// its effect without our hearing of it.
+    pub(crate) async fn ask_counting(
         &self,
-        upload: &Upload,
-        number: u16,
-        body: impl Into<Payload>,
-    ) -> Result<Part, StoreError> {
-        unimplemented!("{upload:?} {number} {:?}", body.into())
+        route: Route,
+        build: impl Fn(&Origin) -> Result<Request, ErrorKind>,
+    ) -> (Result<Answer, StoreError>, u32) {
+        self.repeat(route, build, read_whole).await
     }
 
-    /// Makes the parts, in the order of their numbers, the object, and gives its version.
-    pub async fn complete(&self, upload: &Upload, parts: &[Part]) -> Result<ETag, StoreError> {
-        unimplemented!("{upload:?} {parts:?}")
+    /// Rounds over the origins of `route`, with pauses, as long as that may help.
+    async fn repeat<T, R: Future<Output = Result<T, ErrorKind>>>(
+        &self,
+        route: Route,
+        build: impl Fn(&Origin) -> Result<Request, ErrorKind>,
+        finish: impl Fn(Reply, Instant) -> R,
+    ) -> (Result<T, StoreError>, u32) {
+        let mut patience = Patience::new(self.source_timeout);
+        loop {
+            let current = self.current();
+            let sites = match route {
+                Route::Read => &current.sites[..],
+                Route::Write => std::slice::from_ref(&current.source),
+            };
+            let error = match self
+                .round(sites, &build, &finish, patience.deadline())
+                .await
+            {
+                Ok(done) => return (Ok(done), patience.failures()),
+                Err(error) => error,
+            };
+            // Keys may have been revoked before their successors reached us.
+            let rotated =
+                error.kind().is_refusal() && !Arc::ptr_eq(&current.sites, &self.current().sites);
+            let failures = patience.failures();
+            if !(error.kind().may_pass() || rotated) || !patience.pause().await {
+                if *error.kind() != ErrorKind::NotFound {
+                    self.shared.usage.error();
+                }
+                return (Err(error), failures);
+            }
+            tracing::debug!(%error, "asking again");
+            self.shared.usage.retry();
+        }
     }
 
-    /// Drops an upload and its parts; one that is not there any more is no error.
-    pub async fn abort(&self, upload: &Upload) -> Result<(), StoreError> {
-        unimplemented!("{upload:?}")
+    /// Asks each of `sites` until one can answer.
+    async fn round<T, R: Future<Output = Result<T, ErrorKind>>>(
+        &self,
+        sites: &[Arc<Site>],
+        build: &impl Fn(&Origin) -> Result<Request, ErrorKind>,
+        finish: &impl Fn(Reply, Instant) -> R,
+        deadline: Instant,
+    ) -> Result<T, StoreError> {
+        let mut sites = sites.iter().peekable();
+        while let Some(site) = sites.next() {
+            let outcome = self.attempt(site, build, finish, deadline).await;
+            match outcome.map_err(|kind| StoreError::new(kind, &site.place)) {
+                Err(error) if error.kind().is_unavailable() && sites.peek().is_some() => {
+                    tracing::debug!(%error, "asking the next origin");
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(self.source_error(ErrorKind::Config("there is no origin".to_owned())))
     }
 
-    /// Copies exactly the version `from` to the key `to` inside the store; no data passes here.
-    pub async fn copy(&self, from: &ObjectMeta, to: &str) -> Result<ETag, StoreError> {
-        unimplemented!("{from:?} {to:?}")
+    async fn attempt<T, R: Future<Output = Result<T, ErrorKind>>>(
+        &self,
+        site: &Arc<Site>,
+        build: &impl Fn(&Origin) -> Result<Request, ErrorKind>,
+        finish: &impl Fn(Reply, Instant) -> R,
+        deadline: Instant,
+    ) -> Result<T, ErrorKind> {
+        let request = build(&site.origin)?;
+        let permit = timeout_at(deadline, self.shared.gate.acquire()).await;
+        let _permit = permit.map_err(|_| ErrorKind::Timeout)?;
+        let response = site.ask(&request, deadline, &self.shared.usage).await?;
+        finish(
+            Reply {
+                response,
+                site: Arc::clone(site),
+            },
+            deadline,
+        )
+        .await
     }
+}
 
-    /// Deletes an object; one that is not there is no error.
-    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        unimplemented!("{key}")
-    }
-
-    /// Deletes any number of objects and gives those that could not be.
-    pub async fn delete_many(&self, keys: &[String]) -> Result<Vec<DeleteFailure>, StoreError> {
-        unimplemented!("{keys:?}")
-    }
-
-    /// Whether the bucket is there. Another's bucket is [`crate::ErrorKind::AccessDenied`].
-    pub async fn bucket_exists(&self) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
-
-    /// Makes the bucket, in the origin's region.
-    pub async fn create_bucket(&self) -> Result<BucketCreation, StoreError> {
-        unimplemented!()
-    }
-
-    /// Deletes the bucket, which must be empty; one that is not there is no error.
-    pub async fn delete_bucket(&self) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-
-    /// The bucket's tags; none if it never had any.
-    pub async fn bucket_tags(&self) -> Result<Vec<(String, String)>, StoreError> {
-        unimplemented!()
-    }
-
-    /// Replaces the bucket's tags.
-    pub async fn put_bucket_tags(&self, tags: &[(String, String)]) -> Result<(), StoreError> {
-        unimplemented!("{tags:?}")
-    }
-
-    /// Unfinished uploads whose keys begin with `prefix`.
-    pub async fn list_uploads(&self, prefix: &str) -> Result<UploadPage, StoreError> {
-        unimplemented!("{prefix}")
+/// Reads a short answer to its end. Some requests fail after their head said success: the server
+/// sent it early to keep the connection, and the failure is in the body.
+async fn read_whole(reply: Reply, deadline: Instant) -> Result<Answer, ErrorKind> {
+    let (head, body) = reply.response.into_parts();
+    let body = timeout_at(deadline, Limited::new(body, ANSWER_BYTES_MAX).collect())
+        .await
+        .map_err(|_| ErrorKind::Timeout)?
+        .map_err(|error| transport::cause(&*error))?
+        .to_bytes();
+    match answer::late_failure(&body) {
+        Some(kind) => Err(kind),
+        None => Ok(Answer {
+            headers: head.headers,
+            body,
+            site: reply.site,
+        }),
     }
 }

@@ -40,7 +40,11 @@ impl AddressRules {
         deny: &[String],
         deny_sockets: &[String],
     ) -> Result<Self, BadRule> {
-        Ok(Self { allow: read(allow)?, deny: read(deny)?, deny_sockets: read(deny_sockets)? })
+        Ok(Self {
+            allow: read(allow)?,
+            deny: read(deny)?,
+            deny_sockets: read(deny_sockets)?,
+        })
     }
 
     /// Says whether `socket` may be dialled.

@@ -34,7 +34,12 @@ fn built_in_ranges_are_refused_without_configuration() {
     ] {
         assert_eq!(refused(&rules, address), Some(rule), "{address}");
     }
-    for address in ["10.0.0.1:443", "192.168.1.1:80", "8.8.8.8:53", "[fd00::1]:9000"] {
+    for address in [
+        "10.0.0.1:443",
+        "192.168.1.1:80",
+        "8.8.8.8:53",
+        "[fd00::1]:9000",
+    ] {
         assert_eq!(refused(&rules, address), None, "{address}");
     }
 }
@@ -42,7 +47,10 @@ fn built_in_ranges_are_refused_without_configuration() {
 #[test]
 fn allow_comes_before_everything_else() {
     let rules = AddressRules {
-        allow: vec!["127.0.0.1/32".parse().unwrap(), "10.1.0.0/16".parse().unwrap()],
+        allow: vec![
+            "127.0.0.1/32".parse().unwrap(),
+            "10.1.0.0/16".parse().unwrap(),
+        ],
         deny: vec!["10.0.0.0/8".parse().unwrap()],
         deny_sockets: vec![socket("10.1.2.3:6443")],
     };
@@ -63,7 +71,10 @@ fn a_socket_is_refused_on_its_port_only() {
         ..AddressRules::default()
     };
     assert_eq!(refused(&rules, "10.96.0.1:443"), Some(Rule::Socket));
-    assert_eq!(refused(&rules, "[::ffff:10.96.0.1]:443"), Some(Rule::Socket));
+    assert_eq!(
+        refused(&rules, "[::ffff:10.96.0.1]:443"),
+        Some(Rule::Socket)
+    );
     assert_eq!(refused(&rules, "10.0.0.5:10250"), Some(Rule::Socket));
     assert_eq!(refused(&rules, "10.96.0.1:9000"), None);
 }
@@ -71,7 +82,10 @@ fn a_socket_is_refused_on_its_port_only() {
 #[test]
 fn a_network_of_mapped_addresses_holds_ipv4_ones() {
     let rules = AddressRules {
-        deny: vec!["::ffff:10.0.0.0/104".parse().unwrap(), "::/0".parse().unwrap()],
+        deny: vec![
+            "::ffff:10.0.0.0/104".parse().unwrap(),
+            "::/0".parse().unwrap(),
+        ],
         ..AddressRules::default()
     };
     assert!(refused(&rules, "10.9.9.9:80").is_some());
@@ -81,7 +95,9 @@ fn a_network_of_mapped_addresses_holds_ipv4_ones() {
 
 #[test]
 fn a_refusal_reads_as_a_sentence() {
-    let error = AddressRules::default().check(socket("169.254.169.254:80")).unwrap_err();
+    let error = AddressRules::default()
+        .check(socket("169.254.169.254:80"))
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "169.254.169.254:80 may not be dialled: it is a link-local address"
@@ -93,7 +109,10 @@ fn rules_travel_as_json() {
     let text = r#"{"allow":["10.0.0.0/8"],"denySockets":["10.96.0.1:443"]}"#;
     let rules: AddressRules = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&rules).unwrap(), text);
-    assert_eq!(serde_json::from_str::<AddressRules>("{}").unwrap(), AddressRules::default());
+    assert_eq!(
+        serde_json::from_str::<AddressRules>("{}").unwrap(),
+        AddressRules::default()
+    );
 }
 
 proptest! {

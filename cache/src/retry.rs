@@ -1,0 +1,108 @@
+//! Patience: when to ask again, and when to give up.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The first pause: a connection that a server closed while idle needs none at all.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// The longest pause: a source that comes back is noticed within it.
+const PAUSE_MAX: Duration = Duration::from_secs(4);
+
+/// An attempt with less time than this would say "timeout" where the one before knew better.
+const ATTEMPT_MIN: Duration = Duration::from_millis(500);
+
+/// Counts the attempts of one operation and the time since it last got anywhere.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    limit: Duration,
+    since: Instant,
+    failures: u32,
+}
+
+impl Patience {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            since: Instant::now(),
+            failures: 0,
+        }
+    }
+
+    /// The operation got somewhere: time and pauses begin anew.
+    pub(crate) fn progress(&mut self) {
+        self.since = Instant::now();
+        self.failures = 0;
+    }
+
+    /// When the operation is to fail.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.since + self.limit
+    }
+
+    /// What is left until then.
+    pub(crate) fn remaining(&self) -> Duration {
+        self.deadline().saturating_duration_since(Instant::now())
+    }
+
+    /// Attempts that have failed since the last progress.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Waits before the next attempt; false if there is no time for one.
+    pub(crate) async fn pause(&mut self) -> bool {
+        let pause = jittered(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        if self.remaining() < pause + ATTEMPT_MIN {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// Doubles with each failure up to [`PAUSE_MAX`]; half of it is chance, so that the clients of a
+/// source that restarts do not all come back in the same moment.
+fn jittered(failures: u32) -> Duration {
+    /// 50 ms doubled so often exceeds every pause; more would overflow.
+    const DOUBLINGS_MAX: u32 = 16;
+    let full = (PAUSE_FIRST * (1 << failures.min(DOUBLINGS_MAX))).min(PAUSE_MAX);
+    full.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_limit() {
+        for failures in 0..=u32::from(u8::MAX) {
+            let pause = jittered(failures);
+            assert!(
+                pause <= PAUSE_MAX && pause >= PAUSE_FIRST / 2,
+                "{failures}: {pause:?}"
+            );
+        }
+        assert!(jittered(u32::MAX) >= PAUSE_MAX / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_when_time_is_up_and_not_before() {
+        let limit = Duration::from_secs(90);
+        let mut patience = Patience::new(limit);
+        let began = Instant::now();
+        while patience.pause().await {}
+        assert!(began.elapsed() <= limit);
+        assert!(began.elapsed() >= limit - PAUSE_MAX - ATTEMPT_MIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_renews_patience() {
+        let mut patience = Patience::new(Duration::from_secs(2));
+        while patience.pause().await {}
+        patience.progress();
+        assert!(patience.pause().await);
+    }
+}

@@ -1,0 +1,276 @@
+//! One origin at work: its connections and what its answers have taught.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dlf_core::network::AddressRules;
+use http::header::{HOST, HeaderValue, USER_AGENT};
+use http::{Method, Response};
+use hyper::body::Incoming;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, timeout};
+
+use crate::answer::{Verdict, judge};
+use crate::error::{ErrorKind, Place};
+use crate::origin::{ConfigError, Origin};
+use crate::request::Request;
+use crate::sign::{PayloadHash, sign};
+use crate::target::Target;
+use crate::transport::{self, HttpClient, PayloadBody};
+use crate::usage::Usage;
+
+/// A server that moves no byte for so long is given up and asked again: a third of the default
+/// source timeout, so that one dead server behind a balancer does not use all of it up.
+pub(crate) const STALL_MAX: Duration = Duration::from_secs(30);
+
+/// Redirects of one request: to a region's server, from there to a node, and one to spare.
+const REDIRECTS_MAX: u32 = 3;
+
+/// The slowest upload that is waited for, in bytes per second; slower ones would hold a part's
+/// memory for longer than a source is waited for.
+const UPLOAD_RATE_MIN: u64 = 64 * 1024;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("dlf/", env!("CARGO_PKG_VERSION")));
+
+/// An origin, its connections and what was learned about it.
+pub(crate) struct Site {
+    pub(crate) origin: Origin,
+    pub(crate) place: Arc<Place>,
+    client: HttpClient,
+    learned: Arc<Mutex<Learned>>,
+}
+
+/// What an origin's answers have corrected.
+#[derive(Clone, Debug, Default)]
+struct Learned {
+    /// Instead of the configured region.
+    region: Option<String>,
+    /// The server's clock less ours.
+    clock: SignedDuration,
+}
+
+impl Site {
+    pub(crate) fn new(origin: Origin, rules: &Arc<AddressRules>) -> Result<Self, ConfigError> {
+        origin.validate()?;
+        Ok(Self {
+            place: Arc::new(Place::of(&origin)),
+            client: transport::client(rules, origin.ca_pem.as_deref())?,
+            learned: Arc::default(),
+            origin,
+        })
+    }
+
+    /// The site of a changed origin: connections and lessons stay where they still apply.
+    pub(crate) fn succeed(
+        origin: Origin,
+        before: &[Arc<Self>],
+        rules: &Arc<AddressRules>,
+    ) -> Result<Self, ConfigError> {
+        let same_server = |site: &&Arc<Self>| {
+            site.origin.endpoint == origin.endpoint && site.origin.ca_pem == origin.ca_pem
+        };
+        let Some(old) = before.iter().find(same_server) else {
+            return Self::new(origin, rules);
+        };
+        origin.validate()?;
+        let same_bucket = old.origin.bucket == origin.bucket && old.origin.region == origin.region;
+        Ok(Self {
+            place: Arc::new(Place::of(&origin)),
+            client: old.client.clone(),
+            learned: if same_bucket {
+                Arc::clone(&old.learned)
+            } else {
+                Arc::default()
+            },
+            origin,
+        })
+    }
+
+    /// Sends a request and gives the head of a successful answer.
+    ///
+    /// What the server asks to be corrected (region, clock, address) is corrected here; what may
+    /// pass is the caller's to repeat.
+    pub(crate) async fn ask(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        usage: &Usage,
+    ) -> Result<Response<Incoming>, ErrorKind> {
+        let mut target = request.target.clone();
+        let mut redirects = 0;
+        loop {
+            let (used, now) = self.knowledge();
+            let response = self
+                .send(request, &target, &used, now, deadline, usage)
+                .await?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let judged = timeout(STALL_MAX, judge(request, response, now)).await;
+            match judged.map_err(|_| ErrorKind::Timeout)? {
+                Verdict::Failed(kind) => return Err(kind),
+                Verdict::Region(region) => self.learn_region(&used, region)?,
+                Verdict::Clock(time) => self.learn_clock(&used, time)?,
+                Verdict::Redirect(location) => {
+                    redirects += 1;
+                    if redirects > REDIRECTS_MAX {
+                        return Err(ErrorKind::RedirectRefused("too often"));
+                    }
+                    target = target.redirected(&location)?;
+                }
+            }
+        }
+    }
+
+    /// What was learned, and the time by the server's clock.
+    fn knowledge(&self) -> (Learned, Timestamp) {
+        let learned = self
+            .learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let now = Timestamp::now();
+        let there = now.checked_add(learned.clock).unwrap_or(now);
+        (learned, there)
+    }
+
+    /// Takes over the server's word once: `used` is what the refused request was signed with.
+    fn learn_region(&self, used: &Learned, region: String) -> Result<(), ErrorKind> {
+        let tried = used.region.is_some() || self.region(used) == region;
+        if tried || self.origin.keys.is_none() {
+            // A bucket that moved again is found anew by the next operation.
+            self.correct(|learned| learned.region = None);
+            return Err(ErrorKind::WrongRegion { region });
+        }
+        tracing::debug!(endpoint = %self.origin.endpoint, region, "signing for another region");
+        self.correct(|learned| learned.region = Some(region));
+        Ok(())
+    }
+
+    /// Takes over the server's clock once, as above.
+    fn learn_clock(&self, used: &Learned, time: Timestamp) -> Result<(), ErrorKind> {
+        if used.clock != SignedDuration::ZERO || self.origin.keys.is_none() {
+            // A clock that moved again is learned anew by the next operation.
+            self.correct(|learned| learned.clock = SignedDuration::ZERO);
+            return Err(ErrorKind::ClockSkew);
+        }
+        let skew = time.duration_since(Timestamp::now());
+        tracing::warn!(endpoint = %self.origin.endpoint, seconds = skew.as_secs(), "clocks differ");
+        self.correct(|learned| learned.clock = skew);
+        Ok(())
+    }
+
+    fn correct(&self, change: impl FnOnce(&mut Learned)) {
+        change(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn region<'a>(&'a self, learned: &'a Learned) -> &'a str {
+        match &learned.region {
+            Some(region) => region,
+            None if self.origin.region.is_empty() => Origin::DEFAULT_REGION,
+            None => &self.origin.region,
+        }
+    }
+
+    /// One exchange on the wire, up to the head of the answer.
+    async fn send(
+        &self,
+        request: &Request,
+        target: &Target,
+        learned: &Learned,
+        now: Timestamp,
+        deadline: Instant,
+        usage: &Usage,
+    ) -> Result<Response<Incoming>, ErrorKind> {
+        let mut headers = request.headers.clone();
+        if let (Some(keys), false) = (&self.origin.keys, target.is_presigned()) {
+            let hash = PayloadHash::of(&request.payload, self.origin.endpoint.is_https());
+            let region = self.region(learned);
+            sign(
+                &request.method,
+                target,
+                &mut headers,
+                &hash,
+                keys,
+                region,
+                now,
+            )
+            .map_err(|_| ErrorKind::Config("the keys cannot be sent".to_owned()))?;
+        } else {
+            let host = HeaderValue::from_str(&target.host_header())
+                .map_err(|_| ErrorKind::Config("the request has no valid URL".to_owned()))?;
+            headers.insert(HOST, host);
+        }
+        headers.insert(USER_AGENT, AGENT);
+        let (body, sent) = PayloadBody::new(&request.payload);
+        let mut outgoing = http::Request::new(body);
+        *outgoing.method_mut() = request.method.clone();
+        *outgoing.uri_mut() = target.uri()?;
+        *outgoing.headers_mut() = headers;
+
+        usage.request();
+        let began = Instant::now();
+        let exchange = self.client.request(outgoing);
+        let progress = || sent.load(Ordering::Relaxed);
+        let answer = until_stalled(exchange, progress, limits(request, deadline)).await;
+        usage.waited(began.elapsed());
+        if request.method == Method::PUT {
+            usage.written(sent.load(Ordering::Relaxed));
+        }
+        answer
+            .ok_or(ErrorKind::Timeout)?
+            .map_err(|error| transport::cause(&error))
+    }
+}
+
+/// How long to wait: without progress, and at all.
+struct Limits {
+    stall: Duration,
+    end: Instant,
+}
+
+fn limits(request: &Request, deadline: Instant) -> Limits {
+    let transfer = Duration::from_secs(request.payload.len() / UPLOAD_RATE_MIN);
+    let remaining = deadline.saturating_duration_since(Instant::now());
+    let stall = if request.slow {
+        remaining
+    } else {
+        remaining.min(STALL_MAX)
+    };
+    Limits {
+        stall,
+        end: deadline + transfer,
+    }
+}
+
+/// Waits for `exchange` as long as `progress` grows; `None` when it stands still.
+async fn until_stalled<F: Future>(
+    exchange: F,
+    progress: impl Fn() -> u64,
+    limits: Limits,
+) -> Option<F::Output> {
+    tokio::pin!(exchange);
+    let mut seen = progress();
+    loop {
+        let patience = limits
+            .stall
+            .min(limits.end.saturating_duration_since(Instant::now()));
+        if let Ok(output) = timeout(patience, &mut exchange).await {
+            return Some(output);
+        }
+        let moved = progress();
+        if moved == seen || Instant::now() >= limits.end {
+            return None;
+        }
+        seen = moved;
+    }
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,245 @@
+//! Reading: one object's head, its bytes, listings.
+
+use std::ops::Range;
+use std::time::SystemTime;
+
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, IF_MATCH, LAST_MODIFIED, RANGE};
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+
+use super::{ObjectStore, Reply, Route};
+use crate::answer::{etag, parse_http_date};
+use crate::body::ObjectBody;
+use crate::error::{ErrorKind, StoreError};
+use crate::object::{ETag, ListPage, ListRequest, ObjectMeta};
+use crate::origin::Origin;
+use crate::request::Request;
+use crate::xml;
+
+/// A stream of bytes that has begun.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) etag: ETag,
+    pub(crate) object_size: u64,
+    /// What the stream holds: the range asked for, cut at the object's end.
+    pub(crate) range: Range<u64>,
+    pub(crate) stream: Incoming,
+}
+
+impl ObjectStore {
+    /// Size and version of one object.
+    pub async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
+        let build = |origin: &Origin| Ok(Request::object(origin, Method::HEAD, key, &[]));
+        let reply = self.send(Route::Read, build).await?;
+        let headers = reply.response.headers();
+        let meta = || {
+            Ok(ObjectMeta {
+                key: key.to_owned(),
+                size: content_length(headers)?,
+                etag: etag(headers)?,
+                last_modified: text(headers, &LAST_MODIFIED)
+                    .and_then(parse_http_date)
+                    .map(SystemTime::from),
+            })
+        };
+        meta().map_err(|kind| StoreError::new(kind, &reply.site.place))
+    }
+
+    /// Bytes of one object: `range` may reach beyond its end and is cut there; `u64::MAX` as its
+    /// end means all that follows. It must not be empty and not begin behind the object's end
+    /// ([`ErrorKind::RangeNotSatisfiable`]); so an empty object has no range to get.
+    ///
+    /// With `if_match` the answer is of that version or [`ErrorKind::PreconditionFailed`].
+    pub async fn get_range(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        if_match: Option<&ETag>,
+    ) -> Result<ObjectBody, StoreError> {
+        let opened = self.open(key, range, if_match).await?;
+        Ok(ObjectBody::new(self.clone(), key, opened))
+    }
+
+    /// The stream of [`Self::get_range`], which breaks when its connection does.
+    pub(crate) async fn open(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        if_match: Option<&ETag>,
+    ) -> Result<Opened, StoreError> {
+        if range.is_empty() {
+            return Err(self.source_error(ErrorKind::RangeNotSatisfiable));
+        }
+        let build = |origin: &Origin| {
+            let request = Request::object(origin, Method::GET, key, &[]);
+            let request = request.header(RANGE, &range_header(&range))?;
+            match if_match {
+                Some(version) => request.header(IF_MATCH, &version.to_wire()),
+                None => Ok(request),
+            }
+        };
+        let Reply { response, site } = self.send(Route::Read, build).await?;
+        let opened = || {
+            let headers = response.headers();
+            let version = etag(headers)?;
+            // Not every server heeds the condition.
+            if if_match.is_some_and(|wanted| *wanted != version) {
+                return Err(ErrorKind::PreconditionFailed);
+            }
+            let (range, size) = answered_range(response.status(), headers, &range)?;
+            Ok((version, range, size))
+        };
+        let (etag, range, object_size) =
+            opened().map_err(|kind| StoreError::new(kind, &site.place))?;
+        Ok(Opened {
+            etag,
+            object_size,
+            range,
+            stream: response.into_body(),
+        })
+    }
+
+    /// One page of keys.
+    pub async fn list(&self, request: &ListRequest) -> Result<ListPage, StoreError> {
+        let build = |origin: &Origin| {
+            let absolute = |key: &str| format!("{}{key}", origin.prefix);
+            let prefix = absolute(&request.prefix);
+            let start_after = request.start_after.as_deref().map(absolute);
+            let max_keys = request.max_keys.map(|max| max.to_string());
+            let mut query = vec![
+                ("list-type", "2"),
+                ("encoding-type", "url"),
+                ("prefix", &prefix),
+            ];
+            query.extend(request.delimiter.then_some(("delimiter", "/")));
+            query.extend(start_after.as_deref().map(|key| ("start-after", key)));
+            query.extend(
+                request
+                    .continuation
+                    .as_deref()
+                    .map(|at| ("continuation-token", at)),
+            );
+            query.extend(max_keys.as_deref().map(|max| ("max-keys", max)));
+            Ok(Request::bucket(origin, Method::GET, &query))
+        };
+        let answer = self.ask(Route::Read, build).await?;
+        xml::list_page(&answer.body, &answer.site.origin.prefix)
+            .map_err(|kind| StoreError::new(kind, &answer.site.place))
+    }
+}
+
+/// `bytes=FIRST-LAST`, or `bytes=FIRST-` where no last byte is meant: not every server takes a
+/// number as large as that.
+fn range_header(range: &Range<u64>) -> String {
+    match range.end {
+        u64::MAX => format!("bytes={}-", range.start),
+        end => format!("bytes={}-{}", range.start, end - 1),
+    }
+}
+
+/// The range that an answer holds, and the object's size.
+fn answered_range(
+    status: StatusCode,
+    headers: &HeaderMap,
+    asked: &Range<u64>,
+) -> Result<(Range<u64>, u64), ErrorKind> {
+    if status == StatusCode::OK {
+        // The whole object: of use if its beginning was wanted.
+        let size = content_length(headers)?;
+        return match asked.start {
+            0 => Ok((0..asked.end.min(size), size)),
+            _ => Err(ErrorKind::Protocol(
+                "it sends whole objects where parts are asked for",
+            )),
+        };
+    }
+    let (answered, size) = text(headers, &CONTENT_RANGE)
+        .and_then(content_range)
+        .ok_or(ErrorKind::Protocol("its answer does not tell the range"))?;
+    if answered.start != asked.start || answered.end != asked.end.min(size) {
+        return Err(ErrorKind::Protocol("it sends another range than asked for"));
+    }
+    Ok((answered, size))
+}
+
+/// Reads `bytes FIRST-LAST/SIZE`.
+fn content_range(text: &str) -> Option<(Range<u64>, u64)> {
+    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last) = (first.parse().ok()?, last.parse::<u64>().ok()?);
+    let size = size.parse().ok()?;
+    (first <= last && last < size).then_some((first..last + 1, size))
+}
+
+fn content_length(headers: &HeaderMap) -> Result<u64, ErrorKind> {
+    text(headers, &CONTENT_LENGTH)
+        .and_then(|length| length.parse().ok())
+        .ok_or(ErrorKind::Protocol("its answer does not tell the size"))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(
+        status: u16,
+        header: (&'static str, &str),
+        asked: Range<u64>,
+    ) -> Option<(Range<u64>, u64)> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header.0, header.1.parse().unwrap());
+        answered_range(StatusCode::from_u16(status).unwrap(), &headers, &asked).ok()
+    }
+
+    #[test]
+    fn ranges_are_cut_at_the_objects_end_and_nowhere_else() {
+        let range = |text| ("content-range", text);
+        assert_eq!(
+            answered(206, range("bytes 0-9/100"), 0..10),
+            Some((0..10, 100))
+        );
+        assert_eq!(
+            answered(206, range("bytes 90-99/100"), 90..200),
+            Some((90..100, 100))
+        );
+        assert_eq!(
+            answered(206, range("bytes 5-99/100"), 5..u64::MAX),
+            Some((5..100, 100))
+        );
+        for wrong in [
+            "bytes 0-8/100",
+            "bytes 1-9/100",
+            "bytes 0-9/*",
+            "bytes 9-0/100",
+            "bytes 0-9/5",
+            "0-9/100",
+            "",
+        ] {
+            assert_eq!(answered(206, range(wrong), 0..10), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_whole_object_answers_for_its_beginning() {
+        assert_eq!(
+            answered(200, ("content-length", "7"), 0..10),
+            Some((0..7, 7))
+        );
+        assert_eq!(
+            answered(200, ("content-length", "70"), 0..10),
+            Some((0..10, 70))
+        );
+        assert_eq!(answered(200, ("content-length", "70"), 1..10), None);
+        assert_eq!(answered(200, ("content-type", "x"), 0..10), None);
+    }
+
+    #[test]
+    fn the_largest_range_names_no_last_byte() {
+        assert_eq!(range_header(&(3..u64::MAX)), "bytes=3-");
+        assert_eq!(range_header(&(3..4)), "bytes=3-3");
+    }
+}

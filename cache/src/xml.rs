@@ -1,0 +1,301 @@
+//! The XML that S3 speaks, as far as we do.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use quick_xml::escape::escape;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::ErrorKind;
+use crate::object::{ETag, ListPage, ObjectMeta, Part, Upload, UploadPage};
+use crate::target::decode;
+
+const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorKind> {
+    let text =
+        std::str::from_utf8(body).map_err(|_| ErrorKind::Protocol("its answer is not UTF-8"))?;
+    quick_xml::de::from_str(text)
+        .map_err(|_| ErrorKind::Protocol("its answer is not the XML of S3"))
+}
+
+/// The parts of an error that have an effect. Empty if the body is none.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ErrorBody {
+    pub(crate) code: String,
+    pub(crate) region: Option<String>,
+}
+
+/// Reads an error's body; anything else gives the empty error.
+pub(crate) fn error(body: &[u8]) -> ErrorBody {
+    parse(body).unwrap_or_default()
+}
+
+/// Whether the document is an error, told without reading it: answers can be large.
+pub(crate) fn is_error(body: &[u8]) -> bool {
+    let document = body.trim_ascii_start();
+    let root = match document.strip_prefix(b"<?xml") {
+        None => document,
+        Some(rest) => {
+            let end = rest
+                .iter()
+                .position(|byte| *byte == b'>')
+                .map_or(rest.len(), |at| at + 1);
+            rest[end..].trim_ascii_start()
+        }
+    };
+    root.starts_with(b"<Error>") || root.starts_with(b"<Error ")
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ListBucketResult {
+    encoding_type: Option<String>,
+    is_truncated: bool,
+    next_continuation_token: Option<String>,
+    contents: Vec<Contents>,
+    common_prefixes: Vec<CommonPrefix>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Contents {
+    key: String,
+    size: u64,
+    #[serde(rename = "ETag")]
+    etag: String,
+    last_modified: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CommonPrefix {
+    prefix: String,
+}
+
+/// Reads a page of `ListObjectsV2` whose keys all begin with the origin's `prefix`.
+pub(crate) fn list_page(body: &[u8], prefix: &str) -> Result<ListPage, ErrorKind> {
+    let result: ListBucketResult = parse(body)?;
+    let keys = Keys {
+        encoded: result.encoding_type.is_some(),
+        prefix,
+    };
+    let object = |contents: Contents| {
+        Ok(ObjectMeta {
+            key: keys.read(&contents.key)?,
+            size: contents.size,
+            etag: ETag::from_wire(&contents.etag),
+            last_modified: contents.last_modified.as_deref().and_then(time),
+        })
+    };
+    if result.is_truncated && result.next_continuation_token.is_none() {
+        return Err(ErrorKind::Protocol(
+            "its listing goes on without saying where",
+        ));
+    }
+    Ok(ListPage {
+        objects: result
+            .contents
+            .into_iter()
+            .map(object)
+            .collect::<Result<_, _>>()?,
+        common_prefixes: result
+            .common_prefixes
+            .iter()
+            .map(|common| keys.read(&common.prefix))
+            .collect::<Result<_, _>>()?,
+        next: result
+            .next_continuation_token
+            .filter(|_| result.is_truncated),
+    })
+}
+
+/// How keys are written in one answer.
+struct Keys<'a> {
+    encoded: bool,
+    prefix: &'a str,
+}
+
+impl Keys<'_> {
+    fn read(&self, text: &str) -> Result<String, ErrorKind> {
+        let key = if self.encoded {
+            decode(text)
+        } else {
+            Some(text.to_owned())
+        };
+        key.as_deref()
+            .and_then(|key| key.strip_prefix(self.prefix))
+            .map(str::to_owned)
+            .ok_or(ErrorKind::Protocol(
+                "its listing holds a key that was not asked for",
+            ))
+    }
+}
+
+/// `2026-11-24T02:31:00.000Z`. A time that cannot be read is none: nothing depends on it.
+fn time(text: &str) -> Option<SystemTime> {
+    text.parse::<Timestamp>().ok().map(SystemTime::from)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ListMultipartUploadsResult {
+    encoding_type: Option<String>,
+    is_truncated: bool,
+    upload: Vec<UploadEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UploadEntry {
+    key: String,
+    upload_id: String,
+    initiated: Option<String>,
+}
+
+/// Reads a page of `ListMultipartUploads` whose keys all begin with the origin's `prefix`.
+pub(crate) fn upload_page(body: &[u8], prefix: &str) -> Result<UploadPage, ErrorKind> {
+    let result: ListMultipartUploadsResult = parse(body)?;
+    let keys = Keys {
+        encoded: result.encoding_type.is_some(),
+        prefix,
+    };
+    let upload = |entry: UploadEntry| {
+        Ok(Upload {
+            key: keys.read(&entry.key)?,
+            id: entry.upload_id,
+            initiated: entry.initiated.as_deref().and_then(time),
+        })
+    };
+    Ok(UploadPage {
+        uploads: result
+            .upload
+            .into_iter()
+            .map(upload)
+            .collect::<Result<_, _>>()?,
+        truncated: result.is_truncated,
+    })
+}
+
+/// Reads the identifier of a new upload.
+pub(crate) fn upload_id(body: &[u8]) -> Result<String, ErrorKind> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct InitiateMultipartUploadResult {
+        upload_id: String,
+    }
+    Ok(parse::<InitiateMultipartUploadResult>(body)?.upload_id)
+}
+
+/// Reads the new version from the answer to a copy, a copied part or a completed upload.
+pub(crate) fn new_etag(body: &[u8]) -> Result<ETag, ErrorKind> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        #[serde(rename = "ETag")]
+        etag: String,
+    }
+    Ok(ETag::from_wire(&parse::<Versioned>(body)?.etag))
+}
+
+/// Reads which keys of a `DeleteObjects` could not be deleted: full keys and codes.
+pub(crate) fn delete_failures(body: &[u8]) -> Result<Vec<(String, String)>, ErrorKind> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct DeleteResult {
+        #[serde(rename = "Error")]
+        errors: Vec<DeleteError>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct DeleteError {
+        key: String,
+        #[serde(default)]
+        code: String,
+    }
+    let result: DeleteResult = parse(body)?;
+    Ok(result
+        .errors
+        .into_iter()
+        .map(|error| (error.key, error.code))
+        .collect())
+}
+
+/// Reads a bucket's tags.
+pub(crate) fn tags(body: &[u8]) -> Result<Vec<(String, String)>, ErrorKind> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase", default)]
+    struct Tagging {
+        tag_set: TagSet,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase", default)]
+    struct TagSet {
+        tag: Vec<Tag>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Tag {
+        key: String,
+        #[serde(default)]
+        value: String,
+    }
+    let tagging: Tagging = parse(body)?;
+    Ok(tagging
+        .tag_set
+        .tag
+        .into_iter()
+        .map(|tag| (tag.key, tag.value))
+        .collect())
+}
+
+/// Whether `key` survives a journey through XML 1.0: control characters do not.
+pub(crate) fn can_hold(key: &str) -> bool {
+    let forbidden = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    !key.contains(forbidden)
+}
+
+/// The body of `DeleteObjects`. Every key must be one XML [`can_hold`].
+pub(crate) fn delete<'a>(keys: impl Iterator<Item = &'a str>) -> String {
+    let object = |key| format!("<Object><Key>{}</Key></Object>", escape(key));
+    let objects = keys.map(object).collect::<Vec<_>>().concat();
+    format!(r#"<Delete xmlns="{NAMESPACE}"><Quiet>true</Quiet>{objects}</Delete>"#)
+}
+
+/// The body of `CompleteMultipartUpload`.
+pub(crate) fn complete(parts: &[Part]) -> String {
+    let part = |part: &Part| {
+        let (number, etag) = (part.number, part.etag.to_wire());
+        format!(
+            "<Part><PartNumber>{number}</PartNumber><ETag>{}</ETag></Part>",
+            escape(&etag)
+        )
+    };
+    let parts: String = parts.iter().map(part).collect();
+    format!(r#"<CompleteMultipartUpload xmlns="{NAMESPACE}">{parts}</CompleteMultipartUpload>"#)
+}
+
+/// The body of `PutBucketTagging`.
+pub(crate) fn tagging(tags: &[(String, String)]) -> String {
+    let tag = |(key, value): &(String, String)| {
+        format!(
+            "<Tag><Key>{}</Key><Value>{}</Value></Tag>",
+            escape(key),
+            escape(value)
+        )
+    };
+    let tags: String = tags.iter().map(tag).collect();
+    format!(r#"<Tagging xmlns="{NAMESPACE}"><TagSet>{tags}</TagSet></Tagging>"#)
+}
+
+/// The body of `CreateBucket` outside of the default region.
+pub(crate) fn location(region: &str) -> String {
+    let region = escape(region);
+    format!(
+        r#"<CreateBucketConfiguration xmlns="{NAMESPACE}"><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"#
+    )
+}
+
+#[cfg(test)]
+mod tests;
