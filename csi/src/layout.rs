@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-/// The name the driver registers under; PersistentVolumes and the `CSIDriver` object carry it.
+/// The name the driver registers under; every `PersistentVolume` and the `CSIDriver` object carry it.
 pub const DRIVER_NAME: &str = "csi.dlf.dev";
 
 /// Longest volume handle, in bytes: the CSI specification's limit for any string field.

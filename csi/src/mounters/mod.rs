@@ -23,8 +23,8 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 /// A running child only swaps its client's configuration.
 const CONFIGURE_WITHIN: Duration = Duration::from_secs(10);
 
-/// The child writes out what is staged; what takes longer goes on without us waiting.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// The child writes out what is staged, within its source's time-out of 90 s.
+const STOP_WITHIN: Duration = Duration::from_mins(2);
 
 /// Events under way to the one who repairs; more of them make the mounters' connections wait.
 const EVENTS_MAX: usize = 1024;

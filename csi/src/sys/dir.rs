@@ -43,11 +43,11 @@ pub fn open_beneath(base: BorrowedFd<'_>, relative: &Path) -> Result<OwnedFd, Sy
 }
 
 /// Opens `relative` beneath `base` and makes what is missing of it; true when it made the last
-/// directory, whose mode is then exactly `mode`.
+/// directory, whose mode is then exactly `last_mode`.
 pub fn make_beneath(
     base: BorrowedFd<'_>,
     relative: &Path,
-    mode: Mode,
+    last_mode: Mode,
 ) -> Result<(OwnedFd, bool), SysError> {
     let mut here = open_beneath(base, Path::new(""))?;
     let mut made = false;
@@ -65,7 +65,7 @@ pub fn make_beneath(
     if made {
         // Not through mkdir, whose mode the process's umask cuts. `chmod` on an O_PATH descriptor
         // needs the detour through /proc.
-        rustix::fs::chmodat(CWD, fd_path(here.as_fd()), mode, AtFlags::empty())
+        rustix::fs::chmodat(CWD, fd_path(here.as_fd()), last_mode, AtFlags::empty())
             .map_err(SysError::on("set the mode of", relative))?;
     }
     Ok((here, made))

@@ -11,6 +11,8 @@ enum Status {
     Serving,
     /// Nobody serves it; a repair is under way.
     Dead,
+    /// Nobody uses it; it is being taken away.
+    Going,
 }
 
 #[derive(Debug)]
@@ -48,11 +50,22 @@ impl LiveMounts {
         }
     }
 
-    /// True for the first who says so of a mount that was made or being made.
+    /// True for the first who says so of a mount that is made or being made.
     pub(super) fn died(&self, id: &str) -> bool {
         match self.by_id().get_mut(id) {
-            Some(live) if live.status != Status::Dead => {
+            Some(live) if matches!(live.status, Status::Making | Status::Serving) => {
                 live.status = Status::Dead;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// True for the first who says so.
+    pub(super) fn goes(&self, id: &str) -> bool {
+        match self.by_id().get_mut(id) {
+            Some(live) if live.status != Status::Going => {
+                live.status = Status::Going;
                 true
             }
             _ => false,

@@ -9,6 +9,7 @@ use dlf_wire::dataset::v1::dataset_config::Volume;
 use dlf_wire::dataset::v1::{DatasetConfig, NfsVolume};
 use dlf_wire::mounter::v1::Start;
 use rustix::io::Errno;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::error::MountError;
@@ -34,7 +35,7 @@ const REVISION_DIGITS: usize = 8;
 impl Volumes {
     /// The mount for this key. The caller holds the key's turn.
     pub(super) async fn ensure(
-        &self,
+        self: &Arc<Self>,
         key: &MountKey,
         dataset: &DatasetConfig,
         hold: &Hold,
@@ -48,8 +49,8 @@ impl Volumes {
     }
 
     /// A new mount for this key. The caller holds the key's turn.
-    pub(super) async fn make(
-        &self,
+    async fn make(
+        self: &Arc<Self>,
         key: &MountKey,
         dataset: &DatasetConfig,
         hold: &Hold,
@@ -73,7 +74,7 @@ impl Volumes {
             _ => self.make_fuse(&mount, hold).await,
         };
         if let Err(error) = made {
-            self.remove_mount(&mount, hold).await;
+            self.spawn_remove(mount);
             return Err(error);
         }
         tracing::info!(mount = mount.id, mounter = mount.mounter, "mounted");
@@ -140,26 +141,36 @@ impl Volumes {
         Ok(())
     }
 
-    /// Takes a mount away that no target is a bind of. The caller holds the key's turn.
-    pub(super) async fn remove_mount(&self, mount: &MountRecord, hold: &Hold) {
+    /// Takes a mount away that no target is a bind of. Nobody has to wait for it: no other mount
+    /// will ever have its name.
+    pub(super) fn spawn_remove(self: &Arc<Self>, mount: MountRecord) -> JoinHandle<()> {
+        let volumes = self.clone();
+        let first = self.live.goes(&mount.id);
+        tokio::spawn(async move {
+            if first {
+                volumes.remove_mount(&mount).await;
+                volumes.forget_if_unused(mount.handle());
+            }
+        })
+    }
+
+    async fn remove_mount(&self, mount: &MountRecord) {
         // First, so that what is staged is written while the mount is whole.
         if mount.is_fuse()
             && let Err(error) = self.parts.mounters.stop(&mount.mounter, &mount.id).await
         {
             tracing::debug!(mount = mount.id, %error, "its child was not stopped");
         }
-        self.live.remove(&mount.id);
-        let (point, hold) = (self.mount_point(&mount.id), hold.clone());
-        let removed = blocking("the unmount", FUSE_WITHIN, move || {
-            let _hold = hold;
-            discard(&point);
-        });
+        self.live.close_device(&mount.id);
+        let point = self.mount_point(&mount.id);
+        let removed = blocking("the unmount", FUSE_WITHIN, move || discard(&point));
         if let Err(error) = removed.await {
             tracing::warn!(mount = mount.id, %error, "a mount stays behind until the next start");
         }
         if let Err(error) = self.parts.state.remove_mount(&mount.id) {
             tracing::warn!(mount = mount.id, %error, "a mount's record stays behind");
         }
+        self.live.remove(&mount.id);
         tracing::info!(mount = mount.id, "unmounted");
     }
 }

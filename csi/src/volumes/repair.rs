@@ -121,8 +121,10 @@ impl Volumes {
             }
             self.live.reserve(&fresh.id, false);
         }
-        // The dead one goes with its last target, and its connection ends with it.
-        self.release(&key).await;
+        // What was open in the dead one fails now, and the mount goes unless a target is left.
+        self.live.close_device(&dead.id);
+        let volumes = self.clone();
+        tokio::spawn(async move { volumes.release(&key).await });
         outcome
     }
 

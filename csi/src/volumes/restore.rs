@@ -94,10 +94,7 @@ fn restore_mount(
         }
         true if mounted => {
             let volumes = volumes.clone();
-            tokio::spawn(async move {
-                volumes.release(&mount.key()).await;
-                volumes.forget_if_unused(mount.handle());
-            });
+            tokio::spawn(async move { volumes.release(&mount.key()).await });
         }
         true => volumes.parts.state.remove_mount(&mount.id)?,
     }

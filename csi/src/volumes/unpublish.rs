@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::{UnpublishError, Volumes, blocking};
-use crate::state::{MountKey, TargetRecord};
+use crate::state::{MountKey, MountRecord, TargetRecord};
 use crate::sys::SysError;
 use crate::sys::bind::unbind;
 use crate::sys::dir::Entry;
@@ -86,16 +86,21 @@ impl Volumes {
     }
 
     /// Removes the mounts of a key that no target is a bind of.
-    pub(super) async fn release(&self, key: &MountKey) {
-        // However long it takes: nobody waits for this, and nobody else would do it.
-        let hold = Arc::new(self.keys.turn(key.clone()).await);
-        for mount in self.parts.state.mounts() {
-            let unused = mount.key() == *key
+    pub(super) async fn release(self: &Arc<Self>, key: &MountKey) {
+        // However long it takes: nobody else would do it.
+        let turn = self.keys.turn(key.clone()).await;
+        let unused = |mount: &MountRecord| {
+            mount.key() == *key
                 && self.parts.state.targets_of(&mount.id).is_empty()
-                && !self.live.is_reserved(&mount.id);
-            if unused {
-                self.remove_mount(&mount, &hold).await;
-            }
+                && !self.live.is_reserved(&mount.id)
+        };
+        let mounts = self.parts.state.mounts().into_iter().filter(unused);
+        // From here on no publish finds them, so the turn can end before they have gone.
+        let removals: Vec<_> = mounts.map(|mount| self.spawn_remove(mount)).collect();
+        drop(turn);
+        for removal in removals {
+            // It does not panic; if it did, the next start would clear up.
+            let _ = removal.await;
         }
     }
 }

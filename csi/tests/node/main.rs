@@ -1,0 +1,18 @@
+//! The driver as a process of its own, in a mount namespace of its own like a container's, between
+//! a kubelet's calls over its socket, the operator's side of the node stream and a mounter whose
+//! children serve real FUSE mounts. Needs root.
+//!
+//! What is played here is only the other end of our own protocols.
+
+mod child;
+mod consumer;
+mod csi;
+mod host;
+mod identity;
+mod mounter;
+mod node;
+mod operator;
+mod publish;
+mod repair;
+mod restart;
+mod stream;

@@ -1,0 +1,179 @@
+//! One node: a kubelet's directory, the driver's process and those it talks to.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use dlf_wire::csi::node_client::NodeClient;
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::operator::Operator;
+
+pub struct Node {
+    pub kubelet: PathBuf,
+    pub host: PathBuf,
+    pub operator: Operator,
+    root: tempfile::TempDir,
+    driver: Option<Child>,
+}
+
+/// Says why a test cannot run here; `None` if it can.
+pub fn obstacle() -> Option<&'static str> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("it needs root");
+    }
+    (!Path::new("/dev/fuse").exists()).then_some("there is no /dev/fuse")
+}
+
+/// Begins a test on a node of its own, or says that it is skipped.
+#[macro_export]
+macro_rules! node_or_skip {
+    ($name:literal) => {
+        match $crate::node::obstacle() {
+            None => $crate::node::Node::start().await,
+            Some(reason) => {
+                println!("SKIPPED {}: {reason}", $name);
+                return;
+            }
+        }
+    };
+}
+
+impl Node {
+    /// A node whose operator and driver run.
+    pub async fn start() -> Self {
+        let mut node = Self::prepare();
+        node.operator.start().await;
+        node.start_driver().await;
+        node
+    }
+
+    /// A node with nothing running.
+    pub fn prepare() -> Self {
+        let root = tempfile::Builder::new().prefix("dlf-csi-").tempdir().unwrap();
+        // A shared mount of its own, as a kubelet's directory is: what the driver mounts in its
+        // namespace has to come out here, and nothing of it anywhere else.
+        mount_bind(root.path(), root.path()).unwrap();
+        mount_change(root.path(), MountPropagationFlags::PRIVATE).unwrap();
+        mount_change(root.path(), MountPropagationFlags::SHARED).unwrap();
+        let path = |name: &str| root.path().join(name);
+        for name in ["kubelet/pods", "host/srv/data"] {
+            std::fs::create_dir_all(path(name)).unwrap();
+        }
+        std::fs::write(path("token"), "token-1\n").unwrap();
+        Self {
+            kubelet: path("kubelet"),
+            host: path("host"),
+            operator: Operator::prepare(&path("ca.crt")),
+            root,
+            driver: None,
+        }
+    }
+
+    /// Starts the driver in a mount namespace of its own, and waits until it serves.
+    pub async fn start_driver(&mut self) {
+        let path = |name: &str| self.root.path().join(name);
+        let driver = Command::new("unshare")
+            .args(["--mount", "--propagation", "unchanged", "--"])
+            .arg(env!("CARGO_BIN_EXE_dlf-csi"))
+            .args(["--node", "node-1", "--http", "127.0.0.1:0"])
+            .arg("--operator")
+            .arg(format!("localhost:{}", self.operator.address.port()))
+            .arg("--kubelet-dir")
+            .arg(&self.kubelet)
+            .arg("--host-dir")
+            .arg(&self.host)
+            .arg("--ca")
+            .arg(path("ca.crt"))
+            .arg("--token")
+            .arg(path("token"))
+            .env("DLF_LOG", "debug,h2=info,hyper=info,tower=info")
+            .stdin(Stdio::null())
+            .stderr(std::fs::File::create(path("driver.log")).unwrap())
+            .spawn()
+            .unwrap();
+        self.driver = Some(driver);
+        self.wait("the driver's registration socket", || {
+            self.registration_socket().exists().then_some(())
+        })
+        .await;
+    }
+
+    pub fn registration_socket(&self) -> PathBuf {
+        self.kubelet.join("plugins_registry/csi.dlf.dev-reg.sock")
+    }
+
+    /// Ends the driver as a crash would, and with it its namespace.
+    pub fn kill_driver(&mut self) {
+        let mut driver = self.driver.take().unwrap();
+        driver.kill().unwrap();
+        driver.wait().unwrap();
+        let _ = std::fs::remove_file(self.registration_socket());
+    }
+
+    pub async fn csi(&self) -> NodeClient<Channel> {
+        NodeClient::new(self.connect("plugins/csi.dlf.dev/csi.sock").await)
+    }
+
+    pub async fn connect(&self, socket: &str) -> Channel {
+        let socket = self.kubelet.join(socket);
+        let endpoint = Endpoint::from_shared(format!("unix://{}", socket.display())).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    /// The path of a pod's target, whose parent the kubelet makes.
+    pub fn target(&self, pod: &str) -> PathBuf {
+        let parent = self.kubelet.join("pods").join(pod).join("volumes");
+        std::fs::create_dir_all(&parent).unwrap();
+        parent.join("mount")
+    }
+
+    /// A scratch directory outside the kubelet's.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        let path = self.root.path().join("scratch").join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    pub fn mounts(&self) -> usize {
+        std::fs::read_dir(self.kubelet.join("plugins/csi.dlf.dev/mounts")).unwrap().count()
+    }
+
+    /// Waits for something to become true.
+    pub async fn wait<T>(&self, what: &str, mut is: impl FnMut() -> Option<T>) -> T {
+        for _ in 0..300 {
+            if let Some(found) = is() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let log = std::fs::read_to_string(self.root.path().join("driver.log"));
+        panic!("waited 30 s for {what}; the driver's log:\n{}", log.unwrap_or_default());
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.root.path().join("driver.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the driver's log:\n{}", self.log());
+        }
+        if let Some(mut driver) = self.driver.take() {
+            let _ = driver.kill();
+            let _ = driver.wait();
+        }
+        // The whole tree at once, with whatever is mounted in it.
+        let _ = unmount(self.root.path(), UnmountFlags::DETACH);
+    }
+}
+
+/// How many mounts lie at `point`, as this namespace sees it.
+pub fn layers(point: &Path) -> usize {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let point = point.to_str().unwrap();
+    mounts.lines().filter(|line| line.split(' ').nth(4) == Some(point)).count()
+}
