@@ -16,6 +16,8 @@ pub const LABEL_DATASET_NAME: &str = "dlf.dev/dataset-name";
 pub const LABEL_DATASET: &str = "dataset";
 /// Label the webhook stamps on a pod that uses datasets; the operator watches only these.
 pub const LABEL_USES_DATASETS: &str = "dlf.dev/uses-datasets";
+/// Annotation the webhook leaves on a pod: names of the volumes that it added, not the user.
+pub const ANNOTATION_VOLUMES: &str = "dlf.dev/volumes";
 
 /// Label of a Dataset: empty and delete its bucket with it, if `provision` made the bucket.
 pub const LABEL_REMOVE_ON_DELETE: &str = "remove-on-delete";

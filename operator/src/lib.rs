@@ -1,8 +1,19 @@
 //! The operator of DLF: controllers, webhooks and the streams to nodes and workers; the only
 //! writer of cluster objects.
 
+pub mod certificates;
 pub mod controller;
+pub mod crds;
+pub mod http;
 pub mod installation;
+pub mod leader;
+pub mod metrics;
 pub mod nodes;
 pub mod pods;
+pub mod replica;
+pub mod settings;
 pub mod tasks;
+pub mod telemetry;
+pub mod waker;
+pub mod watches;
+pub mod webhook;

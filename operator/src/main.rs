@@ -1,0 +1,40 @@
+//! `dlf-operator`. The one place that names the built-in plugins.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use dlf_core::plugin::StoragePlugin;
+use dlf_operator::{replica, settings::Settings, telemetry};
+use dlf_plugin_hostpath::HostPath;
+use dlf_plugin_nfs::Nfs;
+use dlf_plugin_s3fs::S3fs;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Fails only where a provider is installed already, and then it is this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match start().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dlf-operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    let settings = Settings::parse();
+    telemetry::init(&settings.log, settings.log_format)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let storage: Vec<Arc<dyn StoragePlugin>> = vec![Arc::new(S3fs), Arc::new(Nfs), Arc::new(HostPath)];
+    replica::run(settings, storage, stop).await?;
+    Ok(())
+}

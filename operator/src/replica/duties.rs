@@ -1,0 +1,81 @@
+use std::sync::Arc;
+
+use dlf_plugin_host::{Config, Registry};
+use kube::Client;
+use tokio::{sync::watch, task::JoinSet};
+use tracing::info;
+
+use super::raised;
+use crate::{
+    certificates::keep_authority,
+    controller,
+    installation::{Template, keep_mounters, keep_network_rules},
+    nodes::{Changes, Hub},
+    pods::PodIndex,
+    tasks::Tasks,
+    waker::{Name, Waker},
+};
+
+/// What the leader alone does, and with what.
+pub(super) struct Duties {
+    pub(super) client: Client,
+    pub(super) namespace: String,
+    pub(super) config: Arc<Config>,
+    pub(super) plugins: Arc<Registry>,
+    pub(super) template: Option<Template>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) tasks: Arc<Tasks>,
+    pub(super) changes: Arc<Changes>,
+    pub(super) pods: Arc<PodIndex>,
+    pub(super) pod_changes: Waker<Name>,
+}
+
+impl Duties {
+    /// Takes the duties up whenever this replica leads and lays them down when it does not, until
+    /// `stop` is raised.
+    pub(super) async fn follow(self, mut leading: watch::Receiver<bool>, stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                led = leading.wait_for(|leads| *leads) => if led.is_err() { return },
+                () = raised(stop.clone()) => return,
+            }
+            info!("taking up the leader's duties");
+            self.perform(lost(leading.clone(), stop.clone())).await;
+            info!("laid down the leader's duties");
+        }
+    }
+
+    async fn perform(&self, stop: impl Future<Output = ()>) {
+        let mut background = JoinSet::new();
+        background.spawn(keep_authority(self.client.clone(), self.namespace.clone()));
+        let network = self.config.network.clone();
+        background.spawn(keep_network_rules(self.client.clone(), network, Arc::clone(&self.hub)));
+        if let Some(template) = self.template.clone() {
+            let (client, namespace) = (self.client.clone(), self.namespace.clone());
+            background.spawn(keep_mounters(client, namespace, template, Arc::clone(&self.hub)));
+        }
+        controller::run(self.controllers(), stop).await;
+        background.shutdown().await;
+    }
+
+    fn controllers(&self) -> controller::Parts {
+        controller::Parts {
+            client: self.client.clone(),
+            namespace: self.namespace.clone(),
+            plugins: Arc::clone(&self.plugins),
+            nodes: Arc::clone(&self.hub),
+            tasks: Arc::clone(&self.tasks),
+            changes: Arc::clone(&self.changes),
+            pods: Arc::clone(&self.pods),
+            pod_changes: self.pod_changes.clone(),
+        }
+    }
+}
+
+/// Resolves when this replica leads no longer, or is to stop.
+async fn lost(mut leading: watch::Receiver<bool>, stop: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = leading.wait_for(|leads| !*leads) => {}
+        () = raised(stop) => {}
+    }
+}

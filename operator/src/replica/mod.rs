@@ -1,0 +1,151 @@
+//! One replica of the operator: what it starts, in which order, and how it stops.
+//!
+//! Every replica answers webhooks; the leader alone writes. A replica is ready when it can answer:
+//! it knows the Datasets and has a certificate, for which there has to be a leader, but not here.
+
+mod duties;
+mod parts;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use dlf_core::plugin::StoragePlugin;
+use dlf_plugin_host::{Config, ConfigError, Registry, RegistryError};
+use kube::Client;
+use thiserror::Error;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
+
+use self::parts::Parts;
+use crate::{
+    crds,
+    installation::{Template, TemplateError},
+    metrics::Catalog,
+    settings::Settings,
+    webhook,
+};
+
+/// Wait before the CRDs are tried again: the API server may start later than we do.
+const CRDS_RETRY: Duration = Duration::from_secs(2);
+/// A replica that ends stays in the Service for as long as it takes every kube-proxy to notice.
+const LEAVE_SERVICE: Duration = Duration::from_secs(4);
+/// For the leader to finish what it is writing and hand the Lease over.
+const HAND_OVER_DEADLINE: Duration = Duration::from_secs(10);
+/// For servers to finish what they answer.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why a replica does not start.
+#[derive(Debug, Error)]
+pub enum ReplicaError {
+    /// The configuration file does not fit.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Plugins and configuration do not fit together.
+    #[error(transparent)]
+    Plugins(#[from] RegistryError),
+    /// The mounter's template does not fit.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// There is no way to the API server.
+    #[error("no way to the API server: {0}")]
+    Client(#[from] kube::Error),
+    /// A port is taken.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Runs a replica with these storage plugins until `stop` resolves.
+pub async fn run(
+    settings: Settings,
+    storage: Vec<Arc<dyn StoragePlugin>>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ReplicaError> {
+    let config = Arc::new(Config::load(settings.config.as_deref())?);
+    let plugins = Arc::new(Registry::new(storage, Arc::clone(&config))?);
+    let template = settings.mounter_template.as_deref().map(Template::read).transpose()?;
+    let ports = Ports::open(&settings).await?;
+    let client = Client::try_default().await?;
+    let parts = Parts::new(client, settings, config, plugins, template);
+    follow(&parts, ports, stop).await;
+    Ok(())
+}
+
+/// The ports of a replica, opened before anything else: a taken one is told at once.
+struct Ports {
+    http: TcpListener,
+    webhook: TcpListener,
+    nodes: TcpListener,
+}
+
+impl Ports {
+    async fn open(settings: &Settings) -> Result<Self, ReplicaError> {
+        let listen = async |address: SocketAddr| {
+            let listener = TcpListener::bind(address).await;
+            listener.map_err(|source| ReplicaError::Listen { address, source })
+        };
+        Ok(Self {
+            http: listen(settings.http_listen).await?,
+            webhook: listen(settings.webhook_listen).await?,
+            nodes: listen(settings.nodes_listen).await?,
+        })
+    }
+}
+
+async fn follow(parts: &Parts, ports: Ports, stop: impl Future<Output = ()>) {
+    let mut catalog = Catalog::default();
+    let webhooks = webhook::metrics::Metrics::new(&mut catalog);
+    let staying = parts.readiness.gate("the end: it was told to stop");
+    let crds = parts.readiness.gate("the CRDs");
+    staying.open();
+    let mut background = JoinSet::new();
+    parts.introspect(ports.http, catalog, &mut background);
+
+    let mut stop = std::pin::pin!(stop);
+    tokio::select! {
+        () = install_crds(&parts.client) => crds.open(),
+        () = &mut stop => return,
+    }
+    let (hand_over, handing_over) = watch::channel(false);
+    let (close, closing) = watch::channel(false);
+    let pods = parts.watch(&mut background);
+    let mut servers = JoinSet::new();
+    parts.serve_webhooks(ports.webhook, webhooks, raised(closing.clone()), &mut servers);
+    parts.serve_nodes(ports.nodes, pods, raised(closing), &mut servers);
+    let leader = tokio::spawn(parts.lead(handing_over));
+    stop.await;
+
+    info!("stopping");
+    staying.close();
+    hand_over.send_replace(true);
+    let leave = async {
+        sleep(LEAVE_SERVICE).await;
+        close.send_replace(true);
+        timeout(CLOSE_DEADLINE, async { while servers.join_next().await.is_some() {} }).await.is_ok()
+    };
+    let (closed, handed_over) = tokio::join!(leave, timeout(HAND_OVER_DEADLINE, leader));
+    if !closed || handed_over.is_err() {
+        warn!("some work was cut off");
+    }
+    background.shutdown().await;
+}
+
+async fn install_crds(client: &Client) {
+    while let Err(error) = crds::install(client.clone()).await {
+        warn!(%error, "the CRDs are not in order yet");
+        sleep(CRDS_RETRY).await;
+    }
+}
+
+/// Resolves when the flag is raised, or can be raised no longer.
+async fn raised(mut flag: watch::Receiver<bool>) {
+    let _ = flag.wait_for(|raised| *raised).await;
+}

@@ -1,0 +1,193 @@
+use std::sync::Arc;
+
+use dlf_core::api::ApiGroup;
+use dlf_plugin_host::{Config, Registry};
+use kube::{
+    Client,
+    runtime::reflector::{Store, store},
+};
+use prometheus_client::metrics::gauge::Gauge;
+use serde_json::json;
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
+use tracing::error;
+
+use super::duties::Duties;
+use crate::{
+    certificates::{Leaf, keep_leaf, server_config},
+    http::{Introspection, Readiness, StateSource},
+    installation::Template,
+    leader,
+    metrics::Catalog,
+    nodes::{self, Changes, Hub, authorise::ClusterPods, identity::Reviewer},
+    pods::{self, PodIndex, SlimPod},
+    settings::Settings,
+    tasks::Tasks,
+    waker::{Name, Waker},
+    webhook::{self, Webhook, datasets},
+};
+
+/// What the rooms of a replica share, and how each of them is started.
+pub(super) struct Parts {
+    pub(super) client: Client,
+    pub(super) readiness: Readiness,
+    settings: Settings,
+    config: Arc<Config>,
+    plugins: Arc<Registry>,
+    template: Option<Template>,
+    leading: watch::Sender<bool>,
+    leaf: Leaf,
+    datasets: Arc<datasets::Index>,
+    pods: Arc<PodIndex>,
+    pod_changes: Waker<Name>,
+    changes: Arc<Changes>,
+    hub: Arc<Hub>,
+    tasks: Arc<Tasks>,
+}
+
+impl Parts {
+    pub(super) fn new(
+        client: Client,
+        settings: Settings,
+        config: Arc<Config>,
+        plugins: Arc<Registry>,
+        template: Option<Template>,
+    ) -> Self {
+        let changes = Arc::<Changes>::default();
+        Self {
+            client,
+            readiness: Readiness::default(),
+            settings,
+            config,
+            plugins,
+            template,
+            leading: watch::Sender::new(false),
+            leaf: Leaf::default(),
+            datasets: Arc::default(),
+            pods: Arc::default(),
+            pod_changes: Waker::default(),
+            hub: Arc::new(Hub::new(Arc::clone(&changes))),
+            tasks: Arc::new(Tasks::new(Arc::clone(&changes))),
+            changes,
+        }
+    }
+
+    /// `/metrics`, `/livez`, `/readyz` and `/debug/state`.
+    pub(super) fn introspect(&self, listener: TcpListener, mut catalog: Catalog, background: &mut JoinSet<()>) {
+        let leads = Gauge::<i64>::default();
+        catalog.gauge("dlf_leader", "1 on the replica that leads, 0 on the others", &[], leads.clone());
+        let mut leading = self.leading.subscribe();
+        background.spawn(async move {
+            while leading.changed().await.is_ok() {
+                leads.set(i64::from(*leading.borrow_and_update()));
+            }
+        });
+        let router = Introspection::new(catalog, self.readiness.clone(), self.state()).router();
+        background.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                error!(%error, "metrics and health are told no longer");
+            }
+        });
+    }
+
+    fn state(&self) -> Vec<(&'static str, StateSource)> {
+        let (leading, leaf, known) = (self.leading.subscribe(), self.leaf.clone(), Arc::clone(&self.datasets));
+        let (hub, tasks) = (Arc::clone(&self.hub), Arc::clone(&self.tasks));
+        vec![
+            ("leader", Box::new(move || json!(*leading.borrow()))),
+            ("webhook", Box::new(move || json!({ "datasets": known.len(), "certificate": leaf.is_ready() }))),
+            ("nodes", Box::new(move || json!({ "attached": hub.read(nodes::registry::Registry::attached) }))),
+            ("tasks", Box::new(move || {
+                let (waiting, running) = tasks.depth();
+                json!({ "waiting": waiting, "running": running, "workers": tasks.workers() })
+            })),
+        ]
+    }
+
+    /// What every replica keeps up to date; gives the pods that use datasets.
+    pub(super) fn watch(&self, background: &mut JoinSet<()>) -> Store<SlimPod> {
+        let certificate = self.readiness.gate("a certificate");
+        let namespace = self.settings.namespace.clone();
+        background.spawn(keep_leaf(self.client.clone(), namespace, self.leaf.clone(), move || certificate.open()));
+        for group in ApiGroup::ALL {
+            let known = self.readiness.gate(match group {
+                ApiGroup::Hpsys => "the Datasets of com.ie.ibm.hpsys",
+                ApiGroup::Datashim => "the Datasets of datashim.io",
+            });
+            let index = Arc::clone(&self.datasets);
+            background.spawn(datasets::watch(self.client.clone(), group, index, move || known.open()));
+        }
+        let (pods, writer) = store::<SlimPod>();
+        let (index, changes) = (Arc::clone(&self.pods), self.pod_changes.clone());
+        background.spawn(pods::watch(self.client.clone(), writer, index, changes));
+        pods
+    }
+
+    pub(super) fn serve_webhooks(
+        &self,
+        listener: TcpListener,
+        metrics: webhook::metrics::Metrics,
+        stop: impl Future<Output = ()> + Send + 'static,
+        servers: &mut JoinSet<()>,
+    ) {
+        let lookup = datasets::Lookup::new(self.client.clone(), Arc::clone(&self.datasets), metrics.clone());
+        let admission = self.config.admission.clone();
+        let router = Webhook::new(lookup, admission, self.settings.user(), metrics).router();
+        servers.spawn(webhook::serve(listener, server_config(&self.leaf, &["http/1.1"]), router, stop));
+    }
+
+    pub(super) fn serve_nodes(
+        &self,
+        listener: TcpListener,
+        pods: Store<SlimPod>,
+        stop: impl Future<Output = ()> + Send + 'static,
+        servers: &mut JoinSet<()>,
+    ) {
+        let dependencies = nodes::Dependencies {
+            hub: Arc::clone(&self.hub),
+            tasks: Arc::clone(&self.tasks),
+            identify: Arc::new(Reviewer::new(self.client.clone(), self.settings.namespace.clone())),
+            pods: Arc::new(ClusterPods::new(self.client.clone(), pods)),
+            leading: self.leading.subscribe(),
+        };
+        let tls = server_config(&self.leaf, &["h2"]);
+        servers.spawn(async move {
+            if let Err(error) = nodes::serve(listener, tls, dependencies, stop).await {
+                error!(%error, "nodes and workers are answered no longer");
+            }
+        });
+    }
+
+    /// Contends for the Lease and does the leader's work while it is held. When `stop` is raised the
+    /// work ends first, then the Lease is handed over.
+    pub(super) fn lead(&self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + use<> {
+        let (client, settings) = (self.client.clone(), self.settings.clone());
+        let duties = Duties {
+            client: client.clone(),
+            namespace: settings.namespace.clone(),
+            config: Arc::clone(&self.config),
+            plugins: Arc::clone(&self.plugins),
+            template: self.template.clone(),
+            hub: Arc::clone(&self.hub),
+            tasks: Arc::clone(&self.tasks),
+            changes: Arc::clone(&self.changes),
+            pods: Arc::clone(&self.pods),
+            pod_changes: self.pod_changes.clone(),
+        };
+        let (sender, receiver) = (self.leading.clone(), self.leading.subscribe());
+        async move {
+            let (done, ended) = oneshot::channel::<()>();
+            let ended = async {
+                let _ = ended.await;
+            };
+            let work = async move {
+                duties.follow(receiver, stop).await;
+                drop(done);
+            };
+            tokio::join!(leader::contend(client, settings.namespace, settings.pod, sender, ended), work);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The command line: every flag is also an environment variable.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+
+use crate::telemetry::LogFormat;
+
+/// Controllers, webhooks and the nodes' stream of DLF.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "dlf-operator", version)]
+pub struct Settings {
+    /// Namespace of the installation.
+    #[arg(long, env = "DLF_NAMESPACE", default_value = "dlf-system")]
+    pub namespace: String,
+    /// Name of this pod, which stands in the Lease while it leads.
+    #[arg(long, env = "DLF_POD", default_value = "dlf-operator")]
+    pub pod: String,
+    /// Service account under which the operator writes.
+    #[arg(long, env = "DLF_SERVICE_ACCOUNT", default_value = "dlf-operator")]
+    pub service_account: String,
+    /// Configuration file (TOML); without it the defaults hold.
+    #[arg(long, env = "DLF_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Template of the mounter's `DaemonSet` (YAML).
+    #[arg(long, env = "DLF_MOUNTER_TEMPLATE")]
+    pub mounter_template: Option<PathBuf>,
+    /// Where the webhooks listen (HTTPS).
+    #[arg(long, env = "DLF_WEBHOOK_LISTEN", default_value = "[::]:9443")]
+    pub webhook_listen: SocketAddr,
+    /// Where node drivers and workers are answered (gRPC over TLS).
+    #[arg(long, env = "DLF_NODES_LISTEN", default_value = "[::]:9444")]
+    pub nodes_listen: SocketAddr,
+    /// Where metrics and health are told (HTTP).
+    #[arg(long, env = "DLF_HTTP_LISTEN", default_value = "[::]:8080")]
+    pub http_listen: SocketAddr,
+    /// Filter of what is logged: a level, or `info,dlf_operator=debug`.
+    #[arg(long, env = "DLF_LOG", default_value = "info")]
+    pub log: String,
+    /// How it is logged.
+    #[arg(long, env = "DLF_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// The user name under which the operator writes.
+    #[must_use]
+    pub fn user(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.service_account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_flag_is_also_an_environment_variable() {
+        let command = Settings::command();
+        command.clone().debug_assert();
+        let flags = command.get_arguments().filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version"));
+        for flag in flags {
+            let name = flag.get_env().and_then(|name| name.to_str());
+            assert!(name.is_some_and(|name| name.starts_with("DLF_")), "{}", flag.get_id());
+        }
+    }
+}
