@@ -82,7 +82,12 @@ impl Finding {
         reason: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        Self { kind, truth: truth.into(), reason: reason.into(), message: message.into() }
+        Self {
+            kind,
+            truth: truth.into(),
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -92,7 +97,12 @@ pub const MESSAGE_BYTES_MAX: usize = 32_768;
 /// Conditions after `findings`: those of other types stay out, a transition time changes only
 /// when the truth does, and the order is that of `findings`.
 #[must_use]
-pub fn merge(before: &[Condition], findings: &[Finding], generation: i64, now: &Time) -> Vec<Condition> {
+pub fn merge(
+    before: &[Condition],
+    findings: &[Finding],
+    generation: i64,
+    now: &Time,
+) -> Vec<Condition> {
     findings
         .iter()
         .map(|finding| {
@@ -107,7 +117,8 @@ pub fn merge(before: &[Condition], findings: &[Finding], generation: i64, now: &
                 reason: finding.reason.clone(),
                 message,
                 observed_generation: Some(generation),
-                last_transition_time: same.map_or_else(|| now.clone(), |old| old.last_transition_time.clone()),
+                last_transition_time: same
+                    .map_or_else(|| now.clone(), |old| old.last_transition_time.clone()),
             }
         })
         .collect()
@@ -118,7 +129,8 @@ mod tests {
     use super::*;
 
     fn at(seconds: i64) -> Time {
-        serde_json::from_value(serde_json::json!(format!("2026-01-01T00:00:{seconds:02}Z"))).unwrap()
+        serde_json::from_value(serde_json::json!(format!("2026-01-01T00:00:{seconds:02}Z")))
+            .unwrap()
     }
 
     #[test]
@@ -135,7 +147,12 @@ mod tests {
     #[test]
     fn a_message_is_cut_at_a_character() {
         let long = "é".repeat(MESSAGE_BYTES_MAX);
-        let merged = merge(&[], &[Finding::new(ConditionType::Ready, true, "R", long)], 1, &at(1));
+        let merged = merge(
+            &[],
+            &[Finding::new(ConditionType::Ready, true, "R", long)],
+            1,
+            &at(1),
+        );
         assert!(merged[0].message.len() <= MESSAGE_BYTES_MAX);
     }
 }

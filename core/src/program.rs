@@ -16,8 +16,14 @@ pub struct Program {
 
 /// All there are.
 pub const PROGRAMS: [Program; 2] = [
-    Program { name: "native", options: &[] },
-    Program { name: "s3fs", options: &["multipart_size", "parallel_count", "stat_cache_expire"] },
+    Program {
+        name: "native",
+        options: &[],
+    },
+    Program {
+        name: "s3fs",
+        options: &["multipart_size", "parallel_count", "stat_cache_expire"],
+    },
 ];
 
 /// What a plan got wrong.
@@ -47,14 +53,24 @@ pub enum ProgramError {
 pub fn check(program: &str, options: &BTreeMap<String, String>) -> Result<(), ProgramError> {
     let Some(entry) = PROGRAMS.iter().find(|entry| entry.name == program) else {
         let known = PROGRAMS.map(|entry| entry.name).join(", ");
-        return Err(ProgramError::Unknown { found: program.to_owned(), known });
+        return Err(ProgramError::Unknown {
+            found: program.to_owned(),
+            known,
+        });
     };
-    match options.keys().find(|key| !entry.options.contains(&key.as_str())) {
+    match options
+        .keys()
+        .find(|key| !entry.options.contains(&key.as_str()))
+    {
         None => Ok(()),
         Some(key) => Err(ProgramError::Option {
             program: entry.name,
             key: key.clone(),
-            known: if entry.options.is_empty() { "none".to_owned() } else { entry.options.join(", ") },
+            known: if entry.options.is_empty() {
+                "none".to_owned()
+            } else {
+                entry.options.join(", ")
+            },
         }),
     }
 }
@@ -69,7 +85,15 @@ mod tests {
         assert_eq!(check("native", &BTreeMap::new()), Ok(()));
         assert_eq!(check("s3fs", &options("multipart_size")), Ok(()));
         let refused = check("s3fs", &options("url")).unwrap_err().to_string();
-        assert!(refused.contains("url") && refused.contains("multipart_size"), "{refused}");
-        assert!(check("/bin/sh", &BTreeMap::new()).unwrap_err().to_string().contains("native"));
+        assert!(
+            refused.contains("url") && refused.contains("multipart_size"),
+            "{refused}"
+        );
+        assert!(
+            check("/bin/sh", &BTreeMap::new())
+                .unwrap_err()
+                .to_string()
+                .contains("native")
+        );
     }
 }

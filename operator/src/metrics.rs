@@ -1,11 +1,12 @@
 //! The metrics of the operator: one catalog in which every room enters its own, so that
 //! `docs/metrics.md` is written from what is really there.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use prometheus_client::{
-    encoding::text::encode,
-    metrics::{MetricType, TypedMetric},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    metrics::{MetricType, TypedMetric, gauge::ConstGauge},
     registry::{Metric, Registry},
 };
 
@@ -35,15 +36,16 @@ impl Catalog {
         self.enter(name, format!("{name}_total"), help, labels, metric);
     }
 
-    /// Enters what grows and shrinks, one or a family.
+    /// Enters what grows and shrinks: looked at when it is asked for, and so never stale.
     pub fn gauge(
         &mut self,
         name: &'static str,
         help: &'static str,
-        labels: &'static [&'static str],
-        metric: impl Metric + TypedMetric,
+        look: impl Fn() -> i64 + Send + Sync + 'static,
     ) {
-        self.enter(name, name.to_owned(), help, labels, metric);
+        self.registry.register_collector(Box::new(Look { name, help, look }));
+        let kind = word(MetricType::Gauge);
+        self.entries.push(Entry { name: name.to_owned(), kind, labels: &[], help });
     }
 
     /// Enters a distribution, one or a family.
@@ -70,7 +72,7 @@ impl Catalog {
     }
 
     /// All of them, for a scrape.
-    pub fn scrape(&self) -> Result<String, std::fmt::Error> {
+    pub fn scrape(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
@@ -91,8 +93,31 @@ impl Catalog {
     }
 }
 
+/// A gauge that is looked at for each scrape.
+struct Look<F> {
+    name: &'static str,
+    help: &'static str,
+    look: F,
+}
+
+impl<F> fmt::Debug for Look<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Look").field(&self.name).finish()
+    }
+}
+
+impl<F: Fn() -> i64 + Send + Sync + 'static> Collector for Look<F> {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let gauge = ConstGauge::new((self.look)());
+        // With the full stop that the registry gives to the others.
+        let help = format!("{}.", self.help);
+        gauge.encode(encoder.encode_descriptor(self.name, &help, None, gauge.metric_type())?)
+    }
+}
+
 const HEADING: &str = "# Metrics of the operator\n\n\
-    Served at `/metrics` of port 8080 of each replica. Written by `make docs`; a test compares it.\n\n\
+    Served at `/metrics` of port 8080 of each replica. Written by\n\
+    `DLF_REGENERATE=1 cargo test -p dlf-operator metrics`; a test compares it.\n\n\
     | name | type | labels | what it says |\n| --- | --- | --- | --- |\n";
 
 const fn word(kind: MetricType) -> &'static str {

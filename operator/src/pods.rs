@@ -3,12 +3,22 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{Resource, ResourceExt};
+use dlf_core::names::LABEL_USES_DATASETS;
+use kube::{
+    Client, Resource, ResourceExt,
+    api::Api,
+    runtime::{reflector::store::Writer, watcher},
+};
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    waker::{Name, Waker},
+    watches::{Change, follow, stored},
+};
 
 /// As much of a Pod as the operator looks at: a full one costs 41 KB, this one under 3 KB.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -107,6 +117,21 @@ impl SlimPod {
         let labelled = dlf_core::labels::parse(labels, annotations).unwrap_or_default();
         labelled.into_iter().map(|used| used.id).chain(self.claims().map(str::to_owned)).collect()
     }
+}
+
+/// Follows the pods that the webhook stamped, for ever: a store for who asks about one pod, the
+/// index for who uses what, and a wake for each dataset whose users changed.
+pub async fn watch(client: Client, writer: Writer<SlimPod>, index: Arc<PodIndex>, changes: Waker<Name>) {
+    let config = watcher::Config::default().labels(&format!("{LABEL_USES_DATASETS}=true"));
+    follow(stored(Api::all(client), config, writer), |change| {
+        let woken = match change {
+            Change::Applied(pod) => index.apply(&pod),
+            Change::Deleted(pod) => index.delete(&pod),
+            Change::Listed(listed) => index.keep_only(&listed),
+        };
+        woken.into_iter().for_each(|dataset| changes.wake(dataset));
+    })
+    .await;
 }
 
 /// A pod by namespace and name.

@@ -1,1 +1,46 @@
-//! DLF.
+//! What tests against a real cluster share: a namespace of one's own that must leave nothing
+//! behind, `kubectl` as a user would type it, an S3 client that is not ours, and patience with a
+//! bound.
+
+mod kubectl;
+mod namespace;
+mod s3;
+mod settings;
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+pub use kubectl::{Output, kubectl, kubectl_with};
+pub use namespace::Namespace;
+pub use s3::{Bucket, s3};
+pub use settings::{Settings, settings};
+
+/// How often something that is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Waits until `look` gives Ok, and gives what it gave.
+///
+/// # Panics
+/// When it still gives an error after `patience`: with what was waited for and that error.
+pub fn eventually<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(error) => {
+                assert!(Instant::now() < deadline, "waited {patience:?} for {what}: {error}");
+                sleep(LOOK_EVERY);
+            }
+        }
+    }
+}
+
+/// Gives Ok when `text` contains `part`, else an error that shows both.
+///
+/// # Errors
+/// Both texts.
+pub fn contains(text: &str, part: &str) -> Result<(), String> {
+    if text.contains(part) { Ok(()) } else { Err(format!("expected {part:?} in {text:?}")) }
+}

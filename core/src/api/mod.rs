@@ -11,6 +11,7 @@ pub use dataset::Dataset;
 pub use group::{ApiGroup, VERSION};
 pub use internal::DatasetInternal;
 pub use spec::{
-    CacheMode, CacheSpec, DatasetSpec, Locality, Medium, MountSpec, SchedulingSpec, Warmup, WarmupOn,
+    CacheMode, CacheSpec, DatasetSpec, Locality, Medium, MountSpec, SchedulingSpec, Warmup,
+    WarmupOn,
 };
 pub use status::{DatasetStatus, Phase, PhaseStatus, UsageStatus};

@@ -53,7 +53,9 @@ pub enum LabelError {
         index: u32,
     },
     /// A `useas`, or an annotation, of no dataset.
-    #[error("{key}: there is no label dataset.{index}.id; add it with the Dataset's name, or remove {key}")]
+    #[error(
+        "{key}: there is no label dataset.{index}.id; add it with the Dataset's name, or remove {key}"
+    )]
     NoId {
         /// The key.
         key: String,
@@ -61,7 +63,9 @@ pub enum LabelError {
         index: u32,
     },
     /// An id that cannot be a Dataset's name.
-    #[error("{key}: found {found:?}; expected the name of a Dataset: at most 63 lower-case letters, digits and hyphens")]
+    #[error(
+        "{key}: found {found:?}; expected the name of a Dataset: at most 63 lower-case letters, digits and hyphens"
+    )]
     InvalidId {
         /// The key.
         key: String,
@@ -77,7 +81,9 @@ pub enum LabelError {
         found: String,
     },
     /// One dataset under two numbers.
-    #[error("{key}: dataset {id} is asked for by {other} already; remove one, and give one useas for both ways of use")]
+    #[error(
+        "{key}: dataset {id} is asked for by {other} already; remove one, and give one useas for both ways of use"
+    )]
     SameDataset {
         /// The key.
         key: String,

@@ -3,7 +3,10 @@ use proptest::prelude::*;
 use super::*;
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn uses(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Vec<DatasetUse> {
@@ -24,41 +27,115 @@ fn an_id_without_useas_means_mount() {
 
 #[test]
 fn there_are_three_modes() {
-    for (word, mounts, configures) in
-        [("mount", true, false), ("configmap", false, true), ("mount.configmap", true, true)]
-    {
+    for (word, mounts, configures) in [
+        ("mount", true, false),
+        ("configmap", false, true),
+        ("mount.configmap", true, true),
+    ] {
         let uses = uses(&[("dataset.0.id", "a"), ("dataset.0.useas", word)], &[]);
-        assert_eq!((uses[0].mode.mounts(), uses[0].mode.configures()), (mounts, configures), "{word}");
+        assert_eq!(
+            (uses[0].mode.mounts(), uses[0].mode.configures()),
+            (mounts, configures),
+            "{word}"
+        );
     }
 }
 
 #[test]
 fn n_is_any_integer_and_leading_zeros_say_nothing() {
-    let found = uses(&[("dataset.00.id", "a"), ("dataset.0.useas", "configmap"), ("dataset.10.id", "c"), ("dataset.9.id", "b")], &[]);
-    let shown: Vec<_> = found.iter().map(|used| (used.index, used.id.as_str(), used.mode)).collect();
-    assert_eq!(shown, [(0, "a", Mode::ConfigMap), (9, "b", Mode::Mount), (10, "c", Mode::Mount)]);
-    assert_eq!(uses(&[("dataset.4294967295.id", "a")], &[])[0].index, u32::MAX);
+    let found = uses(
+        &[
+            ("dataset.00.id", "a"),
+            ("dataset.0.useas", "configmap"),
+            ("dataset.10.id", "c"),
+            ("dataset.9.id", "b"),
+        ],
+        &[],
+    );
+    let shown: Vec<_> = found
+        .iter()
+        .map(|used| (used.index, used.id.as_str(), used.mode))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (0, "a", Mode::ConfigMap),
+            (9, "b", Mode::Mount),
+            (10, "c", Mode::Mount)
+        ]
+    );
+    assert_eq!(
+        uses(&[("dataset.4294967295.id", "a")], &[])[0].index,
+        u32::MAX
+    );
 }
 
 #[test]
 fn every_refusal_names_the_label_and_the_way_out() {
     for (labels, key, way_out) in [
-        (vec![("dataset.0.useas", "mount")], "dataset.0.useas", "dataset.0.id"),
-        (vec![("dataset.0.id", "a"), ("dataset.0.useas", "copy")], "dataset.0.useas", "mount.configmap"),
-        (vec![("dataset.0.id", "a"), ("dataset.0.useas", "")], "dataset.0.useas", "mount.configmap"),
-        (vec![("dataset.0.id", "a"), ("dataset.0.use-as", "mount")], "dataset.0.use-as", "dataset.N.useas"),
-        (vec![("dataset.0.id", "a"), ("dataset.0.path", "x")], "dataset.0.path", "annotation"),
+        (
+            vec![("dataset.0.useas", "mount")],
+            "dataset.0.useas",
+            "dataset.0.id",
+        ),
+        (
+            vec![("dataset.0.id", "a"), ("dataset.0.useas", "copy")],
+            "dataset.0.useas",
+            "mount.configmap",
+        ),
+        (
+            vec![("dataset.0.id", "a"), ("dataset.0.useas", "")],
+            "dataset.0.useas",
+            "mount.configmap",
+        ),
+        (
+            vec![("dataset.0.id", "a"), ("dataset.0.use-as", "mount")],
+            "dataset.0.use-as",
+            "dataset.N.useas",
+        ),
+        (
+            vec![("dataset.0.id", "a"), ("dataset.0.path", "x")],
+            "dataset.0.path",
+            "annotation",
+        ),
         (vec![("dataset.x.id", "a")], "dataset.x.id", "integer"),
-        (vec![("dataset..useas", "mount")], "dataset..useas", "integer"),
-        (vec![("dataset.0.id", "a"), ("dataset.1.id", "a")], "dataset.1.id", "dataset.0.id"),
+        (
+            vec![("dataset..useas", "mount")],
+            "dataset..useas",
+            "integer",
+        ),
+        (
+            vec![("dataset.0.id", "a"), ("dataset.1.id", "a")],
+            "dataset.1.id",
+            "dataset.0.id",
+        ),
         (vec![("dataset.-1.id", "a")], "dataset.-1.id", "0 or more"),
-        (vec![("dataset.4294967296.id", "a")], "dataset.4294967296.id", "4294967295"),
-        (vec![("dataset.0.id", "a"), ("dataset.00.id", "b")], "dataset.00.id", "dataset.0.id"),
-        (vec![("dataset.0.id", "")], "dataset.0.id", "name of a Dataset"),
-        (vec![("dataset.0.id", "A_b")], "dataset.0.id", "name of a Dataset"),
+        (
+            vec![("dataset.4294967296.id", "a")],
+            "dataset.4294967296.id",
+            "4294967295",
+        ),
+        (
+            vec![("dataset.0.id", "a"), ("dataset.00.id", "b")],
+            "dataset.00.id",
+            "dataset.0.id",
+        ),
+        (
+            vec![("dataset.0.id", "")],
+            "dataset.0.id",
+            "name of a Dataset",
+        ),
+        (
+            vec![("dataset.0.id", "A_b")],
+            "dataset.0.id",
+            "name of a Dataset",
+        ),
     ] {
         let message = refusal(&labels, &[]);
-        assert!(message.contains(key) && message.contains(way_out), "{labels:?}: {message}");
+        assert!(
+            message.contains(key) && message.contains(way_out),
+            "{labels:?}: {message}"
+        );
     }
 }
 
@@ -125,7 +202,10 @@ fn an_annotation_that_does_not_fit_is_refused() {
         ("dataset.x.path", "/a", "integer"),
     ] {
         let message = refusal(&[("dataset.0.id", "a")], &[(key, value)]);
-        assert!(message.contains(key) && message.contains(says), "{key}={value:?}: {message}");
+        assert!(
+            message.contains(key) && message.contains(says),
+            "{key}={value:?}: {message}"
+        );
     }
     let long = format!("/{}", "a".repeat(4096));
     assert!(refusal(&[("dataset.0.id", "a")], &[("dataset.0.path", &long)]).contains("4096"));
@@ -133,18 +213,32 @@ fn an_annotation_that_does_not_fit_is_refused() {
 
 #[test]
 fn everything_wrong_is_said_at_once() {
-    let labels = map(&[("dataset.x.id", "a"), ("dataset.0.useas", "copy"), ("dataset.1.id", "B")]);
+    let labels = map(&[
+        ("dataset.x.id", "a"),
+        ("dataset.0.useas", "copy"),
+        ("dataset.1.id", "B"),
+    ]);
     assert_eq!(parse(&labels, &BTreeMap::new()).unwrap_err().len(), 3);
 }
 
 #[test]
 fn a_pod_takes_a_bounded_number_of_datasets() {
     let labels = |count: usize| {
-        (0..count).map(|n| (format!("dataset.{n}.id"), format!("d{n}"))).collect::<BTreeMap<_, _>>()
+        (0..count)
+            .map(|n| (format!("dataset.{n}.id"), format!("d{n}")))
+            .collect::<BTreeMap<_, _>>()
     };
-    assert_eq!(parse(&labels(USES_MAX), &BTreeMap::new()).unwrap().len(), USES_MAX);
+    assert_eq!(
+        parse(&labels(USES_MAX), &BTreeMap::new()).unwrap().len(),
+        USES_MAX
+    );
     let errors = parse(&labels(USES_MAX + 1), &BTreeMap::new()).unwrap_err();
-    assert_eq!(errors, [LabelError::TooMany { found: USES_MAX + 1 }]);
+    assert_eq!(
+        errors,
+        [LabelError::TooMany {
+            found: USES_MAX + 1
+        }]
+    );
 }
 
 fn keys() -> impl Strategy<Value = String> {
@@ -156,7 +250,13 @@ fn keys() -> impl Strategy<Value = String> {
 }
 
 fn values() -> impl Strategy<Value = String> {
-    prop_oneof![".{0,20}", "[ab]", "mount|configmap|mount.configmap", "true|false", "/?[a./]{1,9}"]
+    prop_oneof![
+        ".{0,20}",
+        "[ab]",
+        "mount|configmap|mount.configmap",
+        "true|false",
+        "/?[a./]{1,9}"
+    ]
 }
 
 fn maps() -> impl Strategy<Value = Vec<(String, String)>> {
@@ -168,16 +268,25 @@ fn written(uses: &[DatasetUse]) -> (BTreeMap<String, String>, BTreeMap<String, S
     let (mut labels, mut annotations) = (BTreeMap::new(), BTreeMap::new());
     for used in uses {
         let key = |word: &str| format!("dataset.{}.{word}", used.index);
-        let word = Mode::WORDS.into_iter().find(|word| Mode::parse(word) == Some(used.mode)).unwrap();
+        let word = Mode::WORDS
+            .into_iter()
+            .find(|word| Mode::parse(word) == Some(used.mode))
+            .unwrap();
         labels.insert(key("id"), used.id.clone());
         labels.insert(key("useas"), word.to_owned());
         let said = [
             ("path", used.path.clone()),
             ("subpath", used.subpath.clone()),
-            ("containers", used.containers.as_ref().map(|names| names.join(","))),
+            (
+                "containers",
+                used.containers.as_ref().map(|names| names.join(",")),
+            ),
             ("readonly", Some(used.readonly.to_string())),
         ];
-        annotations.extend(said.into_iter().filter_map(|(word, value)| Some((key(word), value?))));
+        annotations.extend(
+            said.into_iter()
+                .filter_map(|(word, value)| Some((key(word), value?))),
+        );
     }
     (labels, annotations)
 }

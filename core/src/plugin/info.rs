@@ -34,7 +34,10 @@ pub struct ProtocolRange {
 
 impl ProtocolRange {
     /// Just this build's.
-    pub const CURRENT: Self = Self { min: PROTOCOL, max: PROTOCOL };
+    pub const CURRENT: Self = Self {
+        min: PROTOCOL,
+        max: PROTOCOL,
+    };
 }
 
 /// Which trait a plugin has.

@@ -12,8 +12,8 @@ use thiserror::Error;
 
 pub use info::{KindRef, PROTOCOL, PluginInfo, PluginKind, ProtocolRange};
 pub use plan::{
-    FileSystem, HostPathMount, Mount, NfsMount, OriginRef, ObjectStoreMount, SecretEntry, StoragePlan, Task,
-    Volume,
+    FileSystem, HostPathMount, Mount, NfsMount, ObjectStoreMount, OriginRef, SecretEntry,
+    StoragePlan, Task, Volume,
 };
 pub use request::{DatasetRef, Intent, StorageRequest};
 
@@ -43,6 +43,9 @@ pub struct PlanError {
 impl PlanError {
     /// An error of its two parts.
     pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason: reason.into(), message: message.into() }
+        Self {
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 }

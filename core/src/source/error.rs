@@ -12,7 +12,10 @@ pub struct SourceError {
 
 impl SourceError {
     pub(super) fn new(key: impl Into<String>, kind: SourceErrorKind) -> Self {
-        Self { key: key.into(), kind }
+        Self {
+            key: key.into(),
+            kind,
+        }
     }
 
     /// The class of the error, for a condition's reason.
@@ -29,7 +32,9 @@ impl SourceError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SourceErrorKind {
     /// A source has to be given one way.
-    #[error("found {found}; give exactly one of spec.local, spec.remote, or spec.type ARCHIVE with spec.local as its target")]
+    #[error(
+        "found {found}; give exactly one of spec.local, spec.remote, or spec.type ARCHIVE with spec.local as its target"
+    )]
     NotOneSource {
         /// What was found.
         found: String,

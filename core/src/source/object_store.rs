@@ -43,31 +43,46 @@ impl BucketPath {
         let (name, inline) = bucket.split_once('/').unwrap_or((bucket, ""));
         check_bucket(name)?;
         let inline = normal_prefix(inline);
-        let folder = folder.map(normal_prefix).filter(|folder| !folder.is_empty());
+        let folder = folder
+            .map(normal_prefix)
+            .filter(|folder| !folder.is_empty());
         let prefix = match folder {
             Some(folder) if !inline.is_empty() && folder != inline => {
                 return Err(SourceError::new(
                     "spec.local.folder",
-                    SourceErrorKind::Disagrees { found: folder, other: "spec.local.bucket", says: inline },
+                    SourceErrorKind::Disagrees {
+                        found: folder,
+                        other: "spec.local.bucket",
+                        says: inline,
+                    },
                 ));
             }
             Some(folder) => folder,
             None => inline,
         };
-        Ok(Self { bucket: name.to_owned(), prefix })
+        Ok(Self {
+            bucket: name.to_owned(),
+            prefix,
+        })
     }
 }
 
 fn normal_prefix(text: &str) -> String {
     let inner = text.trim_matches('/');
-    if inner.is_empty() { String::new() } else { format!("{inner}/") }
+    if inner.is_empty() {
+        String::new()
+    } else {
+        format!("{inner}/")
+    }
 }
 
 /// S3's rules for bucket names, without those that only some stores keep:
 /// 3 to 63 characters, letters, digits, dots, hyphens and underscores.
 fn check_bucket(name: &str) -> Result<(), SourceError> {
     let fits = (3..=63).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         && !name.starts_with(['-', '.'])
         && !name.contains("..");
     if fits {

@@ -10,7 +10,11 @@ use crate::{api::DatasetSpec, names::LABEL_REMOVE_ON_DELETE};
 
 type Labels = BTreeMap<String, String>;
 
-pub(super) fn source(spec: &DatasetSpec, labels: &Labels, namespace: &str) -> Result<Source, SourceError> {
+pub(super) fn source(
+    spec: &DatasetSpec,
+    labels: &Labels,
+    namespace: &str,
+) -> Result<Source, SourceError> {
     if let Some(kind) = &spec.kind {
         return Err(if kind == "ARCHIVE" {
             SourceError::new("spec.type", Kind::NotSupported { kind: "ARCHIVE" })
@@ -19,13 +23,32 @@ pub(super) fn source(spec: &DatasetSpec, labels: &Labels, namespace: &str) -> Re
         });
     }
     match (&spec.local, &spec.remote) {
-        (Some(local), None) => self::local(&Keys { prefix: "spec.local", map: local }, labels, namespace),
-        (None, Some(_)) => {
-            Err(SourceError::new("spec.remote.type", Kind::NotSupported { kind: "CatalogEntry" }))
-        }
+        (Some(local), None) => self::local(
+            &Keys {
+                prefix: "spec.local",
+                map: local,
+            },
+            labels,
+            namespace,
+        ),
+        (None, Some(_)) => Err(SourceError::new(
+            "spec.remote.type",
+            Kind::NotSupported {
+                kind: "CatalogEntry",
+            },
+        )),
         (found_local, _) => {
-            let found = if found_local.is_some() { "both local and remote" } else { "neither" };
-            Err(SourceError::new("spec", Kind::NotOneSource { found: found.to_owned() }))
+            let found = if found_local.is_some() {
+                "both local and remote"
+            } else {
+                "neither"
+            };
+            Err(SourceError::new(
+                "spec",
+                Kind::NotOneSource {
+                    found: found.to_owned(),
+                },
+            ))
         }
     }
 }
@@ -35,20 +58,40 @@ fn local(keys: &Keys<'_>, labels: &Labels, namespace: &str) -> Result<Source, So
         "COS" => object_store(keys, labels, namespace).map(Source::ObjectStore),
         "NFS" => nfs(keys).map(Source::Nfs),
         "HOST" => host_path(keys).map(Source::HostPath),
-        "OBC" => Err(SourceError::new("spec.local.type", Kind::NotSupported { kind: "OBC" })),
-        other => Err(invalid("spec.local.type", other, "one of COS, NFS, HOST, OBC")),
+        "OBC" => Err(SourceError::new(
+            "spec.local.type",
+            Kind::NotSupported { kind: "OBC" },
+        )),
+        other => Err(invalid(
+            "spec.local.type",
+            other,
+            "one of COS, NFS, HOST, OBC",
+        )),
     }
 }
 
-fn object_store(keys: &Keys<'_>, labels: &Labels, namespace: &str) -> Result<ObjectStoreSource, SourceError> {
+fn object_store(
+    keys: &Keys<'_>,
+    labels: &Labels,
+    namespace: &str,
+) -> Result<ObjectStoreSource, SourceError> {
     keys.only("COS", &super::keys::COS)?;
     let endpoint = keys.required("endpoint", "the http or https URL of the object store")?;
     check_endpoint(endpoint)?;
     let bucket = keys.required("bucket", "BUCKET or BUCKET/PREFIX")?;
-    if let Some(other) = keys.optional("secret-namespace").filter(|other| *other != namespace) {
-        return Err(invalid("spec.local.secret-namespace", other, "the Dataset's own namespace, or no such key"));
+    if let Some(other) = keys
+        .optional("secret-namespace")
+        .filter(|other| *other != namespace)
+    {
+        return Err(invalid(
+            "spec.local.secret-namespace",
+            other,
+            "the Dataset's own namespace, or no such key",
+        ));
     }
-    let label = labels.get(LABEL_REMOVE_ON_DELETE).is_some_and(|value| value == "true");
+    let label = labels
+        .get(LABEL_REMOVE_ON_DELETE)
+        .is_some_and(|value| value == "true");
     Ok(ObjectStoreSource {
         endpoint: endpoint.to_owned(),
         location: BucketPath::parse(bucket, keys.optional("folder"))?,
@@ -62,28 +105,44 @@ fn object_store(keys: &Keys<'_>, labels: &Labels, namespace: &str) -> Result<Obj
 }
 
 fn check_endpoint(endpoint: &str) -> Result<(), SourceError> {
-    const EXPECTED: &str = "an http or https URL of host and port alone, as https://s3.example.com:9000";
+    const EXPECTED: &str =
+        "an http or https URL of host and port alone, as https://s3.example.com:9000";
     let refused = || invalid("spec.local.endpoint", endpoint, EXPECTED);
     let uri: Uri = endpoint.parse().map_err(|_| refused())?;
     let scheme_fits = matches!(uri.scheme_str(), Some("http" | "https"));
-    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+    let plain = uri
+        .authority()
+        .is_some_and(|authority| !authority.as_str().contains('@'))
         && uri.query().is_none()
         && matches!(uri.path(), "" | "/");
-    if scheme_fits && plain { Ok(()) } else { Err(refused()) }
+    if scheme_fits && plain {
+        Ok(())
+    } else {
+        Err(refused())
+    }
 }
 
 fn key_source(keys: &Keys<'_>) -> Result<KeySource, SourceError> {
     if let Some(name) = keys.optional("secret-name") {
-        return Ok(KeySource::Secret { name: name.to_owned() });
+        return Ok(KeySource::Secret {
+            name: name.to_owned(),
+        });
     }
-    match (keys.optional("accessKeyID"), keys.optional("secretAccessKey")) {
+    match (
+        keys.optional("accessKeyID"),
+        keys.optional("secretAccessKey"),
+    ) {
         (None, None) => Ok(KeySource::Anonymous),
         (Some(id), Some(secret)) => Ok(KeySource::Inline {
             access_key_id: id.to_owned(),
             secret_access_key: secret.to_owned(),
         }),
-        (Some(_), None) => Err(keys.missing("secretAccessKey", "the secret that goes with accessKeyID")),
-        (None, Some(_)) => Err(keys.missing("accessKeyID", "the id that goes with secretAccessKey")),
+        (Some(_), None) => {
+            Err(keys.missing("secretAccessKey", "the secret that goes with accessKeyID"))
+        }
+        (None, Some(_)) => {
+            Err(keys.missing("accessKeyID", "the id that goes with secretAccessKey"))
+        }
     }
 }
 
@@ -91,7 +150,11 @@ fn nfs(keys: &Keys<'_>) -> Result<NfsSource, SourceError> {
     keys.only("NFS", &super::keys::NFS)?;
     let server = keys.required("server", "the NFS server's host name or address")?;
     if server.contains(['/', ' ', ',']) {
-        return Err(invalid("spec.local.server", server, "a host name or an address"));
+        return Err(invalid(
+            "spec.local.server",
+            server,
+            "a host name or an address",
+        ));
     }
     let share = keys.required("share", "the absolute path of the export")?;
     check_absolute("spec.local.share", share)?;
@@ -111,29 +174,60 @@ fn host_path(keys: &Keys<'_>) -> Result<HostPathSource, SourceError> {
     let create = match keys.optional("hostPathType") {
         None | Some("Directory") => false,
         Some("CreateNew") => true,
-        Some(other) => return Err(invalid("spec.local.hostPathType", other, "Directory or CreateNew")),
+        Some(other) => {
+            return Err(invalid(
+                "spec.local.hostPathType",
+                other,
+                "Directory or CreateNew",
+            ));
+        }
     };
     let readonly = match keys.optional("permissions") {
         None | Some("ReadWrite") => keys.flag("readonly")?,
         Some("ReadOnly") => true,
-        Some(other) => return Err(invalid("spec.local.permissions", other, "ReadWrite or ReadOnly")),
+        Some(other) => {
+            return Err(invalid(
+                "spec.local.permissions",
+                other,
+                "ReadWrite or ReadOnly",
+            ));
+        }
     };
-    Ok(HostPathSource { path: path.trim_end_matches('/').to_owned(), create, readonly })
+    Ok(HostPathSource {
+        path: path.trim_end_matches('/').to_owned(),
+        create,
+        readonly,
+    })
 }
 
 fn check_absolute(key: &str, path: &str) -> Result<(), SourceError> {
-    let inner = path.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let inner = path
+        .strip_prefix('/')
+        .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     let normal = inner.is_some_and(|inner| {
-        inner.is_empty() || inner.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        inner.is_empty()
+            || inner
+                .split('/')
+                .all(|part| !matches!(part, "" | "." | ".."))
     });
     if normal && !path.contains('\0') {
         return Ok(());
     }
-    Err(invalid(key, path, "an absolute path without empty parts, `.` or `..`"))
+    Err(invalid(
+        key,
+        path,
+        "an absolute path without empty parts, `.` or `..`",
+    ))
 }
 
 fn invalid(key: &str, found: &str, expected: &'static str) -> SourceError {
-    SourceError::new(key, Kind::Invalid { found: found.to_owned(), expected })
+    SourceError::new(
+        key,
+        Kind::Invalid {
+            found: found.to_owned(),
+            expected,
+        },
+    )
 }
 
 /// A map of strings that knows where in the object it stands.
@@ -145,11 +239,15 @@ struct Keys<'a> {
 impl<'a> Keys<'a> {
     /// A key's value; an empty one counts as absent, as it did in the original.
     fn optional(&self, key: &str) -> Option<&'a str> {
-        self.map.get(key).map(String::as_str).filter(|value| !value.is_empty())
+        self.map
+            .get(key)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     fn required(&self, key: &str, expected: &'static str) -> Result<&'a str, SourceError> {
-        self.optional(key).ok_or_else(|| self.missing(key, expected))
+        self.optional(key)
+            .ok_or_else(|| self.missing(key, expected))
     }
 
     fn missing(&self, key: &str, expected: &'static str) -> SourceError {
@@ -160,17 +258,27 @@ impl<'a> Keys<'a> {
         match self.optional(key) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(other) => Err(invalid(&format!("{}.{key}", self.prefix), other, "\"true\" or \"false\"")),
+            Some(other) => Err(invalid(
+                &format!("{}.{key}", self.prefix),
+                other,
+                "\"true\" or \"false\"",
+            )),
         }
     }
 
     fn only(&self, kind: &'static str, known: &[&str]) -> Result<(), SourceError> {
-        let stranger = self.map.keys().find(|key| *key != "type" && !known.contains(&key.as_str()));
+        let stranger = self
+            .map
+            .keys()
+            .find(|key| *key != "type" && !known.contains(&key.as_str()));
         match stranger {
             None => Ok(()),
             Some(key) => Err(SourceError::new(
                 format!("{}.{key}", self.prefix),
-                Kind::Unknown { kind, expected: known.join(", ") },
+                Kind::Unknown {
+                    kind,
+                    expected: known.join(", "),
+                },
             )),
         }
     }

@@ -3,8 +3,14 @@ use proptest::prelude::*;
 use super::*;
 
 fn spec(pairs: &[(&str, &str)]) -> DatasetSpec {
-    let local = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    DatasetSpec { local: Some(local), ..DatasetSpec::default() }
+    let local = pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    DatasetSpec {
+        local: Some(local),
+        ..DatasetSpec::default()
+    }
 }
 
 fn parse(pairs: &[(&str, &str)]) -> Result<Source, String> {
@@ -21,7 +27,11 @@ const SLIDE: [(&str, &str); 6] = [
 ];
 
 fn bucket(bucket: &str, folder: Option<&str>) -> Result<BucketPath, String> {
-    let mut pairs = vec![("type", "COS"), ("endpoint", "http://s3"), ("bucket", bucket)];
+    let mut pairs = vec![
+        ("type", "COS"),
+        ("endpoint", "http://s3"),
+        ("bucket", bucket),
+    ];
     pairs.extend(folder.map(|folder| ("folder", folder)));
     match parse(&pairs)? {
         Source::ObjectStore(source) => Ok(source.location),
@@ -31,10 +41,15 @@ fn bucket(bucket: &str, folder: Option<&str>) -> Result<BucketPath, String> {
 
 #[test]
 fn the_slide_is_understood() {
-    let Ok(Source::ObjectStore(source)) = parse(&SLIDE) else { panic!() };
+    let Ok(Source::ObjectStore(source)) = parse(&SLIDE) else {
+        panic!()
+    };
     assert!(matches!(source.keys, KeySource::Inline { .. }));
     assert_eq!(source.location.bucket, "books");
-    assert!(!format!("{source:?}").contains("secret\""), "keys stay out of debug output");
+    assert!(
+        !format!("{source:?}").contains("secret\""),
+        "keys stay out of debug output"
+    );
 }
 
 #[test]
@@ -47,17 +62,32 @@ fn a_secret_wins_over_inline_keys_and_empty_keys_are_anonymous() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(keys(&[("secret-name", "mine")]), KeySource::Secret { name: "mine".into() });
-    assert_eq!(keys(&[("accessKeyID", ""), ("secretAccessKey", "")]), KeySource::Anonymous);
+    assert_eq!(
+        keys(&[("secret-name", "mine")]),
+        KeySource::Secret {
+            name: "mine".into()
+        }
+    );
+    assert_eq!(
+        keys(&[("accessKeyID", ""), ("secretAccessKey", "")]),
+        KeySource::Anonymous
+    );
 }
 
 #[test]
 fn bucket_and_folder_are_two_ways_to_say_one_thing() {
-    let expected = BucketPath { bucket: "books".into(), prefix: "a/b/".into() };
+    let expected = BucketPath {
+        bucket: "books".into(),
+        prefix: "a/b/".into(),
+    };
     assert_eq!(bucket("books/a/b", None), Ok(expected.clone()));
     assert_eq!(bucket("books", Some("/a/b/")), Ok(expected.clone()));
     assert_eq!(bucket("books/a/b/", Some("a/b")), Ok(expected));
-    assert!(bucket("books/a", Some("b")).unwrap_err().contains("make them agree"));
+    assert!(
+        bucket("books/a", Some("b"))
+            .unwrap_err()
+            .contains("make them agree")
+    );
     assert!(bucket("b", None).unwrap_err().contains("3 to 63"));
 }
 
@@ -79,8 +109,15 @@ fn an_error_names_the_key_what_was_found_and_what_to_do() {
         with("secretAccessKey", ""),
         parse(&[("type", "NFS"), ("server", "nfs"), ("share", "a/../b")]).unwrap_err(),
         parse(&[("type", "HOST"), ("path", "/data/../etc")]).unwrap_err(),
-        parse(&[("type", "HOST"), ("path", "/data"), ("hostPathType", "File")]).unwrap_err(),
-        Source::parse(&DatasetSpec::default(), &BTreeMap::new(), "ns").unwrap_err().to_string(),
+        parse(&[
+            ("type", "HOST"),
+            ("path", "/data"),
+            ("hostPathType", "File")
+        ])
+        .unwrap_err(),
+        Source::parse(&DatasetSpec::default(), &BTreeMap::new(), "ns")
+            .unwrap_err()
+            .to_string(),
     ]);
 }
 

@@ -14,3 +14,6 @@ pub use leaf::{Leaf, server_config};
 pub const NAME: &str = "dlf-ca";
 /// Key of the bundle in the ConfigMap.
 pub const BUNDLE_KEY: &str = "ca.crt";
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,6 @@ pub mod owned;
 mod references;
 mod run;
 mod status;
-mod waker;
-mod watches;
 
 pub use context::{Context, Lanes, Shared, Stores};
 pub use run::{Parts, run};

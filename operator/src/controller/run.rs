@@ -7,7 +7,7 @@ use std::{
 
 use dlf_core::{
     api::{ApiGroup, Dataset, DatasetInternal},
-    names::{LABEL_DATASET_UID, LABEL_USES_DATASETS},
+    names::LABEL_DATASET_UID,
 };
 use dlf_plugin_host::Registry as Plugins;
 use futures::StreamExt;
@@ -35,13 +35,13 @@ use super::{
     internal,
     owned::{OwnedIndex, OwnedKind, Writer},
     references::SecretReferences,
-    waker::{Name, Waker},
-    watches::{Change, events, follow, name_of, stored},
 };
 use crate::{
     nodes::{Changes, Hub},
-    pods::{PodIndex, SlimPod},
+    pods::PodIndex,
     tasks::Tasks,
+    waker::{Name, Waker},
+    watches::{Change, events, follow, name_of, stored},
 };
 
 /// Reconciles at once per kind and group: enough to hide the API server's latency, few enough to
@@ -66,6 +66,10 @@ pub struct Parts {
     pub tasks: Arc<Tasks>,
     /// Datasets about which nodes or workers have news.
     pub changes: Arc<Changes>,
+    /// Who uses what.
+    pub pods: Arc<PodIndex>,
+    /// Datasets whose users changed.
+    pub pod_changes: Waker<Name>,
 }
 
 /// Wakers of one group.
@@ -150,10 +154,9 @@ fn rand_u16() -> u16 {
 
 /// Starts every watch and makes what the controllers share.
 fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) -> Shared {
-    let Parts { client, namespace, plugins, nodes, tasks, changes } = parts;
+    let Parts { client, namespace, plugins, nodes, tasks, changes, pods, pod_changes } = parts;
     let reporter = Reporter { controller: "dlf-operator".to_owned(), instance: std::env::var("DLF_POD").ok() };
     let index = OwnedIndex::default();
-    let pods = Arc::new(PodIndex::default());
     let references = SecretReferences::default();
     let handles = Handles::default();
 
@@ -163,7 +166,7 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
 
     watch_owned(&client, &index, wakers, watches);
     watch_secrets(&client, &references, wakers, watches);
-    watch_pods(&client, &pods, wakers, watches);
+    watch_pods(pod_changes, wakers, watches);
     watch_changes(changes, &handles, wakers, watches);
     let stores = ApiGroup::ALL.into_iter().map(|group| (group, watch_group(&client, group, wakers, watches))).collect();
 
@@ -244,20 +247,14 @@ fn watch_secrets(client: &Client, references: &SecretReferences, all: &AllWakers
     }));
 }
 
-fn watch_pods(client: &Client, pods: &Arc<PodIndex>, all: &AllWakers, watches: &mut JoinSet<()>) {
-    let api: Api<SlimPod> = Api::all(client.clone());
-    let config = watcher::Config::default().labels(&format!("{LABEL_USES_DATASETS}=true"));
-    let (pods, all) = (Arc::clone(pods), all.clone());
-    watches.spawn(follow(events(api, config), move |change| {
-        let woken = match change {
-            Change::Applied(pod) => pods.apply(&pod),
-            Change::Deleted(pod) => pods.delete(&pod),
-            Change::Listed(listed) => pods.keep_only(&listed),
-        };
-        for name in woken {
+/// A pod that begins or ceases to use a dataset wakes it.
+fn watch_pods(changes: Waker<Name>, all: &AllWakers, watches: &mut JoinSet<()>) {
+    let all = all.clone();
+    watches.spawn(async move {
+        while let Some(name) = changes.next().await {
             all.values().for_each(|wakers| wakers.datasets.wake(name.clone()));
         }
-    }));
+    });
 }
 
 /// What nodes and workers report wakes the dataset it is about.

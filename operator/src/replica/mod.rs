@@ -5,6 +5,7 @@
 
 mod duties;
 mod parts;
+mod shown;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 

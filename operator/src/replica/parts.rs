@@ -6,8 +6,6 @@ use kube::{
     Client,
     runtime::reflector::{Store, store},
 };
-use prometheus_client::metrics::gauge::Gauge;
-use serde_json::json;
 use tokio::{
     net::TcpListener,
     sync::{oneshot, watch},
@@ -15,10 +13,10 @@ use tokio::{
 };
 use tracing::error;
 
-use super::duties::Duties;
+use super::{duties::Duties, shown::Shown};
 use crate::{
     certificates::{Leaf, keep_leaf, server_config},
-    http::{Introspection, Readiness, StateSource},
+    http::{Introspection, Readiness},
     installation::Template,
     leader,
     metrics::Catalog,
@@ -77,34 +75,20 @@ impl Parts {
 
     /// `/metrics`, `/livez`, `/readyz` and `/debug/state`.
     pub(super) fn introspect(&self, listener: TcpListener, mut catalog: Catalog, background: &mut JoinSet<()>) {
-        let leads = Gauge::<i64>::default();
-        catalog.gauge("dlf_leader", "1 on the replica that leads, 0 on the others", &[], leads.clone());
-        let mut leading = self.leading.subscribe();
-        background.spawn(async move {
-            while leading.changed().await.is_ok() {
-                leads.set(i64::from(*leading.borrow_and_update()));
-            }
-        });
-        let router = Introspection::new(catalog, self.readiness.clone(), self.state()).router();
+        let shown = Shown {
+            leading: self.leading.subscribe(),
+            leaf: self.leaf.clone(),
+            datasets: Arc::clone(&self.datasets),
+            hub: Arc::clone(&self.hub),
+            tasks: Arc::clone(&self.tasks),
+        };
+        shown.enter(&mut catalog);
+        let router = Introspection::new(catalog, self.readiness.clone(), shown.state()).router();
         background.spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 error!(%error, "metrics and health are told no longer");
             }
         });
-    }
-
-    fn state(&self) -> Vec<(&'static str, StateSource)> {
-        let (leading, leaf, known) = (self.leading.subscribe(), self.leaf.clone(), Arc::clone(&self.datasets));
-        let (hub, tasks) = (Arc::clone(&self.hub), Arc::clone(&self.tasks));
-        vec![
-            ("leader", Box::new(move || json!(*leading.borrow()))),
-            ("webhook", Box::new(move || json!({ "datasets": known.len(), "certificate": leaf.is_ready() }))),
-            ("nodes", Box::new(move || json!({ "attached": hub.read(nodes::registry::Registry::attached) }))),
-            ("tasks", Box::new(move || {
-                let (waiting, running) = tasks.depth();
-                json!({ "waiting": waiting, "running": running, "workers": tasks.workers() })
-            })),
-        ]
     }
 
     /// What every replica keeps up to date; gives the pods that use datasets.

@@ -30,7 +30,13 @@ fn dataset(group: ApiGroup) -> Value {
 }
 
 fn internal(group: ApiGroup) -> Value {
-    definition(group, DatasetInternal::KIND, DatasetInternal::PLURAL, "datasetinternal", "dseti")
+    definition(
+        group,
+        DatasetInternal::KIND,
+        DatasetInternal::PLURAL,
+        "datasetinternal",
+        "dseti",
+    )
 }
 
 fn definition(group: ApiGroup, kind: &str, plural: &str, singular: &str, short: &str) -> Value {
@@ -79,7 +85,10 @@ mod tests {
 
     #[test]
     fn there_are_four_definitions() {
-        let names: Vec<_> = definitions().into_iter().filter_map(|crd| crd.metadata.name).collect();
+        let names: Vec<_> = definitions()
+            .into_iter()
+            .filter_map(|crd| crd.metadata.name)
+            .collect();
         assert_eq!(
             names,
             [

@@ -71,7 +71,9 @@ pub(super) fn only(path: &str, kind: &str, keys: &[&str]) -> Value {
 /// An endpoint is an http or https URL.
 pub(super) fn http_url(path: &str, key: &str) -> Value {
     rule(
-        format!("!('{key}' in self) || self['{key}'] == '' || self['{key}'].matches('^https?://[^/?#@]+/?$')"),
+        format!(
+            "!('{key}' in self) || self['{key}'] == '' || self['{key}'].matches('^https?://[^/?#@]+/?$')"
+        ),
         format!(
             "\"{path}.{key}: found '\" + self['{key}'] + \"'; expected an http or https URL of host and port alone\""
         ),

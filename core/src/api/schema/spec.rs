@@ -9,8 +9,17 @@ const LOCAL_TYPES: [&str; 4] = ["COS", "NFS", "HOST", "OBC"];
 const FLAGS: [&str; 4] = ["readonly", "provision", "createDirPVC", "removeOnDelete"];
 const OBC: [&str; 2] = ["claim", "readonly"];
 const CATALOG_ENTRY: [&str; 11] = [
-    "catalogURI", "table", "endpoint", "accessKeyID", "secretAccessKey", "secret-name",
-    "secret-namespace", "region", "ca-secret-name", "mountAllowed", "partitions",
+    "catalogURI",
+    "table",
+    "endpoint",
+    "accessKeyID",
+    "secretAccessKey",
+    "secret-name",
+    "secret-namespace",
+    "region",
+    "ca-secret-name",
+    "mountAllowed",
+    "partitions",
 ];
 
 /// Longer than any URL, path or filter a source needs; keeps the rules' cost within the limit.
@@ -51,11 +60,21 @@ fn local_rules() -> Vec<Value> {
     let mut all = vec![
         rules::typed(LOCAL, &LOCAL_TYPES),
         rules::one_of(LOCAL, "type", &LOCAL_TYPES),
-        rules::required(LOCAL, "COS", "endpoint", "the http or https URL of the object store"),
+        rules::required(
+            LOCAL,
+            "COS",
+            "endpoint",
+            "the http or https URL of the object store",
+        ),
         rules::required(LOCAL, "COS", "bucket", "BUCKET or BUCKET/PREFIX"),
         rules::required(LOCAL, "NFS", "server", "the server's host name or address"),
         rules::required(LOCAL, "NFS", "share", "the absolute path of the export"),
-        rules::required(LOCAL, "HOST", "path", "the absolute path of a directory on the nodes"),
+        rules::required(
+            LOCAL,
+            "HOST",
+            "path",
+            "the absolute path of a directory on the nodes",
+        ),
         rules::required(LOCAL, "OBC", "claim", "the name of an ObjectBucketClaim"),
         rules::only(LOCAL, "COS", &COS),
         rules::only(LOCAL, "NFS", &NFS),
@@ -73,7 +92,12 @@ fn remote_rules() -> Vec<Value> {
     vec![
         rules::typed(REMOTE, &["CatalogEntry"]),
         rules::one_of(REMOTE, "type", &["CatalogEntry"]),
-        rules::required(REMOTE, "CatalogEntry", "catalogURI", "host or host:port of the catalog"),
+        rules::required(
+            REMOTE,
+            "CatalogEntry",
+            "catalogURI",
+            "host or host:port of the catalog",
+        ),
         rules::required(REMOTE, "CatalogEntry", "table", "DB/TABLE or TABLE"),
         rules::only(REMOTE, "CatalogEntry", &CATALOG_ENTRY),
         rules::http_url(REMOTE, "endpoint"),
@@ -145,7 +169,11 @@ fn duration(description: &str) -> Value {
 }
 
 fn quantity(description: &str) -> Value {
-    pattern("^[0-9]+(\\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$", 32, description)
+    pattern(
+        "^[0-9]+(\\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$",
+        32,
+        description,
+    )
 }
 
 fn id(description: &str) -> Value {

@@ -52,8 +52,9 @@ fn patch_of(pod: &Value, datasets: &Datasets) -> Result<Patch, Refusal> {
 /// The pod after the API server has applied the patch.
 fn decorated(pod: &Value, datasets: &Datasets) -> Result<Value, Refusal> {
     let patch = serde_json::to_value(patch_of(pod, datasets)?).unwrap();
+    let patch: json_patch::Patch = serde_json::from_value(patch).unwrap();
     let mut after = pod.clone();
-    json_patch::patch(&mut after, &serde_json::from_value(patch).unwrap()).unwrap();
+    json_patch::patch(&mut after, &patch).unwrap();
     Ok(after)
 }
 

@@ -15,7 +15,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-use super::waker::Name;
+use crate::waker::Name;
 
 /// What a watch tells.
 pub enum Change<K> {

@@ -1,3 +1,5 @@
+//! Queues of names to look at again.
+
 use std::{
     collections::{HashSet, VecDeque},
     convert::Infallible,
@@ -60,7 +62,7 @@ impl<T: Clone + Eq + Hash> Waker<T> {
     }
 
     /// The next name; none after [`Self::close`]. Meant for one reader.
-    async fn next(&self) -> Option<T> {
+    pub async fn next(&self) -> Option<T> {
         loop {
             {
                 let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,118 @@
+//! What a replica shows of itself, to Prometheus and to a person.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::{
+    certificates::Leaf,
+    http::StateSource,
+    metrics::Catalog,
+    nodes::{Hub, registry::Registry},
+    tasks::Tasks,
+    webhook::datasets::Index,
+};
+
+/// The rooms that are looked into.
+#[derive(Clone)]
+pub(super) struct Shown {
+    pub(super) leading: watch::Receiver<bool>,
+    pub(super) leaf: Leaf,
+    pub(super) datasets: Arc<Index>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) tasks: Arc<Tasks>,
+}
+
+impl Shown {
+    /// Gauges that are looked at for each scrape.
+    pub(super) fn enter(&self, catalog: &mut Catalog) {
+        let leading = self.leading.clone();
+        catalog.gauge("dlf_leader", "1 on the replica that leads, 0 on the others", move || {
+            i64::from(*leading.borrow())
+        });
+        let leaf = self.leaf.clone();
+        catalog.gauge("dlf_certificate_ready", "1 once this replica has a certificate to show", move || {
+            i64::from(leaf.is_ready())
+        });
+        let datasets = Arc::clone(&self.datasets);
+        catalog.gauge("dlf_webhook_datasets", "Names of Datasets that the webhook knows from memory", move || {
+            count(datasets.len())
+        });
+        let hub = Arc::clone(&self.hub);
+        catalog.gauge("dlf_nodes_attached", "Nodes with a stream to this replica", move || {
+            count(hub.read(Registry::attached))
+        });
+        let tasks = Arc::clone(&self.tasks);
+        catalog.gauge("dlf_workers_attached", "Workers with a stream to this replica", move || {
+            count(tasks.workers())
+        });
+        let tasks = Arc::clone(&self.tasks);
+        catalog.gauge("dlf_tasks_waiting", "Tasks that no worker has taken yet", move || count(tasks.depth().0));
+        let tasks = Arc::clone(&self.tasks);
+        catalog.gauge("dlf_tasks_running", "Tasks that workers hold", move || count(tasks.depth().1));
+    }
+
+    /// The same for `/debug/state`.
+    pub(super) fn state(&self) -> Vec<(&'static str, StateSource)> {
+        let Self { leading, leaf, datasets, hub, tasks } = self.clone();
+        vec![
+            ("leader", Box::new(move || json!(*leading.borrow()))),
+            ("webhook", Box::new(move || json!({ "datasets": datasets.len(), "certificate": leaf.is_ready() }))),
+            ("nodes", Box::new(move || json!({ "attached": hub.read(Registry::attached) }))),
+            (
+                "tasks",
+                Box::new(move || {
+                    let (waiting, running) = tasks.depth();
+                    json!({ "waiting": waiting, "running": running, "workers": tasks.workers() })
+                }),
+            ),
+        ]
+    }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, path::Path};
+
+    use super::*;
+    use crate::{nodes::Changes, webhook};
+
+    fn catalog() -> Catalog {
+        let changes = Arc::<Changes>::default();
+        let shown = Shown {
+            leading: watch::Sender::new(true).subscribe(),
+            leaf: Leaf::default(),
+            datasets: Arc::default(),
+            hub: Arc::new(Hub::new(Arc::clone(&changes))),
+            tasks: Arc::new(Tasks::new(changes)),
+        };
+        let mut catalog = Catalog::default();
+        shown.enter(&mut catalog);
+        let _ = webhook::metrics::Metrics::new(&mut catalog);
+        catalog
+    }
+
+    #[test]
+    fn metrics_are_documented_as_they_are() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+        let fresh = catalog().document();
+        if env::var_os("DLF_REGENERATE").is_some() {
+            fs::write(&path, &fresh).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert!(fresh == kept, "{} is stale; its second paragraph says how it is written", path.display());
+    }
+
+    #[test]
+    fn a_scrape_shows_each_gauge_once_with_its_help() {
+        let text = catalog().scrape().unwrap();
+        assert!(text.contains("# HELP dlf_leader 1 on the replica that leads, 0 on the others.\n"), "{text}");
+        assert!(text.contains("# TYPE dlf_leader gauge\ndlf_leader 1\n"), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+}

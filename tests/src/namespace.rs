@@ -1,0 +1,133 @@
+use std::{
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{Output, eventually, kubectl, kubectl_with};
+
+/// Everything of a namespace goes within this, pods with their grace period included.
+const GONE_WITHIN: Duration = Duration::from_secs(120);
+
+/// A namespace of one test. Dropped, it is deleted, and nothing of its datasets may be left.
+#[derive(Debug)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+}
+
+impl Namespace {
+    /// Makes one whose name begins with `purpose`.
+    #[must_use]
+    pub fn new(purpose: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{purpose}-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let _ = kubectl(&["create", "namespace", &name]).expect_ok();
+        // Pods are refused until their service account is there.
+        eventually("the default service account", Duration::from_secs(30), || {
+            let found = kubectl(&["-n", &name, "get", "serviceaccount", "default"]);
+            if found.ok { Ok(()) } else { Err(found.error) }
+        });
+        Self { name }
+    }
+
+    /// Runs `kubectl -n NAMESPACE`.
+    #[must_use]
+    pub fn kubectl(&self, arguments: &[&str]) -> Output {
+        kubectl(&[&["-n", &self.name], arguments].concat())
+    }
+
+    /// Applies manifests.
+    #[must_use]
+    pub fn apply(&self, manifests: &str) -> Output {
+        kubectl_with(&["-n", &self.name, "apply", "-f", "-"], manifests)
+    }
+
+    /// An object as JSON.
+    #[must_use]
+    pub fn get(&self, kind: &str, name: &str) -> Value {
+        self.kubectl(&["get", kind, name, "-o", "json"]).json()
+    }
+
+    /// Runs a shell script in a running pod.
+    #[must_use]
+    pub fn exec(&self, pod: &str, script: &str) -> Output {
+        self.kubectl(&["exec", pod, "--", "sh", "-c", script])
+    }
+
+    /// Waits until a condition of a dataset is as expected; gives reason and message.
+    #[must_use]
+    pub fn wait_condition(&self, dataset: &str, kind: &str, status: &str, patience: Duration) -> (String, String) {
+        eventually(&format!("{kind}={status} of {dataset}"), patience, || {
+            let found = self.kubectl(&["get", dataset, "-o", "json"]);
+            let object: Value = serde_json::from_str(&found.text).map_err(|_| found.error.clone())?;
+            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let condition = conditions.iter().find(|condition| condition["type"] == kind);
+            match condition {
+                Some(condition) if condition["status"] == status => {
+                    let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
+                    Ok((text("reason"), text("message")))
+                }
+                other => Err(format!("{other:?}")),
+            }
+        })
+    }
+
+    /// Waits until a pod is in a phase.
+    pub fn wait_phase(&self, pod: &str, phase: &str, patience: Duration) {
+        eventually(&format!("pod {pod} {phase}"), patience, || {
+            let found = self.kubectl(&["get", "pod", pod, "-o", "jsonpath={.status.phase}"]);
+            if found.text == phase {
+                return Ok(());
+            }
+            let events = self.events(pod);
+            Err(format!("it is {}{}; its events: {events}", found.text, found.error))
+        });
+    }
+
+    /// Waits until a pod's containers are ready.
+    pub fn wait_ready(&self, pod: &str, patience: Duration) {
+        eventually(&format!("pod {pod} ready"), patience, || {
+            let path = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
+            let found = self.kubectl(&["get", "pod", pod, "-o", path]);
+            if found.text == "True" { Ok(()) } else { Err(format!("{found:?}; its events: {}", self.events(pod))) }
+        });
+    }
+
+    /// Messages of the events about an object.
+    #[must_use]
+    pub fn events(&self, object: &str) -> String {
+        let field = format!("involvedObject.name={object}");
+        let path = "jsonpath={range .items[*]}{.reason}: {.message}\n{end}";
+        self.kubectl(&["get", "events", "--field-selector", &field, "-o", path]).text
+    }
+
+    /// What the operator made for this namespace's datasets, anywhere, as `kind/name` lines.
+    #[must_use]
+    pub fn traces(&self) -> String {
+        let label = format!("dlf.dev/dataset-namespace={}", self.name);
+        let kinds = "persistentvolumes,persistentvolumeclaims,configmaps,secrets";
+        kubectl(&["get", kinds, "-A", "-l", &label, "-o", "name"]).text
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let deleted = kubectl(&["delete", "namespace", &self.name, "--wait=false"]);
+        if thread::panicking() {
+            return;
+        }
+        assert!(deleted.ok, "{}", deleted.error);
+        eventually("the namespace and all its traces to go", GONE_WITHIN, || {
+            let left = kubectl(&["get", "namespace", &self.name, "-o", "jsonpath={.status.conditions}"]);
+            let traces = self.traces();
+            if left.error.contains("NotFound") && traces.is_empty() {
+                return Ok(());
+            }
+            Err(format!("{} {} {traces}", left.text, left.error))
+        });
+    }
+}
