@@ -5,6 +5,7 @@
 //! for a target's.
 
 mod apply;
+mod bind;
 mod error;
 mod live;
 mod mounts;

@@ -14,7 +14,7 @@ use fuser::{
 const TEXT: &str = "DLF_TEST_CHILD_TEXT";
 
 /// Starts a child that shows `text` in the file `whoami`, at the top and in the directory `sub`.
-pub fn spawn(device: OwnedFd, text: &str) -> Child {
+pub(crate) fn spawn(device: OwnedFd, text: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child::serves_when_it_is_a_child"])
         .env(TEXT, text)

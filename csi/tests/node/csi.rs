@@ -11,7 +11,7 @@ use tonic::Status;
 
 use crate::node::Node;
 
-pub fn request(handle: &str, pod: &str, target: &Path) -> NodePublishVolumeRequest {
+pub(crate) fn request(handle: &str, pod: &str, target: &Path) -> NodePublishVolumeRequest {
     let context = [("namespace", "ns"), ("name", pod), ("uid", pod)];
     NodePublishVolumeRequest {
         volume_id: handle.into(),
@@ -29,9 +29,14 @@ pub fn request(handle: &str, pod: &str, target: &Path) -> NodePublishVolumeReque
     }
 }
 
-pub fn with_group(mut request: NodePublishVolumeRequest, group: &str) -> NodePublishVolumeRequest {
-    if let Some(AccessType::Mount(mount)) =
-        request.volume_capability.as_mut().and_then(|it| it.access_type.as_mut())
+pub(crate) fn with_group(
+    mut request: NodePublishVolumeRequest,
+    group: &str,
+) -> NodePublishVolumeRequest {
+    if let Some(AccessType::Mount(mount)) = request
+        .volume_capability
+        .as_mut()
+        .and_then(|it| it.access_type.as_mut())
     {
         mount.volume_mount_group = group.into();
     }
@@ -39,20 +44,28 @@ pub fn with_group(mut request: NodePublishVolumeRequest, group: &str) -> NodePub
 }
 
 impl Node {
-    pub async fn publish(&self, request: NodePublishVolumeRequest) -> Result<(), Status> {
-        self.csi().await.node_publish_volume(request).await.map(drop)
+    pub(crate) async fn publish(&self, request: NodePublishVolumeRequest) -> Result<(), Status> {
+        self.csi()
+            .await
+            .node_publish_volume(request)
+            .await
+            .map(drop)
     }
 
-    pub async fn unpublish(&self, handle: &str, target: &Path) -> Result<(), Status> {
+    pub(crate) async fn unpublish(&self, handle: &str, target: &Path) -> Result<(), Status> {
         let request = NodeUnpublishVolumeRequest {
             volume_id: handle.into(),
             target_path: target.to_str().unwrap().into(),
         };
-        self.csi().await.node_unpublish_volume(request).await.map(drop)
+        self.csi()
+            .await
+            .node_unpublish_volume(request)
+            .await
+            .map(drop)
     }
 }
 
-pub fn fuse(handle: &str, version: u64, source_revision: &str) -> DatasetConfig {
+pub(crate) fn fuse(handle: &str, version: u64, source_revision: &str) -> DatasetConfig {
     DatasetConfig {
         volume_handle: handle.into(),
         version,
@@ -67,7 +80,7 @@ pub fn fuse(handle: &str, version: u64, source_revision: &str) -> DatasetConfig 
     }
 }
 
-pub fn host_path(handle: &str, path: &str, create: bool) -> DatasetConfig {
+pub(crate) fn host_path(handle: &str, path: &str, create: bool) -> DatasetConfig {
     DatasetConfig {
         volume: Some(Volume::HostPath(HostPathVolume {
             prefix: "/srv/data".into(),

@@ -17,7 +17,9 @@ async fn a_host_path_is_the_nodes_own_directory() {
     std::fs::write(data.join("models/one"), "1").unwrap();
     node.operator.grant(host_path("dlf-1", "models", false));
     let target = node.target("pod-1");
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     assert_eq!(std::fs::read_to_string(target.join("one")).unwrap(), "1");
     std::fs::write(target.join("two"), "2").unwrap();
     assert!(data.join("models/two").exists());
@@ -32,7 +34,9 @@ async fn create_new_makes_it_and_read_only_keeps_it() {
     dataset.readonly = true;
     node.operator.grant(dataset);
     let target = node.target("pod-1");
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     std::fs::write(node.host.join("srv/data/new/deep/file"), "x").unwrap();
     let consumer = Consumer::start(&target, node.scratch("volume"));
     assert_eq!(consumer.read("file").unwrap(), "x");
@@ -46,13 +50,23 @@ async fn a_symbolic_link_leads_nowhere() {
     let secret = node.scratch("secret");
     std::fs::write(secret.join("key"), "secret").unwrap();
     symlink(&secret, node.host.join("srv/data/out")).unwrap();
-    for (number, path) in ["out", "out/deeper", "../../../scratch/secret"].into_iter().enumerate() {
+    for (number, path) in ["out", "out/deeper", "../../../scratch/secret"]
+        .into_iter()
+        .enumerate()
+    {
         let handle = format!("dlf-{number}");
         node.operator.grant(host_path(&handle, path, number == 1));
         let target = node.target(&handle);
-        let status = node.publish(request(&handle, "pod", &target)).await.unwrap_err();
+        let status = node
+            .publish(request(&handle, "pod", &target))
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), Code::Unavailable);
-        assert!(status.message().contains("symbolic link"), "{}", status.message());
+        assert!(
+            status.message().contains("symbolic link"),
+            "{}",
+            status.message()
+        );
         assert_eq!(layers(&target), 0);
     }
     assert_eq!(std::fs::read_dir(&secret).unwrap().count(), 1);

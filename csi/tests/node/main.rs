@@ -4,10 +4,16 @@
 //!
 //! What is played here is only the other end of our own protocols.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests may panic like a test"
+)]
+
 mod child;
 mod consumer;
 mod csi;
 mod host;
+mod http;
 mod identity;
 mod mounter;
 mod node;
@@ -15,4 +21,5 @@ mod operator;
 mod publish;
 mod repair;
 mod restart;
+mod sanity;
 mod stream;

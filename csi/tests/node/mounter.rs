@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use crate::child;
 
 /// A listening mounter; dropping it kills its children, as the end of its container would.
-pub struct Mounter {
+pub(crate) struct Mounter {
     accepting: JoinHandle<()>,
     shared: Arc<Mutex<Shared>>,
 }
@@ -38,7 +38,7 @@ struct Running {
 }
 
 impl Mounter {
-    pub fn listen(kubelet: &Path, revision: &str) -> Self {
+    pub(crate) fn listen(kubelet: &Path, revision: &str) -> Self {
         let directory = kubelet.join("plugins/csi.dlf.dev/mounters").join(revision);
         std::fs::create_dir_all(&directory).unwrap();
         let listener = Listener::bind(&directory.join("m.sock")).unwrap();
@@ -53,29 +53,36 @@ impl Mounter {
         Self { accepting, shared }
     }
 
-    pub fn children(&self) -> Vec<String> {
-        let mut ids: Vec<_> = self.shared.lock().unwrap().children.keys().cloned().collect();
+    pub(crate) fn children(&self) -> Vec<String> {
+        let mut ids: Vec<_> = self
+            .shared
+            .lock()
+            .unwrap()
+            .children
+            .keys()
+            .cloned()
+            .collect();
         ids.sort();
         ids
     }
 
-    pub fn started(&self) -> Vec<Start> {
+    pub(crate) fn started(&self) -> Vec<Start> {
         self.shared.lock().unwrap().started.clone()
     }
 
-    pub fn configured(&self) -> Vec<Configure> {
+    pub(crate) fn configured(&self) -> Vec<Configure> {
         self.shared.lock().unwrap().configured.clone()
     }
 
     /// Sends a signal to every child.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         for child in self.shared.lock().unwrap().children.values() {
             let _ = kill_process(Pid::from_raw(child.pid).unwrap(), signal);
         }
     }
 
     /// Reports counters, unasked.
-    pub fn report(&self, usage: Usage) {
+    pub(crate) fn report(&self, usage: Usage) {
         send(&self.shared, 0, Answer::Usage(usage));
     }
 }
@@ -136,18 +143,16 @@ fn handle(message: Message, device: Option<OwnedFd>, shared: &Arc<Mutex<Shared>>
             shared.configured.push(configure);
             Answer::Done(Done {})
         }
-        Message::Stop(stop) => {
-            match shared.lock().unwrap().children.remove(&stop.mount_id) {
-                Some(child) => {
-                    let _ = kill_process(Pid::from_raw(child.pid).unwrap(), Signal::KILL);
-                    Answer::Done(Done {})
-                }
-                None => Answer::Failed(Failed {
-                    reason: "NoSuchMount".into(),
-                    message: "there is no such mount".into(),
-                }),
+        Message::Stop(stop) => match shared.lock().unwrap().children.remove(&stop.mount_id) {
+            Some(child) => {
+                let _ = kill_process(Pid::from_raw(child.pid).unwrap(), Signal::KILL);
+                Answer::Done(Done {})
             }
-        }
+            None => Answer::Failed(Failed {
+                reason: "NoSuchMount".into(),
+                message: "there is no such mount".into(),
+            }),
+        },
         Message::List(_) => unreachable!("the driver does not list"),
     }
 }

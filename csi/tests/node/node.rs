@@ -1,5 +1,6 @@
 //! One node: a kubelet's directory, the driver's process and those it talks to.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,16 +11,17 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::operator::Operator;
 
-pub struct Node {
-    pub kubelet: PathBuf,
-    pub host: PathBuf,
-    pub operator: Operator,
+pub(crate) struct Node {
+    pub(crate) kubelet: PathBuf,
+    pub(crate) host: PathBuf,
+    pub(crate) operator: Operator,
+    pub(crate) http: SocketAddr,
     root: tempfile::TempDir,
     driver: Option<Child>,
 }
 
 /// Says why a test cannot run here; `None` if it can.
-pub fn obstacle() -> Option<&'static str> {
+pub(crate) fn obstacle() -> Option<&'static str> {
     if !rustix::process::geteuid().is_root() {
         return Some("it needs root");
     }
@@ -42,7 +44,7 @@ macro_rules! node_or_skip {
 
 impl Node {
     /// A node whose operator and driver run.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut node = Self::prepare();
         node.operator.start().await;
         node.start_driver().await;
@@ -50,8 +52,11 @@ impl Node {
     }
 
     /// A node with nothing running.
-    pub fn prepare() -> Self {
-        let root = tempfile::Builder::new().prefix("dlf-csi-").tempdir().unwrap();
+    pub(crate) fn prepare() -> Self {
+        let root = tempfile::Builder::new()
+            .prefix("dlf-csi-")
+            .tempdir()
+            .unwrap();
         // A shared mount of its own, as a kubelet's directory is: what the driver mounts in its
         // namespace has to come out here, and nothing of it anywhere else.
         mount_bind(root.path(), root.path()).unwrap();
@@ -66,18 +71,21 @@ impl Node {
             kubelet: path("kubelet"),
             host: path("host"),
             operator: Operator::prepare(&path("ca.crt")),
+            http: free_address(),
             root,
             driver: None,
         }
     }
 
     /// Starts the driver in a mount namespace of its own, and waits until it serves.
-    pub async fn start_driver(&mut self) {
+    pub(crate) async fn start_driver(&mut self) {
         let path = |name: &str| self.root.path().join(name);
         let driver = Command::new("unshare")
             .args(["--mount", "--propagation", "unchanged", "--"])
             .arg(env!("CARGO_BIN_EXE_dlf-csi"))
-            .args(["--node", "node-1", "--http", "127.0.0.1:0"])
+            .args(["--node", "node-1"])
+            .arg("--http")
+            .arg(self.http.to_string())
             .arg("--operator")
             .arg(format!("localhost:{}", self.operator.address.port()))
             .arg("--kubelet-dir")
@@ -100,48 +108,50 @@ impl Node {
         .await;
     }
 
-    pub fn registration_socket(&self) -> PathBuf {
+    pub(crate) fn registration_socket(&self) -> PathBuf {
         self.kubelet.join("plugins_registry/csi.dlf.dev-reg.sock")
     }
 
     /// Ends the driver as a crash would, and with it its namespace.
-    pub fn kill_driver(&mut self) {
+    pub(crate) fn kill_driver(&mut self) {
         let mut driver = self.driver.take().unwrap();
         driver.kill().unwrap();
         driver.wait().unwrap();
         let _ = std::fs::remove_file(self.registration_socket());
     }
 
-    pub async fn csi(&self) -> NodeClient<Channel> {
+    pub(crate) async fn csi(&self) -> NodeClient<Channel> {
         NodeClient::new(self.connect("plugins/csi.dlf.dev/csi.sock").await)
     }
 
-    pub async fn connect(&self, socket: &str) -> Channel {
+    pub(crate) async fn connect(&self, socket: &str) -> Channel {
         let socket = self.kubelet.join(socket);
         let endpoint = Endpoint::from_shared(format!("unix://{}", socket.display())).unwrap();
         endpoint.connect().await.unwrap()
     }
 
     /// The path of a pod's target, whose parent the kubelet makes.
-    pub fn target(&self, pod: &str) -> PathBuf {
+    pub(crate) fn target(&self, pod: &str) -> PathBuf {
         let parent = self.kubelet.join("pods").join(pod).join("volumes");
         std::fs::create_dir_all(&parent).unwrap();
         parent.join("mount")
     }
 
     /// A scratch directory outside the kubelet's.
-    pub fn scratch(&self, name: &str) -> PathBuf {
+    pub(crate) fn scratch(&self, name: &str) -> PathBuf {
         let path = self.root.path().join("scratch").join(name);
         std::fs::create_dir_all(&path).unwrap();
         path
     }
 
-    pub fn mounts(&self) -> usize {
-        std::fs::read_dir(self.kubelet.join("plugins/csi.dlf.dev/mounts")).unwrap().count()
+    pub(crate) fn mounts(&self) -> usize {
+        std::fs::read_dir(self.kubelet.join("plugins/csi.dlf.dev/mounts"))
+            .unwrap()
+            .count()
     }
 
     /// Waits for something to become true.
-    pub async fn wait<T>(&self, what: &str, mut is: impl FnMut() -> Option<T>) -> T {
+    pub(crate) async fn wait<T>(&self, what: &str, mut is: impl FnMut() -> Option<T>) -> T {
         for _ in 0..300 {
             if let Some(found) = is() {
                 return found;
@@ -149,10 +159,13 @@ impl Node {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let log = std::fs::read_to_string(self.root.path().join("driver.log"));
-        panic!("waited 30 s for {what}; the driver's log:\n{}", log.unwrap_or_default());
+        panic!(
+            "waited 30 s for {what}; the driver's log:\n{}",
+            log.unwrap_or_default()
+        );
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.root.path().join("driver.log")).unwrap_or_default()
     }
 }
@@ -171,9 +184,18 @@ impl Drop for Node {
     }
 }
 
+/// A port that nobody listens on at this moment.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
 /// How many mounts lie at `point`, as this namespace sees it.
-pub fn layers(point: &Path) -> usize {
+pub(crate) fn layers(point: &Path) -> usize {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let point = point.to_str().unwrap();
-    mounts.lines().filter(|line| line.split(' ').nth(4) == Some(point)).count()
+    mounts
+        .lines()
+        .filter(|line| line.split(' ').nth(4) == Some(point))
+        .count()
 }

@@ -22,10 +22,12 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::node::free_address;
+
 /// What a test says to a driver, and what the driver said.
 #[derive(Clone)]
-pub struct Operator {
-    pub address: SocketAddr,
+pub(crate) struct Operator {
+    pub(crate) address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
     identity: Identity,
 }
@@ -42,7 +44,7 @@ struct Shared {
 
 impl Operator {
     /// Makes an authority, writes its certificate to `ca` and takes a port; not serving yet.
-    pub fn prepare(ca: &Path) -> Self {
+    pub(crate) fn prepare(ca: &Path) -> Self {
         let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let authority_key = rcgen::KeyPair::generate().unwrap();
@@ -52,16 +54,15 @@ impl Operator {
         let key = rcgen::KeyPair::generate().unwrap();
         let leaf = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
         let leaf = leaf.signed_by(&key, &issuer).unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
-            address: free.local_addr().unwrap(),
+            address: free_address(),
             shared: Arc::default(),
             identity: Identity::from_pem(leaf.pem(), key.serialize_pem()),
         }
     }
 
     /// Begins to serve.
-    pub async fn start(&self) {
+    pub(crate) async fn start(&self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         let tls = ServerTlsConfig::new().identity(self.identity.clone());
         let server = Server::builder()
@@ -74,7 +75,7 @@ impl Operator {
     }
 
     /// Goes away, streams and all.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let mut shared = self.shared.lock().unwrap();
         if let Some(serving) = shared.serving.take() {
             serving.abort();
@@ -84,32 +85,40 @@ impl Operator {
         }
     }
 
-    pub fn set_follower(&self, follower: bool) {
+    pub(crate) fn set_follower(&self, follower: bool) {
         self.shared.lock().unwrap().follower = follower;
     }
 
-    pub fn grant(&self, dataset: DatasetConfig) {
+    pub(crate) fn grant(&self, dataset: DatasetConfig) {
         self.grant_as(Grant {
             dataset: Some(dataset),
             ..Grant::default()
         });
     }
 
-    pub fn grant_as(&self, grant: Grant) {
+    pub(crate) fn grant_as(&self, grant: Grant) {
         let handle = grant.dataset.as_ref().unwrap().volume_handle.clone();
-        self.shared.lock().unwrap().answers.insert(handle, Ok(grant));
+        self.shared
+            .lock()
+            .unwrap()
+            .answers
+            .insert(handle, Ok(grant));
     }
 
-    pub fn refuse(&self, handle: &str, reason: &str, message: &str) {
+    pub(crate) fn refuse(&self, handle: &str, reason: &str, message: &str) {
         let failure = Failure {
             reason: reason.into(),
             message: message.into(),
         };
-        self.shared.lock().unwrap().answers.insert(handle.into(), Err(failure));
+        self.shared
+            .lock()
+            .unwrap()
+            .answers
+            .insert(handle.into(), Err(failure));
     }
 
     /// Sends to every driver that is connected.
-    pub fn tell(&self, message: Down) {
+    pub(crate) fn tell(&self, message: Down) {
         for stream in &self.shared.lock().unwrap().streams {
             let message = ToNode {
                 message: Some(message.clone()),
@@ -118,7 +127,7 @@ impl Operator {
         }
     }
 
-    pub fn want_mounter(&self, revision: &str) {
+    pub(crate) fn want_mounter(&self, revision: &str) {
         self.shared.lock().unwrap().wanted = revision.into();
         self.tell(Down::Mounter(MounterWanted {
             revision: revision.into(),
@@ -126,21 +135,24 @@ impl Operator {
     }
 
     /// Waits until the driver has said something that `matches`.
-    pub async fn hear<T>(&self, what: &str, matches: impl Fn(&Up) -> Option<T>) -> T {
+    pub(crate) async fn hear<T>(&self, what: &str, matches: impl Fn(&Up) -> Option<T>) -> T {
         for _ in 0..300 {
             if let Some(found) = self.shared.lock().unwrap().heard.iter().find_map(&matches) {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("not heard: {what}: {:#?}", self.shared.lock().unwrap().heard);
+        panic!(
+            "not heard: {what}: {:#?}",
+            self.shared.lock().unwrap().heard
+        );
     }
 
-    pub fn forget_heard(&self) {
+    pub(crate) fn forget_heard(&self) {
         self.shared.lock().unwrap().heard.clear();
     }
 
-    pub fn heard(&self) -> Vec<Up> {
+    pub(crate) fn heard(&self) -> Vec<Up> {
         self.shared.lock().unwrap().heard.clone()
     }
 
@@ -196,7 +208,9 @@ impl Nodes for Operator {
                 operator.shared.lock().unwrap().heard.push(up);
             }
         });
-        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(stream))))
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(
+            stream,
+        ))))
     }
 
     async fn work(

@@ -39,7 +39,9 @@ async fn a_dataset_appears_at_its_target_and_goes_without_a_trace() {
     assert!(!target.exists());
     assert_eq!((node.mounts(), mounter.children().len()), (0, 0));
     node.operator
-        .hear("Released", |up| matches!(up, Up::Released(it) if it.volume_handle == "dlf-1").then_some(()))
+        .hear("Released", |up| {
+            matches!(up, Up::Released(it) if it.volume_handle == "dlf-1").then_some(())
+        })
         .await;
     node.unpublish("dlf-1", &target).await.unwrap();
 }
@@ -58,8 +60,15 @@ async fn pods_share_a_mount_unless_their_groups_differ() {
     );
     a.and(b).and(c).unwrap();
     assert_eq!(node.mounts(), 2);
-    let groups: Vec<_> = mounter.started().iter().map(|start| start.fs_group).collect();
-    assert!(groups.contains(&None) && groups.contains(&Some(2000)), "{groups:?}");
+    let groups: Vec<_> = mounter
+        .started()
+        .iter()
+        .map(|start| start.fs_group)
+        .collect();
+    assert!(
+        groups.contains(&None) && groups.contains(&Some(2000)),
+        "{groups:?}"
+    );
     node.unpublish("dlf-1", &targets[0]).await.unwrap();
     assert_eq!(node.mounts(), 2);
     assert!(targets[1].join("whoami").exists());
@@ -78,11 +87,17 @@ async fn read_only_is_read_only_in_the_consumers_namespace() {
     node.operator.grant(readonly);
     for (handle, expected) in [("dlf-ro", true), ("dlf-rw", false)] {
         let target = node.target(handle);
-        node.publish(request(handle, handle, &target)).await.unwrap();
+        node.publish(request(handle, handle, &target))
+            .await
+            .unwrap();
         let consumer = Consumer::start(&target, node.scratch(handle));
         assert!(consumer.read("whoami").unwrap().starts_with(handle));
         let error = std::fs::create_dir(consumer.path("new")).unwrap_err();
-        assert_eq!(error.kind() == ErrorKind::ReadOnlyFilesystem, expected, "{error}");
+        assert_eq!(
+            error.kind() == ErrorKind::ReadOnlyFilesystem,
+            expected,
+            "{error}"
+        );
     }
 }
 
@@ -98,13 +113,18 @@ async fn a_pod_sees_its_subpath_only() {
     };
     node.operator.grant_as(grant("sub"));
     let target = node.target("pod-1");
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     assert!(target.join("whoami").exists() && !target.join("sub").exists());
 
     for (subpath, words) in [("absent", "subpath annotation"), ("../..", "open")] {
         node.operator.grant_as(grant(subpath));
         let target = node.target("pod-2");
-        let status = node.publish(request("dlf-1", "pod-2", &target)).await.unwrap_err();
+        let status = node
+            .publish(request("dlf-1", "pod-2", &target))
+            .await
+            .unwrap_err();
         assert!(status.message().contains("ns/data"), "{}", status.message());
         assert!(status.message().contains(words), "{}", status.message());
         assert_eq!(layers(&target), 0);
@@ -117,13 +137,19 @@ async fn a_refusal_reaches_the_kubelet_word_for_word() {
     let message = "dataset \"ns/data\" is not ready: the Secret \"keys\" does not exist; create it";
     node.operator.refuse("dlf-1", "SecretMissing", message);
     let target = node.target("pod-1");
-    let status = node.publish(request("dlf-1", "pod-1", &target)).await.unwrap_err();
+    let status = node
+        .publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(status.message(), format!("{message} (SecretMissing)"));
     assert!(!target.exists());
     let mut wrong = request("dlf-1", "pod-1", &target);
     wrong.volume_capability = None;
-    assert_eq!(node.publish(wrong).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(
+        node.publish(wrong).await.unwrap_err().code(),
+        Code::InvalidArgument
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,11 +157,20 @@ async fn no_mounter_is_said_and_leaves_nothing() {
     let node = node_or_skip!("no_mounter_is_said_and_leaves_nothing");
     node.operator.grant(fuse("dlf-1", 1, "s"));
     let target = node.target("pod-1");
-    let status = node.publish(request("dlf-1", "pod-1", &target)).await.unwrap_err();
+    let status = node
+        .publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
-    assert!(status.message().contains("DaemonSet"), "{}", status.message());
+    assert!(
+        status.message().contains("DaemonSet"),
+        "{}",
+        status.message()
+    );
     assert_eq!(node.mounts(), 0);
-    node.operator.hear("Released", |up| matches!(up, Up::Released(_)).then_some(())).await;
+    node.operator
+        .hear("Released", |up| matches!(up, Up::Released(_)).then_some(()))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +178,9 @@ async fn a_source_that_hangs_holds_nobody_else_up() {
     let node = node_or_skip!("a_source_that_hangs_holds_nobody_else_up");
     let mounter = Mounter::listen(&node.kubelet, "r1");
     node.operator.grant(fuse("dlf-hangs", 1, "s"));
-    node.publish(request("dlf-hangs", "a", &node.target("a"))).await.unwrap();
+    node.publish(request("dlf-hangs", "a", &node.target("a")))
+        .await
+        .unwrap();
     mounter.signal(Signal::STOP);
     // Its subpath has to be looked up, which nobody answers now.
     node.operator.grant_as(Grant {
@@ -168,22 +205,26 @@ async fn a_source_that_hangs_holds_nobody_else_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nfs_without_a_client_in_the_kernel_is_explained() {
-    let node = node_or_skip!("nfs_without_a_client_in_the_kernel_is_explained");
+async fn a_forbidden_nfs_server_or_option_is_named() {
+    let node = node_or_skip!("a_forbidden_nfs_server_or_option_is_named");
     let mut dataset = fuse("dlf-nfs", 1, "s");
-    let share = |server: &str| {
-        Some(Volume::Nfs(NfsVolume {
-            server: server.into(),
-            share: "/export".into(),
-            options: "vers=4.2,hard".into(),
-            create: false,
-        }))
-    };
-    dataset.volume = share("127.0.0.1");
+    dataset.volume = Some(Volume::Nfs(NfsVolume {
+        server: "127.0.0.1".into(),
+        share: "/export".into(),
+        options: "vers=4.2,hard".into(),
+        create: false,
+    }));
     node.operator.grant(dataset.clone());
     let target = node.target("pod-1");
-    let refused = node.publish(request("dlf-nfs", "pod-1", &target)).await.unwrap_err();
-    assert!(refused.message().contains("loopback"), "{}", refused.message());
+    let refused = node
+        .publish(request("dlf-nfs", "pod-1", &target))
+        .await
+        .unwrap_err();
+    assert!(
+        refused.message().contains("loopback"),
+        "{}",
+        refused.message()
+    );
 
     dataset.volume = Some(Volume::Nfs(NfsVolume {
         options: "addr=10.0.0.1".into(),
@@ -191,7 +232,14 @@ async fn nfs_without_a_client_in_the_kernel_is_explained() {
     }));
     dataset.version = 2;
     node.operator.grant(dataset);
-    let refused = node.publish(request("dlf-nfs", "pod-1", &target)).await.unwrap_err();
-    assert!(refused.message().contains("not allowed"), "{}", refused.message());
+    let refused = node
+        .publish(request("dlf-nfs", "pod-1", &target))
+        .await
+        .unwrap_err();
+    assert!(
+        refused.message().contains("not allowed"),
+        "{}",
+        refused.message()
+    );
     assert_eq!(node.mounts(), 0);
 }

@@ -21,9 +21,13 @@ async fn a_killed_child_is_replaced_under_its_consumers() {
     }
     mounter.signal(Signal::KILL);
     for consumer in &consumers {
-        node.wait("a new open", || consumer.read("whoami").ok()).await;
+        node.wait("a new open", || consumer.read("whoami").ok())
+            .await;
     }
-    node.wait("the dead mount's end", || (node.mounts() == 1).then_some(())).await;
+    node.wait("the dead mount's end", || {
+        (node.mounts() == 1).then_some(())
+    })
+    .await;
     // Exactly one layer more: a repair of one target does not spread to the others.
     for target in &targets {
         assert_eq!(layers(target), 2);
@@ -43,12 +47,15 @@ async fn another_mounter_takes_over_from_one_that_has_gone() {
     node.operator.want_mounter("r1");
     node.operator.grant(fuse("dlf-1", 1, "s"));
     let target = node.target("pod-1");
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     let consumer = Consumer::start(&target, node.scratch("volume"));
     let new = Mounter::listen(&node.kubelet, "r2");
     node.operator.want_mounter("r2");
     drop(old);
-    node.wait("a new open", || consumer.read("whoami").ok()).await;
+    node.wait("a new open", || consumer.read("whoami").ok())
+        .await;
     assert_eq!(new.children().len(), 1);
 }
 
@@ -58,9 +65,12 @@ async fn a_restarted_mounter_of_the_same_revision_serves_again() {
     let first = Mounter::listen(&node.kubelet, "r1");
     node.operator.grant(fuse("dlf-1", 1, "s"));
     let target = node.target("pod-1");
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     let consumer = Consumer::start(&target, node.scratch("volume"));
     drop(first);
     let _second = Mounter::listen(&node.kubelet, "r1");
-    node.wait("a new open", || consumer.read("whoami").ok()).await;
+    node.wait("a new open", || consumer.read("whoami").ok())
+        .await;
 }

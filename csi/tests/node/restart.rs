@@ -1,8 +1,8 @@
 //! A driver that ends, and the next one.
 
+use dlf_wire::nodes::v1::from_node::Message as Up;
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::Signal;
-use dlf_wire::nodes::v1::from_node::Message as Up;
 
 use crate::consumer::Consumer;
 use crate::csi::{fuse, host_path, request};
@@ -16,7 +16,9 @@ async fn a_killed_driver_costs_a_reader_nothing() {
     let mounter = Mounter::listen(&node.kubelet, "r1");
     node.operator.grant(fuse("dlf-1", 1, "s"));
     let target = node.target("pod-1");
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     let consumer = Consumer::start(&target, node.scratch("volume"));
     let reader = std::thread::spawn(move || {
         for _ in 0..300 {
@@ -40,9 +42,12 @@ async fn a_killed_driver_costs_a_reader_nothing() {
 
     // The new driver knows all it needs for a repair, a second pod and the end.
     mounter.signal(Signal::KILL);
-    node.wait("a new open", || consumer.read("whoami").ok()).await;
+    node.wait("a new open", || consumer.read("whoami").ok())
+        .await;
     drop(consumer);
-    node.publish(request("dlf-1", "pod-2", &node.target("pod-2"))).await.unwrap();
+    node.publish(request("dlf-1", "pod-2", &node.target("pod-2")))
+        .await
+        .unwrap();
     for pod in ["pod-1", "pod-2"] {
         node.unpublish("dlf-1", &node.target(pod)).await.unwrap();
     }
@@ -55,14 +60,17 @@ async fn what_died_while_no_driver_ran_is_repaired_by_the_next() {
     let mounter = Mounter::listen(&node.kubelet, "r1");
     node.operator.grant(fuse("dlf-1", 1, "s"));
     let target = node.target("pod-1");
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     let consumer = Consumer::start(&target, node.scratch("volume"));
     node.kill_driver();
     mounter.signal(Signal::KILL);
     node.operator.stop();
     // No operator: the node heals from what it remembers.
     node.start_driver().await;
-    node.wait("a new open", || consumer.read("whoami").ok()).await;
+    node.wait("a new open", || consumer.read("whoami").ok())
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,13 +95,25 @@ async fn a_kill_in_the_middle_of_publishes_leaves_nothing_that_cannot_be_undone(
         for number in 0..8 {
             let handle = format!("dlf-{number}");
             let target = node.target(&handle);
-            node.publish(request(&handle, "pod", &target)).await.unwrap();
-            assert!(std::fs::read_to_string(target.join("whoami")).unwrap().starts_with(&handle));
+            node.publish(request(&handle, "pod", &target))
+                .await
+                .unwrap();
+            assert!(
+                std::fs::read_to_string(target.join("whoami"))
+                    .unwrap()
+                    .starts_with(&handle)
+            );
             node.unpublish(&handle, &target).await.unwrap();
             assert_eq!(layers(&target), 0);
         }
-        node.wait("the end of all mounts", || (node.mounts() == 0).then_some(())).await;
-        node.wait("the end of all children", || mounter.children().is_empty().then_some(())).await;
+        node.wait("the end of all mounts", || {
+            (node.mounts() == 0).then_some(())
+        })
+        .await;
+        node.wait("the end of all children", || {
+            mounter.children().is_empty().then_some(())
+        })
+        .await;
     }
 }
 
@@ -104,13 +124,17 @@ async fn after_a_boot_leftovers_are_cleared_and_the_kubelet_can_ask_again() {
     std::fs::create_dir(node.host.join("srv/data/x")).unwrap();
     node.operator.grant(host_path("dlf-1", "x", false));
     let target = node.target("pod-1");
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     node.kill_driver();
     reboot(&node, &target);
     std::fs::create_dir(node.kubelet.join("plugins/csi.dlf.dev/mounts/left-over")).unwrap();
     node.start_driver().await;
     assert_eq!(node.mounts(), 0);
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     assert_eq!(layers(&target), 1);
 }
 

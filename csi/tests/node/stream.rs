@@ -40,10 +40,16 @@ async fn without_an_operator_the_kubelet_is_told_within_half_a_minute() {
     node.operator.stop();
     let target = node.target("pod-1");
     let ask = node.publish(request("dlf-1", "pod-1", &target));
-    let answer = tokio::time::timeout(Duration::from_secs(30), ask).await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(30), ask)
+        .await
+        .unwrap();
     let status = answer.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
-    assert!(status.message().contains("dlf-operator"), "{}", status.message());
+    assert!(
+        status.message().contains("dlf-operator"),
+        "{}",
+        status.message()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,21 +58,38 @@ async fn a_newer_version_reaches_the_child_and_is_acknowledged() {
     let mounter = Mounter::listen(&node.kubelet, "r1");
     node.operator.grant(fuse("dlf-1", 1, "s"));
     let target = node.target("pod-1");
-    node.publish(request("dlf-1", "pod-1", &target)).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
     node.operator.tell(Down::Dataset(fuse("dlf-1", 2, "s")));
-    let applied = |version| move |up: &Up| match up {
-        Up::Applied(applied) if applied.version == version => Some(applied.failure.clone()),
-        _ => None,
+    let applied = |version| {
+        move |up: &Up| match up {
+            Up::Applied(applied) if applied.version == version => Some(applied.failure.clone()),
+            _ => None,
+        }
     };
     assert_eq!(node.operator.hear("Applied 2", applied(2)).await, None);
-    assert_eq!(mounter.configured().last().unwrap().dataset.as_ref().unwrap().version, 2);
+    assert_eq!(
+        mounter
+            .configured()
+            .last()
+            .unwrap()
+            .dataset
+            .as_ref()
+            .unwrap()
+            .version,
+        2
+    );
 
     // Another bucket: the running pod keeps its own, the next pod gets the new one.
-    node.operator.tell(Down::Dataset(fuse("dlf-1", 3, "elsewhere")));
+    node.operator
+        .tell(Down::Dataset(fuse("dlf-1", 3, "elsewhere")));
     assert_eq!(node.operator.hear("Applied 3", applied(3)).await, None);
     node.operator.grant(fuse("dlf-1", 3, "elsewhere"));
     let second = node.target("pod-2");
-    node.publish(request("dlf-1", "pod-2", &second)).await.unwrap();
+    node.publish(request("dlf-1", "pod-2", &second))
+        .await
+        .unwrap();
     let text = |target: &std::path::Path| std::fs::read_to_string(target.join("whoami")).unwrap();
     assert_eq!(text(&target), "dlf-1 s");
     assert_eq!(text(&second), "dlf-1 elsewhere");
@@ -78,7 +101,9 @@ async fn usage_is_reported_with_its_pods() {
     let node = node_or_skip!("usage_is_reported_with_its_pods");
     let mounter = Mounter::listen(&node.kubelet, "r1");
     node.operator.grant(fuse("dlf-1", 1, "s"));
-    node.publish(request("dlf-1", "pod-1", &node.target("pod-1"))).await.unwrap();
+    node.publish(request("dlf-1", "pod-1", &node.target("pod-1")))
+        .await
+        .unwrap();
     mounter.report(Usage {
         mount_id: mounter.children().remove(0),
         epoch: 1,
@@ -86,7 +111,11 @@ async fn usage_is_reported_with_its_pods() {
         ..Usage::default()
     });
     let reported = node.operator.hear("a report", |up| match up {
-        Up::Report(report) => report.usage.iter().find(|usage| usage.bytes_read == 4096).cloned(),
+        Up::Report(report) => report
+            .usage
+            .iter()
+            .find(|usage| usage.bytes_read == 4096)
+            .cloned(),
         _ => None,
     });
     let reported = reported.await;
