@@ -128,14 +128,14 @@ impl Drop for Answer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dlf_wire::dataset::v1::DatasetConfig;
     use dlf_wire::dataset::v1::dataset_config::Volume;
+    use dlf_wire::dataset::v1::{DatasetConfig, NfsVolume};
 
     fn grant(request: u64) -> Grant {
         Grant {
             request,
             dataset: Some(DatasetConfig {
-                volume: Some(Volume::Nfs(Default::default())),
+                volume: Some(Volume::Nfs(NfsVolume::default())),
                 ..DatasetConfig::default()
             }),
             ..Grant::default()

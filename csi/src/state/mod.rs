@@ -3,6 +3,7 @@
 //! Every change is written before it is believed: a driver killed between any two writes leaves
 //! records that [`crate::volumes::restore`] can reconcile with the kernel's mount table.
 
+mod queries;
 mod records;
 mod store;
 
@@ -11,7 +12,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dlf_wire::dataset::v1::{DatasetConfig, NetworkRules};
-use dlf_wire::nodes::v1::{Held, MounterWanted, PodRef};
+use dlf_wire::nodes::v1::MounterWanted;
 
 pub use records::{MountKey, MountRecord, TargetRecord};
 pub use store::StateError;
@@ -71,12 +72,6 @@ impl State {
         Ok(dataset)
     }
 
-    /// The newest configuration of a dataset in use.
-    #[must_use]
-    pub fn dataset(&self, handle: &str) -> Option<DatasetConfig> {
-        self.tables().datasets.get(handle).cloned()
-    }
-
     /// Forgets a dataset, its keys included, unless something still uses it; true if it did.
     pub fn drop_unused_dataset(&self, handle: &str) -> Result<bool, StateError> {
         let mut tables = self.tables();
@@ -91,12 +86,6 @@ impl State {
         self.store.remove(Kind::Dataset, handle)?;
         tables.datasets.remove(handle);
         Ok(true)
-    }
-
-    /// Handles of all datasets that are remembered.
-    #[must_use]
-    pub fn handles(&self) -> Vec<String> {
-        self.tables().datasets.keys().cloned().collect()
     }
 
     /// Writes a mount down.
@@ -137,18 +126,6 @@ impl State {
         Ok(())
     }
 
-    /// One mount.
-    #[must_use]
-    pub fn mount(&self, id: &str) -> Option<MountRecord> {
-        self.tables().mounts.get(id).cloned()
-    }
-
-    /// All mounts.
-    #[must_use]
-    pub fn mounts(&self) -> Vec<MountRecord> {
-        self.tables().mounts.values().cloned().collect()
-    }
-
     /// Writes a target down.
     pub fn put_target(&self, target: TargetRecord) -> Result<(), StateError> {
         let mut tables = self.tables();
@@ -165,53 +142,6 @@ impl State {
         Ok(())
     }
 
-    /// One target, by its path below the kubelet's directory.
-    #[must_use]
-    pub fn target(&self, target: &str) -> Option<TargetRecord> {
-        self.tables().targets.get(target).cloned()
-    }
-
-    /// All targets.
-    #[must_use]
-    pub fn targets(&self) -> Vec<TargetRecord> {
-        self.tables().targets.values().cloned().collect()
-    }
-
-    /// The targets that are binds of one mount.
-    #[must_use]
-    pub fn targets_of(&self, mount: &str) -> Vec<TargetRecord> {
-        let tables = self.tables();
-        let targets = tables.targets.values();
-        targets
-            .filter(|target| target.mount_id == mount)
-            .cloned()
-            .collect()
-    }
-
-    /// What to tell an operator of this node when a stream begins.
-    #[must_use]
-    pub fn held(&self) -> Vec<Held> {
-        let tables = self.tables();
-        let held = |dataset: &DatasetConfig| Held {
-            volume_handle: dataset.volume_handle.clone(),
-            version: dataset.version,
-            pods: tables.pods(&dataset.volume_handle),
-        };
-        tables.datasets.values().map(held).collect()
-    }
-
-    /// The pods that use a dataset here.
-    #[must_use]
-    pub fn pods(&self, handle: &str) -> Vec<PodRef> {
-        self.tables().pods(handle)
-    }
-
-    /// Addresses that no tenant may point us at; empty before the first operator was met.
-    #[must_use]
-    pub fn network(&self) -> NetworkRules {
-        self.tables().network.clone()
-    }
-
     /// Remembers the address rules; true if they are new.
     pub fn put_network(&self, network: NetworkRules) -> Result<bool, StateError> {
         let mut tables = self.tables();
@@ -221,12 +151,6 @@ impl State {
         self.store.put(Kind::Network, "network", &network)?;
         tables.network = network;
         Ok(true)
-    }
-
-    /// The mounter revision that takes new mounts; "" before the first operator was met.
-    #[must_use]
-    pub fn wanted(&self) -> String {
-        self.tables().wanted.revision.clone()
     }
 
     /// Remembers the mounter revision that takes new mounts.
@@ -239,19 +163,6 @@ impl State {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // Each method leaves the tables whole at every point where it could panic.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Tables {
-    fn pods(&self, handle: &str) -> Vec<PodRef> {
-        let targets = self.targets.values();
-        let mut pods: Vec<PodRef> = targets
-            .filter(|target| target.volume_handle == handle)
-            .filter_map(|target| target.pod.clone())
-            .collect();
-        pods.sort_by(|a, b| a.uid.cmp(&b.uid));
-        pods.dedup();
-        pods
     }
 }
 

@@ -1,3 +1,5 @@
+use dlf_wire::nodes::v1::PodRef;
+
 use super::*;
 
 fn dataset(version: u64) -> DatasetConfig {

@@ -37,7 +37,7 @@ async fn failures_are_counted_by_reason_and_readiness_is_registration() {
 
     assert!(get(&node, "/livez").starts_with("HTTP/1.1 200"));
     assert!(get(&node, "/readyz").starts_with("HTTP/1.1 503"));
-    let socket = node.connect("plugins_registry/csi.dlf.dev-reg.sock").await;
+    let socket = node.connect("plugins_registry/csi.dlf.dev@reg.sock").await;
     let status = RegistrationStatus {
         plugin_registered: true,
         error: String::new(),

@@ -14,7 +14,7 @@ use crate::node_or_skip;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_kubelet_finds_the_driver_and_its_socket() {
     let node = node_or_skip!("the_kubelet_finds_the_driver_and_its_socket");
-    let socket = node.connect("plugins_registry/csi.dlf.dev-reg.sock").await;
+    let socket = node.connect("plugins_registry/csi.dlf.dev@reg.sock").await;
     let mut registration = RegistrationClient::new(socket);
     let info = registration
         .get_info(InfoRequest {})

@@ -109,7 +109,7 @@ impl Node {
     }
 
     pub(crate) fn registration_socket(&self) -> PathBuf {
-        self.kubelet.join("plugins_registry/csi.dlf.dev-reg.sock")
+        self.kubelet.join("plugins_registry/csi.dlf.dev@reg.sock")
     }
 
     /// Ends the driver as a crash would, and with it its namespace.

@@ -118,7 +118,7 @@ impl Operator {
     }
 
     /// Sends to every driver that is connected.
-    pub(crate) fn tell(&self, message: Down) {
+    pub(crate) fn tell(&self, message: &Down) {
         for stream in &self.shared.lock().unwrap().streams {
             let message = ToNode {
                 message: Some(message.clone()),
@@ -129,7 +129,7 @@ impl Operator {
 
     pub(crate) fn want_mounter(&self, revision: &str) {
         self.shared.lock().unwrap().wanted = revision.into();
-        self.tell(Down::Mounter(MounterWanted {
+        self.tell(&Down::Mounter(MounterWanted {
             revision: revision.into(),
         }));
     }

@@ -61,7 +61,7 @@ async fn a_newer_version_reaches_the_child_and_is_acknowledged() {
     node.publish(request("dlf-1", "pod-1", &target))
         .await
         .unwrap();
-    node.operator.tell(Down::Dataset(fuse("dlf-1", 2, "s")));
+    node.operator.tell(&Down::Dataset(fuse("dlf-1", 2, "s")));
     let applied = |version| {
         move |up: &Up| match up {
             Up::Applied(applied) if applied.version == version => Some(applied.failure.clone()),
@@ -83,7 +83,7 @@ async fn a_newer_version_reaches_the_child_and_is_acknowledged() {
 
     // Another bucket: the running pod keeps its own, the next pod gets the new one.
     node.operator
-        .tell(Down::Dataset(fuse("dlf-1", 3, "elsewhere")));
+        .tell(&Down::Dataset(fuse("dlf-1", 3, "elsewhere")));
     assert_eq!(node.operator.hear("Applied 3", applied(3)).await, None);
     node.operator.grant(fuse("dlf-1", 3, "elsewhere"));
     let second = node.target("pod-2");

@@ -79,7 +79,6 @@ tolerations:
 - name: ca
   configMap:
     name: dlf-ca
-    optional: true # the operator makes it; clients wait for the file
 - name: token
   projected:
     defaultMode: 0400

@@ -49,9 +49,11 @@ fn a_kubelets_request_passes() {
     assert_eq!(publish.fs_group, Some(2000));
 }
 
+type Change = Box<dyn FnOnce(&mut NodePublishVolumeRequest)>;
+
 #[test]
 fn what_is_missing_or_wrong_is_an_invalid_argument_that_names_it() {
-    let cases: [(&str, Box<dyn FnOnce(&mut NodePublishVolumeRequest)>); 10] = [
+    let cases: [(&str, Change); 10] = [
         ("volume_id", Box::new(|r| r.volume_id.clear())),
         ("volume_id", Box::new(|r| r.volume_id = "../x".into())),
         ("target_path", Box::new(|r| r.target_path.clear())),
