@@ -5,7 +5,7 @@
 //! [`identity`] says who is calling and [`authorise`] what a pod may have; [`serve`] runs it all.
 
 pub mod authorise;
-pub mod changes;
+mod changes;
 mod hub;
 pub mod identity;
 mod once;
@@ -78,7 +78,7 @@ pub async fn serve(
             follow(dependencies.clone(), serving, shutdown),
         );
     tokio::select! {
-        served = server => served,
+        ended = server => ended,
         () = dependencies.tasks.keep_deadlines() => Ok(()),
     }
 }

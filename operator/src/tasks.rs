@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::nodes::changes::Changes;
+use crate::nodes::Changes;
 use crate::nodes::registry::Handle;
 
 pub use queue::{
@@ -37,7 +37,11 @@ impl Tasks {
     /// An empty queue that reports to `changes`.
     #[must_use]
     pub fn new(changes: Arc<Changes>) -> Self {
-        Self { queue: Mutex::default(), work: watch::Sender::default(), changes }
+        Self {
+            queue: Mutex::default(),
+            work: watch::Sender::default(),
+            changes,
+        }
     }
 
     /// Says that a result is wanted, and where it stands; see [`Queue::want`].

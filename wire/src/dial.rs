@@ -5,18 +5,20 @@
 //! a renewed token need no watching: nothing of either is kept.
 
 mod backoff;
+mod error;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tonic::Status;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
-use tonic::{Code, Status};
 
 use crate::nodes::v1::Token;
 use crate::nodes::v1::nodes_client::NodesClient;
 
 pub use backoff::Backoff;
+pub use error::DialError;
 
 /// How long TCP and TLS may take. An operator in the same cluster answers within milliseconds, and
 /// a dead address must not keep the next one waiting.
@@ -32,54 +34,6 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const TOKEN_INTERVAL: Duration = Duration::from_secs(300);
 /// Addresses tried in one round. The operator has two replicas, and briefly more in an upgrade.
 const ADDRESSES_MAX: usize = 16;
-
-/// Why no stream to the operator could be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DialError {
-    /// The operator's address is not `host:port`.
-    #[error("{0:?} is not host:port")]
-    Target(String),
-    /// A file that the installation provides cannot be read (yet).
-    #[error("{}: {error}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What reading it said.
-        error: std::io::Error,
-    },
-    /// The name has no address.
-    #[error("{host}: {error}")]
-    Resolve {
-        /// The name.
-        host: String,
-        /// What the resolver said.
-        error: std::io::Error,
-    },
-    /// TCP or TLS failed.
-    #[error("{address}: {error}")]
-    Connect {
-        /// With whom.
-        address: SocketAddr,
-        /// What went wrong, with its causes.
-        error: String,
-    },
-    /// The operator refused the stream; with `Unavailable` it is not the leader.
-    #[error("{address}: {}: {}", status.code(), status.message())]
-    Refused {
-        /// Who refused.
-        address: SocketAddr,
-        /// With what words.
-        status: Box<Status>,
-    },
-}
-
-impl DialError {
-    /// A follower's answer tells less than any other when the round's one error is chosen.
-    fn is_follower(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if status.code() == Code::Unavailable)
-    }
-}
 
 /// Where the operator is and how to prove who we are.
 #[derive(Clone, Debug)]
@@ -125,7 +79,9 @@ impl Dialer {
     /// The token as it stands in its file now.
     pub async fn token(&self) -> Result<Token, DialError> {
         let value = read(&self.token).await?;
-        Ok(Token { value: value.trim().to_owned() })
+        Ok(Token {
+            value: value.trim().to_owned(),
+        })
     }
 
     /// Opens a stream with `open` at the first address that accepts it.
@@ -158,7 +114,10 @@ impl Dialer {
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, DialError> {
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let found = found.map_err(|error| DialError::Resolve { host: self.host.clone(), error })?;
+        let found = found.map_err(|error| DialError::Resolve {
+            host: self.host.clone(),
+            error,
+        })?;
         Ok(found.take(ADDRESSES_MAX).collect())
     }
 
@@ -190,12 +149,18 @@ async fn opened_within<S>(
 ) -> Result<S, DialError> {
     let opened = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
     let opened = opened.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")));
-    opened.map_err(|status| DialError::Refused { address, status: Box::new(status) })
+    opened.map_err(|status| DialError::Refused {
+        address,
+        status: Box::new(status),
+    })
 }
 
 async fn read(path: &std::path::Path) -> Result<String, DialError> {
     let text = tokio::fs::read_to_string(path).await;
-    text.map_err(|error| DialError::File { path: path.to_owned(), error })
+    text.map_err(|error| DialError::File {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// Tonic's own words are just "transport error": the cause is what helps.
@@ -217,11 +182,17 @@ mod tests {
     fn the_operator_is_a_host_and_a_port() {
         let dialer = |operator| Dialer::new(operator, "ca", "token");
         let found = dialer("dlf-nodes.dlf-system.svc:9444").unwrap();
-        assert_eq!((found.host.as_str(), found.port), ("dlf-nodes.dlf-system.svc", 9444));
+        assert_eq!(
+            (found.host.as_str(), found.port),
+            ("dlf-nodes.dlf-system.svc", 9444)
+        );
         assert_eq!(found.server_name, "dlf-nodes.dlf-system.svc");
         assert_eq!(dialer("[::1]:9444").unwrap().host, "::1");
         for wrong in ["dlf-nodes", "dlf-nodes:", ":9444", "dlf-nodes:grpc"] {
-            assert!(matches!(dialer(wrong), Err(DialError::Target(_))), "{wrong}");
+            assert!(
+                matches!(dialer(wrong), Err(DialError::Target(_))),
+                "{wrong}"
+            );
         }
     }
 }

@@ -38,7 +38,14 @@ pub fn open(
     deadline: Duration,
 ) -> Result<ObjectStore, Failure> {
     let origin = origin.ok_or_else(|| failure("InvalidConfiguration", "there is no origin"))?;
-    let wire::Origin { endpoint, bucket, prefix, region, keys, ca_pem } = origin;
+    let wire::Origin {
+        endpoint,
+        bucket,
+        prefix,
+        region,
+        keys,
+        ca_pem,
+    } = origin;
     let endpoint: Endpoint = endpoint.parse().map_err(|error| of_config(&error))?;
     let keys = keys.map(|keys| Keys {
         access_key_id: keys.access_key_id,
@@ -46,22 +53,41 @@ pub fn open(
         session_token: Some(keys.session_token).filter(|token| !token.is_empty()),
     });
     let ca_pem = Some(ca_pem).filter(|pem| !pem.is_empty());
-    let origin = Origin { endpoint, bucket, prefix, region, keys, ca_pem };
+    let origin = Origin {
+        endpoint,
+        bucket,
+        prefix,
+        region,
+        keys,
+        ca_pem,
+    };
     let source_timeout = deadline.saturating_sub(HEADROOM).min(SOURCE_TIMEOUT_MAX);
-    let options = ClientOptions { source_timeout, rules };
+    let options = ClientOptions {
+        source_timeout,
+        rules,
+    };
     ObjectStore::new(vec![origin], options).map_err(|error| of_config(&error))
 }
 
 /// The same place without its prefix: a bucket is made and emptied as a whole.
 #[must_use]
 pub fn whole(origin: wire::Origin) -> wire::Origin {
-    wire::Origin { prefix: String::new(), ..origin }
+    wire::Origin {
+        prefix: String::new(),
+        ..origin
+    }
 }
 
 /// Whether one key can be listed.
 pub async fn probe(store: &ObjectStore) -> Result<Done, Failure> {
-    let request = ListRequest { max_keys: Some(1), ..ListRequest::default() };
-    store.list(&request).await.map_err(|error| of_store(&error))?;
+    let request = ListRequest {
+        max_keys: Some(1),
+        ..ListRequest::default()
+    };
+    store
+        .list(&request)
+        .await
+        .map_err(|error| of_store(&error))?;
     Ok(Done::default())
 }
 
@@ -70,26 +96,36 @@ pub async fn probe(store: &ObjectStore) -> Result<Done, Failure> {
 /// When it breaks off between the two the bucket stays unmarked, and so is never deleted: the safe
 /// side to err on.
 pub async fn ensure(store: &ObjectStore, owner: &str) -> Result<Done, Failure> {
-    ensure_marked(store, owner).await.map_err(|error| of_store(&error))
+    ensure_marked(store, owner)
+        .await
+        .map_err(|error| of_store(&error))
 }
 
 async fn ensure_marked(store: &ObjectStore, owner: &str) -> Result<Done, StoreError> {
     if store.bucket_exists().await? {
-        return Ok(Done { created: is_marked(store, owner).await?, deleted: false });
+        return Ok(Done {
+            created: is_marked(store, owner).await?,
+            deleted: false,
+        });
     }
     match store.create_bucket().await? {
         BucketCreation::Created => mark(store, owner).await?,
         // Somebody with the same keys was faster: it is theirs.
         BucketCreation::AlreadyOwned => return Ok(Done::default()),
     }
-    Ok(Done { created: true, deleted: false })
+    Ok(Done {
+        created: true,
+        deleted: false,
+    })
 }
 
 async fn mark(store: &ObjectStore, owner: &str) -> Result<(), StoreError> {
     let tags = [(OWNER_TAG.to_owned(), owner.to_owned())];
     match store.put_bucket_tags(&tags).await {
         Err(error) if lacks_tags(&error) => {
-            store.put(&marker(owner), Bytes::new(), PutCondition::None).await?;
+            store
+                .put(&marker(owner), Bytes::new(), PutCondition::None)
+                .await?;
             Ok(())
         }
         tagged => tagged,
@@ -116,7 +152,10 @@ async fn is_marked(store: &ObjectStore, owner: &str) -> Result<bool, StoreError>
 
 /// Whether the store knows no tags of buckets, or lets these keys have none.
 fn lacks_tags(error: &StoreError) -> bool {
-    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::AccessDenied)
+    matches!(
+        error.kind(),
+        ErrorKind::Unsupported | ErrorKind::AccessDenied
+    )
 }
 
 fn marker(owner: &str) -> String {

@@ -11,7 +11,10 @@ pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
 
 /// A failure of its two parts.
 pub fn failure(reason: impl Into<String>, message: impl Into<String>) -> Failure {
-    Failure { reason: reason.into(), message: message.into() }
+    Failure {
+        reason: reason.into(),
+        message: message.into(),
+    }
 }
 
 /// What an object store's error is to a user.
@@ -41,5 +44,8 @@ pub fn of_address(host: &str, refusal: &AddressNotAllowed) -> Failure {
 /// What rules of a newer operator are: nothing is dialled while one of them is not understood.
 #[must_use]
 pub fn of_rule(error: &BadRule) -> Failure {
-    failure("VersionMismatch", format!("{error}: worker and operator differ in version"))
+    failure(
+        "VersionMismatch",
+        format!("{error}: worker and operator differ in version"),
+    )
 }

@@ -18,7 +18,10 @@ const SECONDS: [f64; 8] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
 /// What a task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[allow(missing_docs, reason = "the tasks are documented where they are defined")]
+#[allow(
+    missing_docs,
+    reason = "the tasks are documented where they are defined"
+)]
 pub enum TaskKind {
     ProbeObjectStore,
     ProbeNfs,
@@ -68,10 +71,20 @@ impl Default for Metrics {
         let seconds: Family<_, _, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(SECONDS));
         let running = Gauge::default();
-        registry.register("tasks", "Tasks that ended, by task and outcome", tasks.clone());
+        registry.register(
+            "tasks",
+            "Tasks that ended, by task and outcome",
+            tasks.clone(),
+        );
         registry.register("task_seconds", "How long tasks took", seconds.clone());
         registry.register("tasks_running", "Tasks under way", running.clone());
-        Self { registry, tasks, seconds, running, attached: AtomicBool::new(false) }
+        Self {
+            registry,
+            tasks,
+            seconds,
+            running,
+            attached: AtomicBool::new(false),
+        }
     }
 }
 
@@ -85,8 +98,15 @@ impl Metrics {
     pub fn ended(&self, task: TaskKind, outcome: Option<&str>, took: Duration) {
         self.running.dec();
         if let Some(outcome) = outcome {
-            self.tasks.get_or_create(&Ended { task, outcome: outcome.to_owned() }).inc();
-            self.seconds.get_or_create(&Timed { task }).observe(took.as_secs_f64());
+            self.tasks
+                .get_or_create(&Ended {
+                    task,
+                    outcome: outcome.to_owned(),
+                })
+                .inc();
+            self.seconds
+                .get_or_create(&Timed { task })
+                .observe(took.as_secs_f64());
         }
     }
 

@@ -34,13 +34,24 @@ pub async fn probe(server: &str, share: &str, rules: &AddressRules) -> Result<Do
     }
     let address = resolve(server, rules).await?;
     let unreachable = |error: io::Error| {
-        failure(UNREACHABLE, format!("NFS server {server}: it cannot be reached: {}", error.kind()))
+        failure(
+            UNREACHABLE,
+            format!(
+                "NFS server {server}: it cannot be reached: {}",
+                error.kind()
+            ),
+        )
     };
     let mut stream = TcpStream::connect(address).await.map_err(unreachable)?;
     match look_up(&mut stream, &names).await {
         Ok(Answer::Found) => Ok(Done::default()),
         Ok(Answer::Guarded(why)) => {
-            tracing::info!(server, share, why, "the export cannot be looked up from here");
+            tracing::info!(
+                server,
+                share,
+                why,
+                "the export cannot be looked up from here"
+            );
             Ok(Done::default())
         }
         Ok(Answer::Missing) => {
@@ -52,15 +63,25 @@ pub async fn probe(server: &str, share: &str, rules: &AddressRules) -> Result<Do
             Err(failure("LookupFailed", message))
         }
         Err(ProtocolError::Io(error)) => Err(unreachable(error)),
-        Err(error) => Err(failure("NotNfs", format!("{server} does not speak NFS: {error}"))),
+        Err(error) => Err(failure(
+            "NotNfs",
+            format!("{server} does not speak NFS: {error}"),
+        )),
     }
 }
 
 /// The first address of `server` that may be dialled.
 async fn resolve(server: &str, rules: &AddressRules) -> Result<SocketAddr, Failure> {
     let host = server.trim_start_matches('[').trim_end_matches(']');
-    let unknown = |_| failure(UNREACHABLE, format!("NFS server {server}: there is no such name"));
-    let addresses = tokio::net::lookup_host((host, PORT)).await.map_err(unknown)?;
+    let unknown = |_| {
+        failure(
+            UNREACHABLE,
+            format!("NFS server {server}: there is no such name"),
+        )
+    };
+    let addresses = tokio::net::lookup_host((host, PORT))
+        .await
+        .map_err(unknown)?;
     let mut refusal = None;
     for address in addresses {
         match rules.check(address) {
@@ -70,6 +91,9 @@ async fn resolve(server: &str, rules: &AddressRules) -> Result<SocketAddr, Failu
     }
     Err(match refusal {
         Some(refusal) => of_address(server, &refusal),
-        None => failure(UNREACHABLE, format!("NFS server {server}: its name has no address")),
+        None => failure(
+            UNREACHABLE,
+            format!("NFS server {server}: its name has no address"),
+        ),
     })
 }

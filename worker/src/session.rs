@@ -43,13 +43,13 @@ struct Established {
 impl Session {
     /// A worker called `pod` that takes `capacity` tasks at once.
     #[must_use]
-    pub const fn new(
-        dialer: Dialer,
-        pod: String,
-        capacity: u32,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Self { dialer, pod, capacity, metrics }
+    pub const fn new(dialer: Dialer, pod: String, capacity: u32, metrics: Arc<Metrics>) -> Self {
+        Self {
+            dialer,
+            pod,
+            capacity,
+            metrics,
+        }
     }
 
     /// Keeps a stream up and works; for ever.
@@ -73,13 +73,22 @@ impl Session {
 
     async fn establish(&self) -> Result<Established, DialError> {
         let token = Some(self.dialer.token().await?);
-        let hello = WorkerHello { worker: self.pod.clone(), token, capacity: self.capacity };
-        self.dialer.open(|client| attach(client, hello.clone())).await
+        let hello = WorkerHello {
+            worker: self.pod.clone(),
+            token,
+            capacity: self.capacity,
+        };
+        self.dialer
+            .open(|client| attach(client, hello.clone()))
+            .await
     }
 
     /// Takes tasks until the stream ends, and says why it did.
     async fn follow(&self, stream: Established) -> Status {
-        let Established { mut inbound, outbound } = stream;
+        let Established {
+            mut inbound,
+            outbound,
+        } = stream;
         let mut work = Work::new(outbound.clone(), self.capacity, self.metrics.clone());
         let mut renewal = interval_at(Instant::now() + TOKEN_INTERVAL, TOKEN_INTERVAL);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,7 +126,9 @@ async fn attach(
     let mut inbound = client.work(ReceiverStream::new(queue)).await?.into_inner();
     match next(&mut inbound).await.map_err(|status| *status)? {
         Down::Welcome(_) => Ok(Established { inbound, outbound }),
-        _ => Err(Status::internal("the operator did not begin with a welcome")),
+        _ => Err(Status::internal(
+            "the operator did not begin with a welcome",
+        )),
     }
 }
 
@@ -127,11 +138,15 @@ async fn next(inbound: &mut Streaming<ToWorker>) -> Result<Down, Box<Status>> {
         match inbound.message().await? {
             None => return Err(Box::new(Status::unavailable("the operator ended it"))),
             Some(ToWorker { message: None }) => {}
-            Some(ToWorker { message: Some(message) }) => return Ok(message),
+            Some(ToWorker {
+                message: Some(message),
+            }) => return Ok(message),
         }
     }
 }
 
 const fn up(message: Up) -> FromWorker {
-    FromWorker { message: Some(message) }
+    FromWorker {
+        message: Some(message),
+    }
 }

@@ -11,7 +11,11 @@ use tracing_subscriber::EnvFilter;
 #[command(name = "dlf-worker", version)]
 pub struct Settings {
     /// The operator's streams, `host:port`; every address of the host is tried.
-    #[arg(long, env = "DLF_OPERATOR", default_value = "dlf-nodes.dlf-system.svc:9444")]
+    #[arg(
+        long,
+        env = "DLF_OPERATOR",
+        default_value = "dlf-nodes.dlf-system.svc:9444"
+    )]
     pub operator: String,
     /// CA bundle that the operator's certificate must come from.
     #[arg(long, env = "DLF_CA", default_value = "/etc/dlf/ca/ca.crt")]
@@ -46,7 +50,9 @@ pub enum LogFormat {
 /// Starts logging to standard error, filtered by `DLF_LOG`.
 pub fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("DLF_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),

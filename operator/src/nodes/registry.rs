@@ -10,6 +10,7 @@ mod dataset;
 mod node;
 mod outgoing;
 mod query;
+mod reports;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -137,15 +138,22 @@ impl Registry {
             for handle in node.handles {
                 self.unlink(&handle, name);
             }
-            self.effects.wake.extend(node.session.map(|_| NodeName::from(name)));
+            self.effects
+                .wake
+                .extend(node.session.map(|_| NodeName::from(name)));
         }
     }
 
     /// Queues the newest version of `handle` for each node that is subscribed to it.
     fn announce(&mut self, handle: &Handle) {
-        let Some(dataset) = self.datasets.get(handle) else { return };
+        let Some(dataset) = self.datasets.get(handle) else {
+            return;
+        };
         for name in dataset.links.keys() {
-            let node = self.nodes.get_mut(name).filter(|node| node.session.is_some());
+            let node = self
+                .nodes
+                .get_mut(name)
+                .filter(|node| node.session.is_some());
             if node.is_some_and(|node| node.outbox.datasets.push(handle)) {
                 self.effects.wake.push(name.clone());
             }
@@ -163,7 +171,9 @@ impl Registry {
 
     /// Ends what ties a dataset to a node.
     fn unlink(&mut self, handle: &str, node: &str) {
-        let Some(dataset) = self.datasets.get_mut(handle) else { return };
+        let Some(dataset) = self.datasets.get_mut(handle) else {
+            return;
+        };
         if dataset.links.remove(node).is_some() {
             self.effects.changed.push(handle.into());
         }

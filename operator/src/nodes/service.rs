@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlf_wire::nodes::v1::{
-    FromNode, FromWorker, NodeHello, Token, ToNode, ToWorker, WorkerHello, from_node, from_worker,
+    FromNode, FromWorker, NodeHello, ToNode, ToWorker, Token, WorkerHello, from_node, from_worker,
     nodes_server::Nodes,
 };
 use tokio::sync::{mpsc, watch};
@@ -39,12 +39,30 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn new(dependencies: &Dependencies, serving: watch::Receiver<bool>) -> Self {
-        let Dependencies { hub, tasks, identify, pods, leading: _ } = dependencies.clone();
-        Self { shared: Arc::new(Shared { hub, tasks, identify, pods }), serving }
+        let Dependencies {
+            hub,
+            tasks,
+            identify,
+            pods,
+            leading: _,
+        } = dependencies.clone();
+        Self {
+            shared: Arc::new(Shared {
+                hub,
+                tasks,
+                identify,
+                pods,
+            }),
+            serving,
+        }
     }
 
     fn check_leading(&self) -> Result<(), Status> {
-        if *self.serving.borrow() { Ok(()) } else { Err(not_leader()) }
+        if *self.serving.borrow() {
+            Ok(())
+        } else {
+            Err(not_leader())
+        }
     }
 }
 
@@ -60,13 +78,26 @@ impl Nodes for Service {
         self.check_leading()?;
         let mut inbound = request.into_inner();
         let first = first(&mut inbound).await?.message;
-        let Some(from_node::Message::Hello(hello)) = first else { return Err(no_hello()) };
-        let NodeHello { node: name, token, driver_version, held, mounters } = hello;
+        let Some(from_node::Message::Hello(hello)) = first else {
+            return Err(no_hello());
+        };
+        let NodeHello {
+            node: name,
+            token,
+            driver_version,
+            held,
+            mounters,
+        } = hello;
         let (identity, token) = self.identify(token).await?;
         if identity.program != Program::Driver || identity.node != name {
             return Err(impostor(&identity, &format!("the driver on {name}")));
         }
-        tracing::info!(node = name, driver_version, held = held.len(), "node attached");
+        tracing::info!(
+            node = name,
+            driver_version,
+            held = held.len(),
+            "node attached"
+        );
         let (peer, woken) = self.shared.hub.attach(&name, held, mounters);
         let (outbound, stream) = mpsc::channel(SENT_AHEAD_MAX);
         let serving = self.serving.clone();
@@ -83,8 +114,14 @@ impl Nodes for Service {
         self.check_leading()?;
         let mut inbound = request.into_inner();
         let first = first(&mut inbound).await?.message;
-        let Some(from_worker::Message::Hello(hello)) = first else { return Err(no_hello()) };
-        let WorkerHello { worker: name, token, capacity } = hello;
+        let Some(from_worker::Message::Hello(hello)) = first else {
+            return Err(no_hello());
+        };
+        let WorkerHello {
+            worker: name,
+            token,
+            capacity,
+        } = hello;
         let (identity, token) = self.identify(token).await?;
         if identity.program != Program::Worker || identity.pod != name {
             return Err(impostor(&identity, &format!("the worker {name}")));
@@ -110,7 +147,11 @@ impl Service {
 }
 
 fn credential(token: Token, identity: &Identity) -> Credential {
-    Credential { expires: Instant::now() + identity.lifetime, identity: identity.clone(), token }
+    Credential {
+        expires: Instant::now() + identity.lifetime,
+        identity: identity.clone(),
+        token,
+    }
 }
 
 async fn first<T>(inbound: &mut Streaming<T>) -> Result<T, Status> {
@@ -136,6 +177,10 @@ fn no_hello() -> Status {
 }
 
 fn impostor(identity: &Identity, claimed: &str) -> Status {
-    tracing::warn!(?identity, claimed, "a stream was refused: the token is somebody else's");
+    tracing::warn!(
+        ?identity,
+        claimed,
+        "a stream was refused: the token is somebody else's"
+    );
     Status::permission_denied(format!("the token is not that of {claimed}"))
 }

@@ -21,16 +21,25 @@ pub(super) struct Credential {
 impl Credential {
     /// Takes a token that was sent again. The same one is not reviewed a second time: that would
     /// cost the API server a request per node every few minutes and tell nothing new.
-    async fn renew(&mut self, token: Token, identify: &dyn Identify) -> Result<(), Status> {
+    async fn renew(&mut self, token: Token, reviewer: &dyn Identify) -> Result<(), Status> {
         if token == self.token {
             return Ok(());
         }
-        let identity = identify.identify(&token).await.map_err(|error| refused(&error))?;
+        let identity = reviewer
+            .identify(&token)
+            .await
+            .map_err(|error| refused(&error))?;
         let same = |identity: &Identity| {
-            (identity.program, identity.node.clone(), identity.pod.clone())
+            (
+                identity.program,
+                identity.node.clone(),
+                identity.pod.clone(),
+            )
         };
         if same(&identity) != same(&self.identity) {
-            return Err(Status::permission_denied("the new token belongs to somebody else"));
+            return Err(Status::permission_denied(
+                "the new token belongs to somebody else",
+            ));
         }
         self.expires = Instant::now() + identity.lifetime;
         (self.identity, self.token) = (identity, token);

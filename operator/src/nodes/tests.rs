@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use dlf_wire::dataset::v1::DatasetConfig;
 use dlf_wire::nodes::v1::{
-    Applied, Failure, Held, Need, PodRef, Released, Task, TaskResult, Token, from_node,
-    from_worker, task, task_result, to_node, to_worker,
+    Applied, Done, Failure, Held, Need, PodRef, ProbeNfs, Released, Task, TaskResult, Token,
+    from_node, from_worker, task, task_result, to_node, to_worker,
 };
 use tonic::Code;
 
@@ -27,11 +27,18 @@ fn config(name: &str, revision: &str) -> DatasetConfig {
 
 fn need(request: u64, dataset: &str, pod: PodRef) -> from_node::Message {
     let volume_handle = format!("dlf-{dataset}");
-    from_node::Message::Need(Need { request, volume_handle, pod: Some(pod) })
+    from_node::Message::Need(Need {
+        request,
+        volume_handle,
+        pod: Some(pod),
+    })
 }
 
 fn fresh() -> Freshness {
-    Freshness { done: Duration::from_secs(60), failed: Duration::from_secs(60) }
+    Freshness {
+        done: Duration::from_mins(1),
+        failed: Duration::from_mins(1),
+    }
 }
 
 #[tokio::test]
@@ -42,28 +49,49 @@ async fn a_node_asks_is_granted_and_then_kept_up_to_date() {
     assert!(matches!(node.next().await, to_node::Message::Welcome(_)));
 
     node.send(need(1, "books", pod("reader"))).await;
-    let to_node::Message::Grant(grant) = node.next().await else { panic!() };
+    let to_node::Message::Grant(grant) = node.next().await else {
+        panic!()
+    };
     assert_eq!((grant.request, grant.subpath.as_str()), (1, ""));
 
     node.send(need(2, "books", pod("stranger"))).await;
-    let to_node::Message::Refusal(refusal) = node.next().await else { panic!() };
-    assert_eq!((refusal.request, refusal.failure.unwrap().reason.as_str()), (2, "NoSuchPod"));
+    let to_node::Message::Refusal(refusal) = node.next().await else {
+        panic!()
+    };
+    assert_eq!(
+        (refusal.request, refusal.failure.unwrap().reason.as_str()),
+        (2, "NoSuchPod")
+    );
 
     operator.hub.publish(config("books", "2"), None);
-    let to_node::Message::Dataset(newer) = node.next().await else { panic!() };
+    let to_node::Message::Dataset(newer) = node.next().await else {
+        panic!()
+    };
     assert_eq!(newer.source_revision, "2");
 
     let (handle, version) = (newer.volume_handle, newer.version);
     let failure = None;
-    node.send(from_node::Message::Applied(Applied { volume_handle: handle.clone(), version, failure }))
-        .await;
+    node.send(from_node::Message::Applied(Applied {
+        volume_handle: handle.clone(),
+        version,
+        failure,
+    }))
+    .await;
     while operator.changes.next().await.as_ref() != handle {}
     let rollout = operator.hub.read(|registry| registry.rollout(&handle));
     assert_eq!((rollout.nodes, rollout.behind.len()), (1, 0));
 
-    node.send(from_node::Message::Released(Released { volume_handle: handle.clone() })).await;
+    node.send(from_node::Message::Released(Released {
+        volume_handle: handle.clone(),
+    }))
+    .await;
     while operator.changes.next().await.as_ref() != handle {}
-    assert_eq!(operator.hub.read(|registry| registry.rollout(&handle).nodes), 0);
+    assert_eq!(
+        operator
+            .hub
+            .read(|registry| registry.rollout(&handle).nodes),
+        0
+    );
 }
 
 #[tokio::test]
@@ -73,7 +101,10 @@ async fn a_request_is_held_until_its_dataset_is_ready() {
     node.next().await;
     node.send(need(1, "books", pod("reader"))).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let why = Failure { reason: "SecretMissing".into(), message: "where is it?".into() };
+    let why = Failure {
+        reason: "SecretMissing".into(),
+        message: "where is it?".into(),
+    };
     operator.hub.refuse("dlf-books", why);
     tokio::time::sleep(Duration::from_millis(50)).await;
     operator.hub.publish(config("books", "1"), None);
@@ -86,9 +117,15 @@ async fn who_waited_in_vain_hears_the_datasets_own_reason() {
     let patience = Duration::from_millis(20);
     let unknown = operator.hub.ready("dlf-books", patience).await.unwrap_err();
     assert_eq!(unknown.reason, "NoSuchDataset");
-    let why = Failure { reason: "SecretMissing".into(), message: "where is it?".into() };
+    let why = Failure {
+        reason: "SecretMissing".into(),
+        message: "where is it?".into(),
+    };
     operator.hub.refuse("dlf-books", why.clone());
-    assert_eq!(operator.hub.ready("dlf-books", patience).await.unwrap_err(), why);
+    assert_eq!(
+        operator.hub.ready("dlf-books", patience).await.unwrap_err(),
+        why
+    );
 }
 
 #[tokio::test]
@@ -107,33 +144,65 @@ async fn what_a_node_holds_is_sent_to_it_only_if_a_pod_there_uses_it() {
     let mut liar = operator.attach("n2", vec![held("reader")]).await.unwrap();
     liar.next().await;
     operator.hub.set_mounter("after");
-    assert!(matches!(liar.next().await, to_node::Message::Mounter(_)), "and nothing before");
+    assert!(
+        matches!(liar.next().await, to_node::Message::Mounter(_)),
+        "and nothing before"
+    );
 }
 
 #[tokio::test]
 async fn only_the_driver_of_a_node_speaks_for_it() {
     let operator = Operator::start(true).await;
     let code = |status: tonic::Status| status.code();
-    let attach = |token: &'static str, node: &'static str| operator.attach_with(token, node, vec![]);
-    assert_eq!(attach("nonsense", "n1").await.map_err(code).err(), Some(Code::Unauthenticated));
-    assert_eq!(attach("driver n2", "n1").await.map_err(code).err(), Some(Code::PermissionDenied));
-    assert_eq!(attach("worker n1", "n1").await.map_err(code).err(), Some(Code::PermissionDenied));
-    assert_eq!(operator.work_with("driver n1").await.map_err(code).err(), Some(Code::PermissionDenied));
+    let attach =
+        |token: &'static str, node: &'static str| operator.attach_with(token, node, vec![]);
+    assert_eq!(
+        attach("nonsense", "n1").await.map_err(code).err(),
+        Some(Code::Unauthenticated)
+    );
+    assert_eq!(
+        attach("driver n2", "n1").await.map_err(code).err(),
+        Some(Code::PermissionDenied)
+    );
+    assert_eq!(
+        attach("worker n1", "n1").await.map_err(code).err(),
+        Some(Code::PermissionDenied)
+    );
+    assert_eq!(
+        operator.work_with("driver n1").await.map_err(code).err(),
+        Some(Code::PermissionDenied)
+    );
 }
 
 #[tokio::test]
 async fn a_stream_ends_when_its_token_lapses_and_lives_on_with_a_new_one() {
     let operator = Operator::start(true).await;
-    let mut idle = operator.attach_with("driver n1 200", "n1", vec![]).await.unwrap();
-    let mut busy = operator.attach_with("driver n2 200", "n2", vec![]).await.unwrap();
-    busy.send(from_node::Message::Token(Token { value: "driver n2 60000".into() })).await;
+    let mut idle = operator
+        .attach_with("driver n1 200", "n1", vec![])
+        .await
+        .unwrap();
+    let mut busy = operator
+        .attach_with("driver n2 200", "n2", vec![])
+        .await
+        .unwrap();
+    busy.send(from_node::Message::Token(Token {
+        value: "driver n2 60000".into(),
+    }))
+    .await;
     idle.next().await;
     assert_eq!(idle.end().await.code(), Code::Unauthenticated);
     busy.next().await;
     operator.hub.set_mounter("still there");
     assert!(matches!(busy.next().await, to_node::Message::Mounter(_)));
-    busy.send(from_node::Message::Token(Token { value: "driver n1 60000".into() })).await;
-    assert_eq!(busy.end().await.code(), Code::PermissionDenied, "somebody else's token");
+    busy.send(from_node::Message::Token(Token {
+        value: "driver n1 60000".into(),
+    }))
+    .await;
+    assert_eq!(
+        busy.end().await.code(),
+        Code::PermissionDenied,
+        "somebody else's token"
+    );
 }
 
 #[tokio::test]
@@ -159,7 +228,11 @@ async fn a_follower_sends_nodes_on_and_a_leader_that_steps_down_too() {
     node.next().await;
     operator.lead(false).await;
     assert_eq!(node.end().await.code(), Code::Unavailable);
-    assert_eq!(operator.hub.read(|registry| registry.datasets().1), 0, "all is forgotten");
+    assert_eq!(
+        operator.hub.read(|registry| registry.datasets().1),
+        0,
+        "all is forgotten"
+    );
 }
 
 #[tokio::test]
@@ -169,31 +242,57 @@ async fn tasks_go_to_a_worker_and_their_results_to_the_controller() {
         dataset: "dlf-books".into(),
         namespace: "ns".into(),
         name: "books".into(),
-        kind: task::Kind::ProbeNfs(Default::default()),
+        kind: task::Kind::ProbeNfs(ProbeNfs::default()),
         key_version: String::new(),
     };
     assert!(operator.tasks.want(spec.clone(), fresh()).pending);
     let first = {
         let mut lost = operator.work_with("worker n1").await.unwrap();
         assert!(matches!(lost.next().await, to_worker::Message::Welcome(_)));
-        let to_worker::Message::Task(Task { id, .. }) = lost.next().await else { panic!() };
+        let to_worker::Message::Task(Task { id, .. }) = lost.next().await else {
+            panic!()
+        };
         id
     };
     let mut worker = operator.work_with("worker n1").await.unwrap();
     worker.next().await;
-    let to_worker::Message::Task(again) = worker.next().await else { panic!() };
-    assert_eq!((&again.id, again.name.as_str()), (&first, "books"), "put back");
-    let outcome = Some(task_result::Outcome::Done(Default::default()));
-    worker.send(from_worker::Message::Result(TaskResult { id: again.id, outcome })).await;
+    let to_worker::Message::Task(again) = worker.next().await else {
+        panic!()
+    };
+    assert_eq!(
+        (&again.id, again.name.as_str()),
+        (&first, "books"),
+        "put back"
+    );
+    let outcome = Some(task_result::Outcome::Done(Done::default()));
+    worker
+        .send(from_worker::Message::Result(TaskResult {
+            id: again.id,
+            outcome,
+        }))
+        .await;
     assert_eq!(operator.changes.next().await.as_ref(), "dlf-books");
     let latest = operator.tasks.want(spec.clone(), fresh()).latest.unwrap();
-    assert_eq!(latest.outcome, Outcome::Done { created: false, deleted: false });
+    assert_eq!(
+        latest.outcome,
+        Outcome::Done {
+            created: false,
+            deleted: false
+        }
+    );
 
-    let hasty = Freshness { done: Duration::ZERO, failed: Duration::ZERO };
+    let hasty = Freshness {
+        done: Duration::ZERO,
+        failed: Duration::ZERO,
+    };
     operator.tasks.want(spec.clone(), hasty);
-    let to_worker::Message::Task(third) = worker.next().await else { panic!() };
+    let to_worker::Message::Task(third) = worker.next().await else {
+        panic!()
+    };
     operator.tasks.forget(&spec.dataset);
-    let to_worker::Message::Cancel(cancel) = worker.next().await else { panic!() };
+    let to_worker::Message::Cancel(cancel) = worker.next().await else {
+        panic!()
+    };
     assert_eq!(cancel.id, third.id);
 }
 

@@ -42,7 +42,9 @@ async fn accept(
 ) {
     let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = connections.closed() => return,

@@ -7,6 +7,7 @@
 
 mod endpoint;
 mod running;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +19,10 @@ use dlf_wire::nodes::v1::Failure;
 use super::spec::{Outcome, TaskSpec, TaskType};
 use crate::nodes::registry::Handle;
 use endpoint::Endpoint;
+use slot::{Slot, Stage};
 
 pub use running::{Assignment, WorkerId};
+pub use slot::{Finished, Freshness, Progress};
 
 /// Tasks at once in one worker, whatever it offers: each may hold a connection and buffers.
 pub const PER_WORKER_MAX: usize = 64;
@@ -37,56 +40,6 @@ pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
 
 /// One slot: a dataset and a type of task.
 type Key = (Handle, TaskType);
-
-/// How old a result may be to be taken for the present state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Freshness {
-    /// Of a task that was done.
-    pub done: Duration,
-    /// Of one that failed: shorter, so that what heals is seen.
-    pub failed: Duration,
-}
-
-/// A result and when it came in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished {
-    /// What came out.
-    pub outcome: Outcome,
-    /// When.
-    pub at: Instant,
-}
-
-/// Where the task of a slot stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// The newest result of exactly this task, however old.
-    pub latest: Option<Finished>,
-    /// It is queued or running (again).
-    pub pending: bool,
-    /// Objects it has deleted since it was first queued.
-    pub objects_done: u64,
-}
-
-#[derive(Debug)]
-struct Slot {
-    id: String,
-    spec: TaskSpec,
-    endpoint: String,
-    stage: Stage,
-    attempts: u32,
-    /// In turns that are over.
-    objects_done: u64,
-    /// In the turn that is running.
-    turn_done: u64,
-    latest: Option<Finished>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Idle,
-    Queued,
-    Running { worker: WorkerId, overdue: Instant },
-}
 
 /// The index.
 #[derive(Debug, Default)]
@@ -169,25 +122,34 @@ impl Queue {
     }
 
     fn progress(&self, key: &Key) -> Progress {
-        self.slots.get(key).map_or_else(Progress::default, |slot| Progress {
-            latest: slot.latest.clone(),
-            pending: slot.stage != Stage::Idle,
-            objects_done: slot.objects_done.saturating_add(slot.turn_done),
-        })
+        self.slots
+            .get(key)
+            .map_or_else(Progress::default, |slot| Progress {
+                latest: slot.latest.clone(),
+                pending: slot.stage != Stage::Idle,
+                objects_done: slot.objects_done.saturating_add(slot.turn_done),
+            })
     }
 
     /// Puts a slot at the end of its endpoint's line.
     fn enqueue(&mut self, key: &Key) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         slot.stage = Stage::Queued;
         let name = slot.endpoint.clone();
-        self.endpoints.entry(name.clone()).or_default().push(key.clone());
+        self.endpoints
+            .entry(name.clone())
+            .or_default()
+            .push(key.clone());
         self.offer(&name);
     }
 
     /// Gives an endpoint its place in the ring if it has work that may start.
     fn offer(&mut self, name: &str) {
-        let Some(endpoint) = self.endpoints.get_mut(name) else { return };
+        let Some(endpoint) = self.endpoints.get_mut(name) else {
+            return;
+        };
         if endpoint.is_idle() {
             self.endpoints.remove(name);
         } else if endpoint.may_start() && !std::mem::replace(&mut endpoint.in_ring, true) {
@@ -197,7 +159,9 @@ impl Queue {
 
     /// Forgets a slot, wherever it stands.
     fn remove(&mut self, key: &Key) {
-        let Some(slot) = self.slots.remove(key) else { return };
+        let Some(slot) = self.slots.remove(key) else {
+            return;
+        };
         self.ids.remove(&slot.id);
         match slot.stage {
             Stage::Idle => {}
@@ -222,5 +186,8 @@ impl Queue {
 }
 
 fn failure(reason: &str, message: &str) -> Outcome {
-    Outcome::Failed(Failure { reason: reason.into(), message: message.into() })
+    Outcome::Failed(Failure {
+        reason: reason.into(),
+        message: message.into(),
+    })
 }

@@ -12,7 +12,7 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(12);
 /// Making a bucket is one look and two writes.
 const ENSURE_DEADLINE: Duration = Duration::from_secs(30);
 /// A turn of emptying: then the next dataset has its turn, and the rest is done in another one.
-const EMPTY_DEADLINE: Duration = Duration::from_secs(10 * 60);
+const EMPTY_DEADLINE: Duration = Duration::from_mins(10);
 
 /// Work that touches the source of one dataset.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,57 +135,24 @@ fn origin(kind: &task::Kind) -> Option<&Origin> {
 
 /// All of an origin but its keys.
 fn places(origin: &Origin) -> [&str; 5] {
-    [&origin.endpoint, &origin.bucket, &origin.prefix, &origin.region, &origin.ca_pem]
+    [
+        &origin.endpoint,
+        &origin.bucket,
+        &origin.prefix,
+        &origin.region,
+        &origin.ca_pem,
+    ]
 }
 
 /// Host and port of an endpoint. One that does not parse is its own place: its task will fail.
 fn authority(origin: &Origin) -> String {
-    let after_scheme = origin.endpoint.split_once("://").map_or("", |(_, rest)| rest);
+    let after_scheme = origin
+        .endpoint
+        .split_once("://")
+        .map_or("", |(_, rest)| rest);
     let authority = after_scheme.split('/').next().unwrap_or_default();
     authority.to_ascii_lowercase()
 }
 
 #[cfg(test)]
-mod tests {
-    use dlf_wire::dataset::v1::Keys;
-    use dlf_wire::nodes::v1::{ProbeNfs, ProbeObjectStore};
-
-    use super::*;
-
-    fn probe(origin: Origin) -> TaskSpec {
-        TaskSpec {
-            dataset: "dlf-1".into(),
-            namespace: "ns".into(),
-            name: "test".into(),
-            kind: task::Kind::ProbeObjectStore(ProbeObjectStore { origin: Some(origin) }),
-            key_version: "7".into(),
-        }
-    }
-
-    fn origin() -> Origin {
-        Origin { endpoint: "https://S3:9000/x".into(), bucket: "b".into(), ..Origin::default() }
-    }
-
-    #[test]
-    fn an_id_depends_on_everything_but_the_keys_themselves() {
-        let spec = probe(origin());
-        let keys = Keys { secret_access_key: "hush".into(), ..Keys::default() };
-        assert_eq!(spec.id(), probe(Origin { keys: Some(keys), ..origin() }).id());
-        let others = [
-            TaskSpec { key_version: "8".into(), ..spec.clone() },
-            TaskSpec { dataset: "dlf-2".into(), ..spec.clone() },
-            probe(Origin { bucket: "c".into(), ..origin() }),
-            probe(Origin { bucket: String::new(), prefix: "b".into(), ..origin() }),
-            TaskSpec { kind: task::Kind::ProbeNfs(ProbeNfs::default()), ..spec.clone() },
-        ];
-        for other in others {
-            assert_ne!(spec.id(), other.id());
-        }
-    }
-
-    #[test]
-    fn an_endpoint_is_its_host_and_port() {
-        assert_eq!(probe(origin()).endpoint(), "s3:9000");
-        assert_eq!(probe(Origin::default()).endpoint(), "");
-    }
-}
+mod tests;

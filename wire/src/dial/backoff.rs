@@ -14,7 +14,11 @@ impl Backoff {
     /// Pauses from `first` to `max`.
     #[must_use]
     pub const fn new(first: Duration, max: Duration) -> Self {
-        Self { first, max, next: first }
+        Self {
+            first,
+            max,
+            next: first,
+        }
     }
 
     /// How long to pause now.
@@ -55,7 +59,10 @@ mod tests {
         let mut backoff = Backoff::new(first, max);
         for range in [100, 200, 400, 800, 1000, 1000].map(Duration::from_millis) {
             let pause = backoff.pause();
-            assert!(pause >= range / 2 && pause <= range, "{pause:?} of {range:?}");
+            assert!(
+                pause >= range / 2 && pause <= range,
+                "{pause:?} of {range:?}"
+            );
         }
         backoff.reset();
         assert!(backoff.pause() <= first);

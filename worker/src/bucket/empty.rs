@@ -20,17 +20,26 @@ pub async fn empty(
 ) -> Result<Done, Failure> {
     let of_store = |error: StoreError| of_store(&error);
     if !store.bucket_exists().await.map_err(of_store)? {
-        return Ok(Done { created: false, deleted: true });
+        return Ok(Done {
+            created: false,
+            deleted: true,
+        });
     }
     if !is_marked(store, owner).await.map_err(of_store)? {
-        return Ok(Done { created: false, deleted: false });
+        return Ok(Done {
+            created: false,
+            deleted: false,
+        });
     }
     delete_objects(store, owner, progress).await?;
     abort_uploads(store).await.map_err(of_store)?;
     // Last, since without it nothing would be deleted any more.
     store.delete(&marker(owner)).await.map_err(of_store)?;
     match store.delete_bucket().await {
-        Ok(()) => Ok(Done { created: false, deleted: true }),
+        Ok(()) => Ok(Done {
+            created: false,
+            deleted: true,
+        }),
         Err(error) if matches!(error.kind(), ErrorKind::BucketNotEmpty) => Err(still_filled()),
         Err(error) => Err(of_store(error)),
     }
@@ -45,11 +54,21 @@ async fn delete_objects(
     let mut request = ListRequest::default();
     let mut deleted = 0;
     loop {
-        let page = store.list(&request).await.map_err(|error| of_store(&error))?;
-        let keys: Vec<String> =
-            page.objects.into_iter().map(|object| object.key).filter(|key| *key != marker).collect();
+        let page = store
+            .list(&request)
+            .await
+            .map_err(|error| of_store(&error))?;
+        let keys: Vec<String> = page
+            .objects
+            .into_iter()
+            .map(|object| object.key)
+            .filter(|key| *key != marker)
+            .collect();
         if !keys.is_empty() {
-            let kept = store.delete_many(&keys).await.map_err(|error| of_store(&error))?;
+            let kept = store
+                .delete_many(&keys)
+                .await
+                .map_err(|error| of_store(&error))?;
             if let Some(DeleteFailure { class, .. }) = kept.first() {
                 let message = format!(
                     "{} of {} objects could not be deleted ({class}); the others of this page are",

@@ -75,15 +75,25 @@ pub(super) async fn look_up<S: AsyncRead + AsyncWrite + Unpin>(
 fn call(names: &[&str]) -> Vec<u8> {
     let mut credential = Writer::default();
     // Stamp, machine, user, group, no further groups.
-    credential.number(0).opaque(b"dlf-worker").number(NOBODY).number(NOBODY).number(0);
+    credential
+        .number(0)
+        .opaque(b"dlf-worker")
+        .number(NOBODY)
+        .number(NOBODY)
+        .number(0);
     let mut call = Writer::default();
     call.number(XID).number(CALL).number(RPC_VERSION);
-    call.number(NFS_PROGRAM).number(NFS_VERSION).number(PROCEDURE_COMPOUND);
+    call.number(NFS_PROGRAM)
+        .number(NFS_VERSION)
+        .number(PROCEDURE_COMPOUND);
     call.number(AUTH_SYS).opaque(&credential.into_bytes());
     call.number(AUTH_NONE).opaque(b"");
     let tag = b"dlf";
     let operations = u32::try_from(names.len() + 1).unwrap_or(u32::MAX);
-    call.opaque(tag).number(MINOR_VERSION).number(operations).number(OP_PUTROOTFH);
+    call.opaque(tag)
+        .number(MINOR_VERSION)
+        .number(operations)
+        .number(OP_PUTROOTFH);
     for name in names {
         call.number(OP_LOOKUP).opaque(name.as_bytes());
     }
@@ -114,7 +124,9 @@ fn answer(message: &[u8]) -> Result<Answer, ProtocolError> {
         return Err(ProtocolError::Unexpected);
     }
     if reader.number()? != ACCEPTED {
-        return Ok(Answer::Guarded("the server wants another kind of credential"));
+        return Ok(Answer::Guarded(
+            "the server wants another kind of credential",
+        ));
     }
     let (_verifier_kind, _verifier) = (reader.number()?, reader.opaque()?);
     match reader.number()? {
@@ -149,7 +161,11 @@ mod tests {
     fn reply(status: u32) -> Vec<u8> {
         let mut reply = Writer::default();
         reply.number(XID).number(REPLY).number(ACCEPTED);
-        reply.number(AUTH_NONE).opaque(b"").number(SUCCESS).number(status);
+        reply
+            .number(AUTH_NONE)
+            .opaque(b"")
+            .number(SUCCESS)
+            .number(status);
         reply.into_bytes()
     }
 
@@ -181,7 +197,9 @@ mod tests {
         bytes.extend_from_slice(tail);
         assert_eq!(receive(&mut bytes.as_slice()).await.unwrap(), message);
         // What an HTTP server says: "HTTP" is a length of over a gigabyte.
-        let error = receive(&mut b"HTTP/1.1 400 Bad Request".as_slice()).await.unwrap_err();
+        let error = receive(&mut b"HTTP/1.1 400 Bad Request".as_slice())
+            .await
+            .unwrap_err();
         assert!(matches!(error, ProtocolError::TooLong(_)), "{error}");
     }
 }

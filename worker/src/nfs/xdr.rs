@@ -76,6 +76,10 @@ mod tests {
     #[test]
     fn a_length_beyond_the_end_is_an_error() {
         assert_eq!(Reader::new(&u32::MAX.to_be_bytes()).opaque(), Err(Short));
-        assert_eq!(Reader::new(&[0, 0, 0, 3, 1, 2, 3]).opaque(), Err(Short), "padding counts");
+        assert_eq!(
+            Reader::new(&[0, 0, 0, 3, 1, 2, 3]).opaque(),
+            Err(Short),
+            "padding counts"
+        );
     }
 }

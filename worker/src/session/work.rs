@@ -47,11 +47,16 @@ impl Work {
         self.cancel(&task.id);
         let id = task.id.clone();
         let work: AbortHandle = if self.running.len() < self.capacity {
-            self.tasks.spawn(perform(task, self.outbound.clone(), Running::new(&self.metrics)))
+            self.tasks.spawn(perform(
+                task,
+                self.outbound.clone(),
+                Running::new(&self.metrics),
+            ))
         } else {
             let outbound = self.outbound.clone();
             let refusal = failure("WorkerBusy", "the worker has no room for another task");
-            self.tasks.spawn(async move { answer(&outbound, task.id, Err(refusal)).await })
+            self.tasks
+                .spawn(async move { answer(&outbound, task.id, Err(refusal)).await })
         };
         self.ids.insert(work.id(), id.clone());
         self.running.insert(id, work);
@@ -95,7 +100,11 @@ struct Running {
 impl Running {
     fn new(metrics: &Arc<Metrics>) -> Self {
         metrics.began();
-        Self { metrics: metrics.clone(), since: Instant::now(), ended: None }
+        Self {
+            metrics: metrics.clone(),
+            since: Instant::now(),
+            ended: None,
+        }
     }
 }
 
@@ -113,7 +122,9 @@ async fn perform(task: Task, outbound: mpsc::Sender<FromWorker>, mut running: Ru
     let (id, kind) = (task.id.clone(), TaskKind::from(task.kind.as_ref()));
     let (namespace, name) = (task.namespace.clone(), task.name.clone());
     let (done, progress) = watch::channel(0);
-    let report = move |objects| drop(done.send_replace(objects));
+    let report = move |objects| {
+        done.send_replace(objects);
+    };
     let result = tokio::select! {
         result = task::run(task, &report) => result,
         () = tell(&id, progress, &outbound) => return,
@@ -131,13 +142,16 @@ async fn perform(task: Task, outbound: mpsc::Sender<FromWorker>, mut running: Ru
 async fn tell(id: &str, mut progress: watch::Receiver<u64>, outbound: &mpsc::Sender<FromWorker>) {
     while progress.changed().await.is_ok() {
         let objects_done = *progress.borrow_and_update();
-        let message = Up::Progress(TaskProgress { id: id.to_owned(), objects_done });
+        let message = Up::Progress(TaskProgress {
+            id: id.to_owned(),
+            objects_done,
+        });
         if outbound.send(up(message)).await.is_err() {
             return;
         }
         sleep(PROGRESS_INTERVAL).await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn answer(outbound: &mpsc::Sender<FromWorker>, id: String, result: Result<Done, Failure>) {
@@ -146,5 +160,9 @@ async fn answer(outbound: &mpsc::Sender<FromWorker>, id: String, result: Result<
         Err(failure) => task_result::Outcome::Failure(failure),
     });
     // A closed queue is a stream that ended: the operator has put the task back.
-    drop(outbound.send(up(Up::Result(TaskResult { id, outcome }))).await);
+    drop(
+        outbound
+            .send(up(Up::Result(TaskResult { id, outcome })))
+            .await,
+    );
 }

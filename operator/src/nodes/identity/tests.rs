@@ -17,10 +17,16 @@ fn bound() -> serde_json::Value {
 
 #[test]
 fn our_two_programs_are_known_by_their_accounts() {
-    for (account, program) in [("dlf-csi", Program::Driver), ("dlf-worker", Program::Worker)] {
+    for (account, program) in [
+        ("dlf-csi", Program::Driver),
+        ("dlf-worker", Program::Worker),
+    ] {
         let user = format!("system:serviceaccount:dlf-system:{account}");
         let found = judge(&status(&user, TOKEN_AUDIENCE, &bound()), "dlf-system").unwrap();
-        assert_eq!(found, (program, "node-a".to_owned(), "dlf-csi-x".to_owned()));
+        assert_eq!(
+            found,
+            (program, "node-a".to_owned(), "dlf-csi-x".to_owned())
+        );
     }
 }
 
@@ -40,24 +46,43 @@ fn nobody_else_is_let_in() {
     }
     let other_audience = status(driver, "https://kubernetes.default.svc", &bound());
     assert!(matches!(judge(&other_audience), IdentityError::Audience));
-    let no_audience = TokenReviewStatus { audiences: None, ..other_audience };
+    let no_audience = TokenReviewStatus {
+        audiences: None,
+        ..other_audience
+    };
     assert!(matches!(judge(&no_audience), IdentityError::Audience));
-    for extra in [json!({}), json!({ NODE_NAME: ["a", "b"], POD_NAME: ["p"] }), json!({ NODE_NAME: ["a"] })] {
-        assert!(matches!(judge(&status(driver, TOKEN_AUDIENCE, &extra)), IdentityError::Unbound));
+    for extra in [
+        json!({}),
+        json!({ NODE_NAME: ["a", "b"], POD_NAME: ["p"] }),
+        json!({ NODE_NAME: ["a"] }),
+    ] {
+        assert!(matches!(
+            judge(&status(driver, TOKEN_AUDIENCE, &extra)),
+            IdentityError::Unbound
+        ));
     }
-    assert!(matches!(judge(&TokenReviewStatus::default()), IdentityError::Invalid(_)));
+    assert!(matches!(
+        judge(&TokenReviewStatus::default()),
+        IdentityError::Invalid(_)
+    ));
 }
 
 #[test]
 fn a_token_counts_as_long_as_it_says_within_bounds() {
     let now = UNIX_EPOCH + Duration::from_secs(1000);
     let token = |claims: &serde_json::Value| {
-        format!("e30.{}.sig", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
+        format!(
+            "e30.{}.sig",
+            BASE64_URL_SAFE_NO_PAD.encode(claims.to_string())
+        )
     };
     let lifetime = |token: &str| lifetime(token, now).as_secs();
     assert_eq!(lifetime(&token(&json!({ "exp": 1600, "aud": ["x"] }))), 600);
     assert_eq!(lifetime(&token(&json!({ "exp": 900 }))), 0);
-    assert_eq!(lifetime(&token(&json!({ "exp": u64::MAX }))), LIFETIME_MAX.as_secs());
+    assert_eq!(
+        lifetime(&token(&json!({ "exp": u64::MAX }))),
+        LIFETIME_MAX.as_secs()
+    );
     for odd in ["", "opaque", "a.b.c", &token(&json!({}))] {
         assert_eq!(lifetime(odd), LIFETIME_DEFAULT.as_secs());
     }

@@ -65,7 +65,9 @@ impl Dataset {
     }
 
     pub(super) fn version(&self) -> u64 {
-        self.config.as_ref().map_or(self.floor, |config| config.version)
+        self.config
+            .as_ref()
+            .map_or(self.floor, |config| config.version)
     }
 
     pub(super) fn is_unused(&self) -> bool {

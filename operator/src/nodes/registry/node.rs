@@ -40,8 +40,15 @@ pub(super) struct Outbox {
 /// The answer to one `Need`.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Grant { request: u64, handle: Handle, share: Share },
-    Refusal { request: u64, failure: Failure },
+    Grant {
+        request: u64,
+        handle: Handle,
+        share: Share,
+    },
+    Refusal {
+        request: u64,
+        failure: Failure,
+    },
 }
 
 /// Which part of a dataset a pod sees, and how.
@@ -57,7 +64,7 @@ pub struct Share {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outgoing {
     /// Send this.
-    Message(to_node::Message),
+    Message(Box<to_node::Message>),
     /// The node says it has this dataset mounted for these pods: find out whether that is so, and
     /// call [`clear`](super::Registry::clear) if it is.
     Vet {

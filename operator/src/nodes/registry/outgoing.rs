@@ -13,16 +13,16 @@ impl Registry {
             (outbox.network, outbox.mounter) = (false, false);
             let (network, mounter) = (Some(self.network.clone()), Some(self.wanted()));
             let welcome = NodeWelcome { network, mounter };
-            return Some(Outgoing::Message(to_node::Message::Welcome(welcome)));
+            return Some(say(to_node::Message::Welcome(welcome)));
         }
         if let Some(reply) = self.outbox(peer)?.replies.pop_front() {
-            return Some(Outgoing::Message(self.answer(&peer.node, reply)));
+            return Some(say(self.answer(&peer.node, reply)));
         }
         if std::mem::take(&mut self.outbox(peer)?.network) {
-            return Some(Outgoing::Message(to_node::Message::Network(self.network.clone())));
+            return Some(say(to_node::Message::Network(self.network.clone())));
         }
         if std::mem::take(&mut self.outbox(peer)?.mounter) {
-            return Some(Outgoing::Message(to_node::Message::Mounter(self.wanted())));
+            return Some(say(to_node::Message::Mounter(self.wanted())));
         }
         while let Some(handle) = self.outbox(peer)?.datasets.pop() {
             if let Some(outgoing) = self.update(&peer.node, &handle) {
@@ -53,15 +53,24 @@ impl Registry {
     }
 
     fn wanted(&self) -> MounterWanted {
-        MounterWanted { revision: self.mounter.clone() }
+        MounterWanted {
+            revision: self.mounter.clone(),
+        }
     }
 
     /// Fills an answer in.
     fn answer(&mut self, name: &NodeName, reply: Reply) -> to_node::Message {
         match reply {
             Reply::Refusal { request, failure } => refusal(request, failure),
-            Reply::Grant { request, handle, share } => {
-                let Some(config) = self.datasets.get(&handle).and_then(|found| found.config.clone())
+            Reply::Grant {
+                request,
+                handle,
+                share,
+            } => {
+                let Some(config) = self
+                    .datasets
+                    .get(&handle)
+                    .and_then(|found| found.config.clone())
                 else {
                     let failure = Failure {
                         reason: "NoSuchDataset".into(),
@@ -69,7 +78,9 @@ impl Registry {
                     };
                     return refusal(request, failure);
                 };
+                self.link(name, &handle);
                 if let Some(link) = self.link_of(&handle, name) {
+                    link.cleared = true;
                     link.sent = config.version;
                 }
                 to_node::Message::Grant(Grant {
@@ -86,15 +97,28 @@ impl Registry {
     fn update(&mut self, name: &NodeName, handle: &Handle) -> Option<Outgoing> {
         let dataset = self.datasets.get_mut(handle)?;
         let link = dataset.links.get_mut(name)?;
-        let config = dataset.config.clone().filter(|config| config.version > link.sent)?;
+        let config = dataset
+            .config
+            .clone()
+            .filter(|config| config.version > link.sent)?;
         if !link.cleared {
-            return Some(Outgoing::Vet { config, pods: link.pods.clone() });
+            return Some(Outgoing::Vet {
+                config,
+                pods: link.pods.clone(),
+            });
         }
         link.sent = config.version;
-        Some(Outgoing::Message(to_node::Message::Dataset(config.as_ref().clone())))
+        Some(say(to_node::Message::Dataset(config.as_ref().clone())))
     }
 }
 
+fn say(message: to_node::Message) -> Outgoing {
+    Outgoing::Message(Box::new(message))
+}
+
 fn refusal(request: u64, failure: Failure) -> to_node::Message {
-    to_node::Message::Refusal(Refusal { request, failure: Some(failure) })
+    to_node::Message::Refusal(Refusal {
+        request,
+        failure: Some(failure),
+    })
 }

@@ -64,10 +64,17 @@ impl Registry {
     /// Who has `handle` mounted, in the order of nodes and names.
     #[must_use]
     pub fn consumers(&self, handle: &str) -> Vec<Consumer> {
-        let links = self.datasets.get(handle).into_iter().flat_map(|dataset| &dataset.links);
+        let links = self
+            .datasets
+            .get(handle)
+            .into_iter()
+            .flat_map(|dataset| &dataset.links);
         let mut consumers: Vec<_> = links
             .flat_map(|(node, link)| {
-                link.pods.iter().map(|pod| Consumer { node: node.clone(), pod: pod.clone() })
+                link.pods.iter().map(|pod| Consumer {
+                    node: node.clone(),
+                    pod: pod.clone(),
+                })
             })
             .collect();
         consumers.sort_by(|a, b| {
@@ -80,10 +87,15 @@ impl Registry {
     /// How far nodes are with the newest version of `handle`.
     #[must_use]
     pub fn rollout(&self, handle: &str) -> Rollout {
-        let Some(dataset) = self.datasets.get(handle) else { return Rollout::default() };
+        let Some(dataset) = self.datasets.get(handle) else {
+            return Rollout::default();
+        };
         let version = dataset.version();
-        let mut rollout =
-            Rollout { version, nodes: dataset.links.len(), ..Rollout::default() };
+        let mut rollout = Rollout {
+            version,
+            nodes: dataset.links.len(),
+            ..Rollout::default()
+        };
         for (node, link) in &dataset.links {
             if link.applied < version {
                 rollout.behind.push(node.clone());
@@ -100,7 +112,10 @@ impl Registry {
     /// What consumers did with `handle` since this operator leads.
     #[must_use]
     pub fn totals(&self, handle: &str) -> Counters {
-        self.datasets.get(handle).map(|dataset| dataset.totals).unwrap_or_default()
+        self.datasets
+            .get(handle)
+            .map(|dataset| dataset.totals)
+            .unwrap_or_default()
     }
 
     /// Who uses mounter `revision`. Asked when a revision is to be deleted, which is rare enough
@@ -120,21 +135,28 @@ impl Registry {
     /// Answers that wait to be sent on the node's stream.
     #[must_use]
     pub fn unsent(&self, peer: &Peer) -> usize {
-        self.nodes.get(&peer.node).map_or(0, |node| node.outbox.replies.len())
+        self.nodes
+            .get(&peer.node)
+            .map_or(0, |node| node.outbox.replies.len())
     }
 
     /// Nodes with a stream.
     #[must_use]
     pub fn attached(&self) -> usize {
-        self.nodes.values().filter(|node| node.session.is_some()).count()
+        self.nodes
+            .values()
+            .filter(|node| node.session.is_some())
+            .count()
     }
 
     /// Datasets that can be mounted, and those known in any way.
     #[must_use]
     pub fn datasets(&self) -> (usize, usize) {
-        let ready = |dataset: &&super::Dataset| {
-            dataset.config.is_some() && dataset.refusal.is_none()
-        };
-        (self.datasets.values().filter(ready).count(), self.datasets.len())
+        let ready =
+            |dataset: &&super::Dataset| dataset.config.is_some() && dataset.refusal.is_none();
+        (
+            self.datasets.values().filter(ready).count(),
+            self.datasets.len(),
+        )
     }
 }

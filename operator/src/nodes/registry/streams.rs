@@ -1,14 +1,14 @@
-//! What comes in on a node's stream.
+//! The life of a node's stream, and the answers to what it asks.
 
-use dlf_wire::nodes::v1::{Applied, DatasetUsage, Failure, Held, MounterState, PodRef, Report};
+use dlf_wire::nodes::v1::{Failure, Held, MounterState};
 
 use super::dataset::Link;
 use super::node::{Node, Outbox, Peer, Reply, Share};
-use super::usage::{Counters, Meter};
+use super::usage::Meter;
 use super::{DATASETS_PER_NODE_MAX, Handle, NodeName, PODS_PER_MOUNT_MAX, Registry};
 
 /// Mounter revisions a node may name: one, or two in an upgrade, and some that linger.
-const MOUNTERS_PER_NODE_MAX: usize = 16;
+pub(super) const MOUNTERS_PER_NODE_MAX: usize = 16;
 
 impl Registry {
     /// A node's stream begins, in place of an earlier one. What it holds decides what it gets.
@@ -24,10 +24,16 @@ impl Registry {
             Some((known, _)) => known.clone(),
             None => NodeName::from(node),
         };
-        let peer = Peer { node: name.clone(), session: self.last_session };
+        let peer = Peer {
+            node: name.clone(),
+            session: self.last_session,
+        };
         let node = self.nodes.entry(name.clone()).or_default();
         node.session = Some(peer.session);
-        node.outbox = Outbox { welcome: true, ..Outbox::default() };
+        node.outbox = Outbox {
+            welcome: true,
+            ..Outbox::default()
+        };
         node.mounters = bounded(mounters, MOUNTERS_PER_NODE_MAX);
         let mut gone = std::mem::take(&mut node.handles);
         for held in bounded(held, DATASETS_PER_NODE_MAX) {
@@ -53,20 +59,25 @@ impl Registry {
     /// Whether `peer` is still the node's stream.
     #[must_use]
     pub fn is_current(&self, peer: &Peer) -> bool {
-        self.nodes.get(&peer.node).is_some_and(|node| node.session == Some(peer.session))
+        self.nodes
+            .get(&peer.node)
+            .is_some_and(|node| node.session == Some(peer.session))
     }
 
     /// Answers `request` with what is published of `handle` by the time the answer is sent, and
     /// keeps the node subscribed to it until it is released.
     pub fn grant(&mut self, peer: &Peer, request: u64, handle: &str, share: Share) {
-        if !self.is_current(peer) {
-            return;
+        if self.is_current(peer) {
+            let handle = self.handle(handle);
+            self.reply(
+                &peer.node,
+                Reply::Grant {
+                    request,
+                    handle,
+                    share,
+                },
+            );
         }
-        let handle = self.link(&peer.node, handle);
-        if let Some(link) = self.link_of(&handle, &peer.node) {
-            link.cleared = true;
-        }
-        self.reply(&peer.node, Reply::Grant { request, handle, share });
     }
 
     /// Answers `request` with a reason.
@@ -89,43 +100,19 @@ impl Registry {
 
     /// The last mount of `handle` on the node has gone.
     pub fn released(&mut self, peer: &Peer, handle: &str) {
-        if self.live(peer).is_some_and(|node| node.handles.remove(handle)) {
+        if self
+            .live(peer)
+            .is_some_and(|node| node.handles.remove(handle))
+        {
             self.unlink(handle, &peer.node);
-        }
-    }
-
-    /// The node works with a version, or could not.
-    pub fn applied(&mut self, peer: &Peer, applied: Applied) {
-        if !self.is_current(peer) {
-            return;
-        }
-        let Some(link) = self.link_of(&applied.volume_handle, &peer.node) else { return };
-        let version = match &applied.failure {
-            // It keeps what it had.
-            Some(_) => link.applied,
-            None => link.applied.max(applied.version),
-        };
-        if (version, &applied.failure) != (link.applied, &link.failure) {
-            link.applied = version;
-            link.failure = applied.failure;
-            self.changed(&applied.volume_handle);
-        }
-    }
-
-    /// Figures and consumers of datasets, and the state of mounters.
-    pub fn report(&mut self, peer: &Peer, report: Report) {
-        let Some(node) = self.live(peer) else { return };
-        if !report.mounters.is_empty() {
-            node.mounters = bounded(report.mounters, MOUNTERS_PER_NODE_MAX);
-        }
-        for usage in bounded(report.usage, DATASETS_PER_NODE_MAX) {
-            self.used(&peer.node, usage);
         }
     }
 
     /// The node as long as `peer` is its stream.
     pub(super) fn live(&mut self, peer: &Peer) -> Option<&mut Node> {
-        self.nodes.get_mut(&peer.node).filter(|node| node.session == Some(peer.session))
+        self.nodes
+            .get_mut(&peer.node)
+            .filter(|node| node.session == Some(peer.session))
     }
 
     pub(super) fn link_of(&mut self, handle: &str, node: &str) -> Option<&mut Link> {
@@ -133,7 +120,7 @@ impl Registry {
     }
 
     /// Ties a dataset to a node, unless it is.
-    fn link(&mut self, name: &NodeName, handle: &str) -> Handle {
+    pub(super) fn link(&mut self, name: &NodeName, handle: &str) -> Handle {
         let handle = self.handle(handle);
         if let Some(node) = self.nodes.get_mut(name) {
             node.handles.insert(handle.clone());
@@ -147,11 +134,15 @@ impl Registry {
     fn hold(&mut self, name: &NodeName, held: Held, now_ms: u64) {
         let known = self.link_of(&held.volume_handle, name).is_some();
         let handle = self.link(name, &held.volume_handle);
-        let Some(dataset) = self.datasets.get_mut(&handle) else { return };
+        let Some(dataset) = self.datasets.get_mut(&handle) else {
+            return;
+        };
         if dataset.overtake(held.version, now_ms) {
             self.announce(&handle);
         }
-        let Some(link) = self.link_of(&handle, name) else { return };
+        let Some(link) = self.link_of(&handle, name) else {
+            return;
+        };
         if !known {
             link.meter = Meter::Inherited;
         }
@@ -162,45 +153,13 @@ impl Registry {
         self.queue(name, &handle);
     }
 
-    /// One entry of a report.
-    fn used(&mut self, name: &NodeName, usage: DatasetUsage) {
-        let handle = usage.volume_handle.as_str();
-        if self.link_of(handle, name).is_none() {
-            // A release and a grant may cross on the wire: the mount that is reported is the one
-            // that counts. Its keys wait until a pod is found to use it.
-            let room = self.nodes.get(name).is_some_and(Node::has_room);
-            if usage.pods.is_empty() || !room || !self.datasets.contains_key(handle) {
-                return;
-            }
-            self.link(name, handle);
-        }
-        let Some(dataset) = self.datasets.get_mut(handle) else { return };
-        let Some(link) = dataset.links.get_mut(name) else { return };
-        dataset.totals.add(link.meter.advance(usage.epoch, Counters::from(&usage)));
-        let cleared = link.cleared;
-        let pods: Vec<PodRef> = bounded(usage.pods, PODS_PER_MOUNT_MAX);
-        if link.pods != pods {
-            link.pods = pods;
-            self.changed(&usage.volume_handle);
-        }
-        if !cleared {
-            self.queue(name, &usage.volume_handle);
-        }
-    }
-
-    fn changed(&mut self, handle: &str) {
+    pub(super) fn changed(&mut self, handle: &str) {
         let handle = self.handle(handle);
         self.effects.changed.push(handle);
     }
 }
 
-impl Node {
-    fn has_room(&self) -> bool {
-        self.handles.len() < DATASETS_PER_NODE_MAX
-    }
-}
-
-fn bounded<T>(mut list: Vec<T>, max: usize) -> Vec<T> {
+pub(super) fn bounded<T>(mut list: Vec<T>, max: usize) -> Vec<T> {
     list.truncate(max);
     list
 }

@@ -60,14 +60,18 @@ impl Meter {
     /// What was done since the last report.
     pub(super) fn advance(&mut self, epoch: u64, now: Counters) -> Counters {
         let done = match *self {
-            Self::Fresh => now,
             Self::Inherited => Counters::default(),
-            Self::At { epoch: last, counters } if last == epoch => {
-                now.zip(counters, u64::saturating_sub)
-            }
-            Self::At { .. } => now,
+            Self::At {
+                epoch: last,
+                counters,
+            } if last == epoch => now.zip(counters, u64::saturating_sub),
+            // A new mount begins at zero.
+            Self::Fresh | Self::At { .. } => now,
         };
-        *self = Self::At { epoch, counters: now };
+        *self = Self::At {
+            epoch,
+            counters: now,
+        };
         done
     }
 }

@@ -31,7 +31,11 @@ pub(in crate::nodes) struct NodeStream {
 
 impl NodeStream {
     pub(in crate::nodes) fn new(shared: Arc<Shared>, peer: Peer, credential: Credential) -> Self {
-        Self { shared, peer: Arc::new(peer), credential }
+        Self {
+            shared,
+            peer: Arc::new(peer),
+            credential,
+        }
     }
 
     /// Runs until the node goes away, its token lapses, another stream replaces this one or this
@@ -68,7 +72,9 @@ impl NodeStream {
                 Some(_) = needs.join_next() => continue,
             };
             let message = match message {
-                Ok(Some(FromNode { message: Some(message) })) => message,
+                Ok(Some(FromNode {
+                    message: Some(message),
+                })) => message,
                 // A message of a later version of the protocol.
                 Ok(Some(FromNode { message: None })) => continue,
                 Ok(None) | Err(_) => return None,
@@ -90,12 +96,16 @@ impl NodeStream {
                 return Err(Status::invalid_argument("a second hello on one stream"));
             }
             from_node::Message::Token(token) => {
-                self.credential.renew(token, self.shared.identify.as_ref()).await?;
+                self.credential
+                    .renew(token, self.shared.identify.as_ref())
+                    .await?;
             }
             from_node::Message::Need(need) => {
                 let waiting = hub.read(|registry| registry.unsent(&self.peer)) + needs.len();
                 if waiting >= NEEDS_MAX {
-                    return Err(Status::resource_exhausted("too many requests without an answer"));
+                    return Err(Status::resource_exhausted(
+                        "too many requests without an answer",
+                    ));
                 }
                 needs.spawn(answer(self.shared.clone(), self.peer.clone(), need));
             }
@@ -115,7 +125,11 @@ impl NodeStream {
 
 /// Decides one request.
 async fn answer(shared: Arc<Shared>, peer: Arc<Peer>, need: Need) {
-    let Need { request, volume_handle: handle, pod } = need;
+    let Need {
+        request,
+        volume_handle: handle,
+        pod,
+    } = need;
     let pod = pod.unwrap_or_default();
     let decided = match shared.hub.ready(&handle, NEED_PATIENCE).await {
         Ok(config) => share(shared.pods.as_ref(), &peer.node, &config, &pod)
@@ -146,7 +160,9 @@ async fn send(
         while let Some(outgoing) = shared.hub.update(|registry| registry.next(peer)) {
             match outgoing {
                 Outgoing::Message(message) => {
-                    let message = ToNode { message: Some(message) };
+                    let message = ToNode {
+                        message: Some(*message),
+                    };
                     if outbound.send(Ok(message)).await.is_err() {
                         return None;
                     }
@@ -158,7 +174,9 @@ async fn send(
                     let (shared, peer) = (shared.clone(), peer.clone());
                     vets.spawn(async move {
                         if vouched(shared.pods.as_ref(), &peer.node, &config, &pods).await {
-                            shared.hub.update(|all| all.clear(&peer, &config.volume_handle));
+                            shared
+                                .hub
+                                .update(|all| all.clear(&peer, &config.volume_handle));
                         } else {
                             tracing::warn!(node = %peer.node, dataset = config.volume_handle,
                                 "no pod there is known to use what the node has mounted");
@@ -172,5 +190,7 @@ async fn send(
             break;
         }
     }
-    Some(Status::aborted("another stream of this node has taken over"))
+    Some(Status::aborted(
+        "another stream of this node has taken over",
+    ))
 }

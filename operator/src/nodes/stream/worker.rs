@@ -24,7 +24,11 @@ pub(in crate::nodes) struct WorkerStream {
 
 impl WorkerStream {
     pub(in crate::nodes) fn new(shared: Arc<Shared>, name: String, credential: Credential) -> Self {
-        Self { shared, name, credential }
+        Self {
+            shared,
+            name,
+            credential,
+        }
     }
 
     /// Runs until the worker goes away, its token lapses or this replica no longer leads. What the
@@ -64,7 +68,9 @@ impl WorkerStream {
                 status = self.credential.lapsed() => return Some(status),
             };
             match message {
-                Ok(Some(FromWorker { message: Some(message) })) => {
+                Ok(Some(FromWorker {
+                    message: Some(message),
+                })) => {
                     if let Err(status) = self.take(worker, message).await {
                         return Some(status);
                     }
@@ -87,13 +93,16 @@ impl WorkerStream {
                 return Err(Status::invalid_argument("a second hello on one stream"));
             }
             from_worker::Message::Token(token) => {
-                self.credential.renew(token, self.shared.identify.as_ref()).await?;
+                self.credential
+                    .renew(token, self.shared.identify.as_ref())
+                    .await?;
             }
             from_worker::Message::Result(TaskResult { id, outcome }) => {
                 let outcome = match outcome {
-                    Some(task_result::Outcome::Done(done)) => {
-                        Outcome::Done { created: done.created, deleted: done.deleted }
-                    }
+                    Some(task_result::Outcome::Done(done)) => Outcome::Done {
+                        created: done.created,
+                        deleted: done.deleted,
+                    },
                     Some(task_result::Outcome::Failure(failure)) => Outcome::Failed(failure),
                     None => return Err(Status::invalid_argument("a result without an outcome")),
                 };
@@ -116,7 +125,13 @@ async fn send(
 ) {
     let network = || Some(shared.hub.read(|registry| registry.network().clone()));
     let welcome = to_worker::Message::Welcome(WorkerWelcome { network: network() });
-    if outbound.send(Ok(ToWorker { message: Some(welcome) })).await.is_err() {
+    if outbound
+        .send(Ok(ToWorker {
+            message: Some(welcome),
+        }))
+        .await
+        .is_err()
+    {
         return;
     }
     while work.changed().await.is_ok() {
@@ -125,13 +140,32 @@ async fn send(
                 Assignment::Cancel(id) => to_worker::Message::Cancel(Cancel { id }),
                 Assignment::Run { id, spec } => {
                     let deadline_ms = as_millis(spec.task_type().deadline());
-                    let TaskSpec { namespace, name, kind, dataset: _, key_version: _ } = *spec;
+                    let TaskSpec {
+                        namespace,
+                        name,
+                        kind,
+                        dataset: _,
+                        key_version: _,
+                    } = *spec;
                     let (network, kind) = (network(), Some(kind));
-                    let task = Task { id, namespace, name, deadline_ms, network, kind };
+                    let task = Task {
+                        id,
+                        namespace,
+                        name,
+                        deadline_ms,
+                        network,
+                        kind,
+                    };
                     to_worker::Message::Task(task)
                 }
             };
-            if outbound.send(Ok(ToWorker { message: Some(message) })).await.is_err() {
+            if outbound
+                .send(Ok(ToWorker {
+                    message: Some(message),
+                }))
+                .await
+                .is_err()
+            {
                 return;
             }
         }

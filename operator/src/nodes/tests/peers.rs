@@ -45,7 +45,12 @@ impl Identify for Trusting {
         let node = words.next().unwrap_or_default().to_owned();
         let lifetime = words.next().map_or(60_000, |ms| ms.parse().unwrap());
         let lifetime = Duration::from_millis(lifetime);
-        Ok(Identity { program, pod: format!("pod-on-{node}"), node, lifetime })
+        Ok(Identity {
+            program,
+            pod: format!("pod-on-{node}"),
+            node,
+            lifetime,
+        })
     }
 }
 
@@ -74,7 +79,11 @@ impl FindPod for OnePod {
 }
 
 pub(super) fn pod(name: &str) -> PodRef {
-    PodRef { namespace: "ns".into(), name: name.into(), uid: format!("uid-{name}") }
+    PodRef {
+        namespace: "ns".into(),
+        name: name.into(),
+        uid: format!("uid-{name}"),
+    }
 }
 
 /// A replica that serves on a free port.
@@ -93,7 +102,10 @@ impl Operator {
     pub(super) async fn start(leads: bool) -> Self {
         let files = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([NAME.to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate = CertificateParams::new([NAME.to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
         fs::write(files.path().join("ca.crt"), certificate.pem()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ServerConfig::builder_with_provider(provider)
@@ -108,8 +120,10 @@ impl Operator {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let changes = Arc::new(Changes::default());
-        let (hub, tasks) =
-            (Arc::new(Hub::new(changes.clone())), Arc::new(Tasks::new(changes.clone())));
+        let (hub, tasks) = (
+            Arc::new(Hub::new(changes.clone())),
+            Arc::new(Tasks::new(changes.clone())),
+        );
         let (leading, followed) = watch::channel(leads);
         let dependencies = Dependencies {
             hub: hub.clone(),
@@ -121,10 +135,21 @@ impl Operator {
         let (shutdown, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
         let server = tokio::spawn(async move {
-            serve(listener, Arc::new(tls), dependencies, stopped).await.unwrap();
+            serve(listener, Arc::new(tls), dependencies, stopped)
+                .await
+                .unwrap();
         });
         let shutdown = Some(shutdown);
-        let operator = Self { hub, tasks, changes, address, files, leading, shutdown, server };
+        let operator = Self {
+            hub,
+            tasks,
+            changes,
+            address,
+            files,
+            leading,
+            shutdown,
+            server,
+        };
         operator.settle().await;
         operator
     }
@@ -141,7 +166,8 @@ impl Operator {
     }
 
     pub(super) async fn attach(&self, node: &str, held: Vec<Held>) -> Result<Node, Status> {
-        self.attach_with(&format!("driver {node}"), node, held).await
+        self.attach_with(&format!("driver {node}"), node, held)
+            .await
     }
 
     pub(super) async fn attach_with(
@@ -150,21 +176,43 @@ impl Operator {
         node: &str,
         held: Vec<Held>,
     ) -> Result<Node, Status> {
-        let token = Some(Token { value: token.into() });
-        let hello = NodeHello { node: node.into(), token, held, ..NodeHello::default() };
-        let hello = FromNode { message: Some(from_node::Message::Hello(hello)) };
+        let token = Some(Token {
+            value: token.into(),
+        });
+        let hello = NodeHello {
+            node: node.into(),
+            token,
+            held,
+            ..NodeHello::default()
+        };
+        let hello = FromNode {
+            message: Some(from_node::Message::Hello(hello)),
+        };
         let (outbound, inbound) = self
-            .open(hello, |mut client, queue| async move { client.attach(queue).await })
+            .open(hello, |mut client, queue| async move {
+                client.attach(queue).await
+            })
             .await?;
         Ok(Node { outbound, inbound })
     }
 
     pub(super) async fn work_with(&self, token: &str) -> Result<Worker, Status> {
-        let token = Some(Token { value: token.into() });
-        let hello = WorkerHello { worker: "pod-on-n1".into(), token, capacity: 4 };
-        let hello = FromWorker { message: Some(from_worker::Message::Hello(hello)) };
-        let (outbound, inbound) =
-            self.open(hello, |mut client, queue| async move { client.work(queue).await }).await?;
+        let token = Some(Token {
+            value: token.into(),
+        });
+        let hello = WorkerHello {
+            worker: "pod-on-n1".into(),
+            token,
+            capacity: 4,
+        };
+        let hello = FromWorker {
+            message: Some(from_worker::Message::Hello(hello)),
+        };
+        let (outbound, inbound) = self
+            .open(hello, |mut client, queue| async move {
+                client.work(queue).await
+            })
+            .await?;
         Ok(Worker { outbound, inbound })
     }
 
@@ -214,7 +262,12 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) async fn send(&self, message: from_node::Message) {
-        self.outbound.send(FromNode { message: Some(message) }).await.unwrap();
+        self.outbound
+            .send(FromNode {
+                message: Some(message),
+            })
+            .await
+            .unwrap();
     }
 
     pub(super) async fn next(&mut self) -> to_node::Message {
@@ -224,7 +277,10 @@ impl Node {
 
     /// How the stream ends, which it must do next.
     pub(super) async fn end(&mut self) -> Status {
-        timeout(PATIENCE, self.inbound.message()).await.unwrap().unwrap_err()
+        timeout(PATIENCE, self.inbound.message())
+            .await
+            .unwrap()
+            .unwrap_err()
     }
 }
 
@@ -236,7 +292,12 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) async fn send(&self, message: from_worker::Message) {
-        self.outbound.send(FromWorker { message: Some(message) }).await.unwrap();
+        self.outbound
+            .send(FromWorker {
+                message: Some(message),
+            })
+            .await
+            .unwrap();
     }
 
     pub(super) async fn next(&mut self) -> to_worker::Message {

@@ -65,10 +65,18 @@ impl Endpoint {
     }
 
     fn line(&mut self, task_type: TaskType) -> &mut VecDeque<Key> {
-        if task_type.is_long() { &mut self.long } else { &mut self.quick }
+        if task_type.is_long() {
+            &mut self.long
+        } else {
+            &mut self.quick
+        }
     }
 
     fn running(&mut self, task_type: TaskType) -> &mut usize {
-        if task_type.is_long() { &mut self.long_running } else { &mut self.quick_running }
+        if task_type.is_long() {
+            &mut self.long_running
+        } else {
+            &mut self.quick_running
+        }
     }
 }

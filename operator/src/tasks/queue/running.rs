@@ -1,7 +1,9 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use super::{ATTEMPTS_MAX, DEADLINE_EXCEEDED, Finished, GRACE, Key, PER_WORKER_MAX, Queue, Stage, failure};
+use super::{
+    ATTEMPTS_MAX, DEADLINE_EXCEEDED, Finished, GRACE, Key, PER_WORKER_MAX, Queue, Stage, failure,
+};
 use crate::tasks::spec::{Outcome, TaskSpec};
 
 /// One stream of a worker.
@@ -41,15 +43,23 @@ impl Queue {
     pub fn join(&mut self, capacity: u32) -> WorkerId {
         self.last_worker += 1;
         let id = WorkerId(self.last_worker);
-        let capacity = usize::try_from(capacity).unwrap_or(PER_WORKER_MAX).min(PER_WORKER_MAX);
-        let worker = Worker { capacity, running: HashSet::new(), cancel: Vec::new() };
+        let capacity = usize::try_from(capacity)
+            .unwrap_or(PER_WORKER_MAX)
+            .min(PER_WORKER_MAX);
+        let worker = Worker {
+            capacity,
+            running: HashSet::new(),
+            cancel: Vec::new(),
+        };
         self.workers.insert(id, worker);
         id
     }
 
     /// A worker's stream ended: what it was doing goes back into the line.
     pub fn leave(&mut self, worker: WorkerId, now: Instant) {
-        let Some(worker) = self.workers.remove(&worker) else { return };
+        let Some(worker) = self.workers.remove(&worker) else {
+            return;
+        };
         for id in worker.running {
             self.put_back(&id, now);
         }
@@ -66,7 +76,9 @@ impl Queue {
         }
         let (key, name) = loop {
             let name = self.ring.pop_front()?;
-            let Some(endpoint) = self.endpoints.get_mut(&name) else { continue };
+            let Some(endpoint) = self.endpoints.get_mut(&name) else {
+                continue;
+            };
             endpoint.in_ring = false;
             let started = endpoint.start();
             self.offer(&name);
@@ -85,12 +97,17 @@ impl Queue {
         if let Some(state) = self.workers.get_mut(&worker) {
             state.running.insert(slot.id.clone());
         }
-        Some(Assignment::Run { id: slot.id.clone(), spec: Box::new(slot.spec.clone()) })
+        Some(Assignment::Run {
+            id: slot.id.clone(),
+            spec: Box::new(slot.spec.clone()),
+        })
     }
 
     /// A worker's result. One that nobody waits for any more is dropped.
     pub fn finish(&mut self, worker: WorkerId, id: &str, outcome: Outcome, now: Instant) {
-        let Some(key) = self.stop(id, Some(worker)) else { return };
+        let Some(key) = self.stop(id, Some(worker)) else {
+            return;
+        };
         if self.has_more_turns(&key, &outcome) {
             self.enqueue(&key);
         } else {
@@ -101,7 +118,9 @@ impl Queue {
     /// A long task tells how far it is.
     pub fn progressed(&mut self, worker: WorkerId, id: &str, objects_done: u64) {
         let Some(key) = self.ids.get(id) else { return };
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         if matches!(slot.stage, Stage::Running { worker: at, .. } if at == worker) {
             slot.turn_done = objects_done;
             self.changed.insert(key.0.clone());
@@ -131,8 +150,14 @@ impl Queue {
 
     /// Puts a task whose worker has gone back into the line, unless that happened often enough.
     fn put_back(&mut self, id: &str, now: Instant) {
-        let Some(key) = self.stop(id, None) else { return };
-        if self.slots.get(&key).is_some_and(|slot| slot.attempts < ATTEMPTS_MAX) {
+        let Some(key) = self.stop(id, None) else {
+            return;
+        };
+        if self
+            .slots
+            .get(&key)
+            .is_some_and(|slot| slot.attempts < ATTEMPTS_MAX)
+        {
             self.enqueue(&key);
         } else {
             let message = "the worker went away each time it was at this; see its log";
@@ -142,7 +167,9 @@ impl Queue {
 
     /// A long task that got on until its deadline goes on after the others had their turn.
     fn has_more_turns(&mut self, key: &Key, outcome: &Outcome) -> bool {
-        let Some(slot) = self.slots.get_mut(key) else { return false };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return false;
+        };
         let turn = std::mem::take(&mut slot.turn_done);
         slot.objects_done += turn;
         let in_time = !matches!(outcome, Outcome::Failed(why) if why.reason == DEADLINE_EXCEEDED);
@@ -157,7 +184,9 @@ impl Queue {
     fn stop(&mut self, id: &str, by: Option<WorkerId>) -> Option<Key> {
         let key = self.ids.get(id)?.clone();
         let slot = self.slots.get_mut(&key)?;
-        let Stage::Running { worker, overdue } = slot.stage else { return None };
+        let Stage::Running { worker, overdue } = slot.stage else {
+            return None;
+        };
         if by.is_some_and(|by| by != worker) {
             return None;
         }

@@ -4,25 +4,44 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FRESH: Freshness =
-    Freshness { done: Duration::from_secs(600), failed: Duration::from_secs(60) };
-const DONE: Outcome = Outcome::Done { created: false, deleted: false };
+const FRESH: Freshness = Freshness {
+    done: Duration::from_secs(600),
+    failed: Duration::from_secs(60),
+};
+const DONE: Outcome = Outcome::Done {
+    created: false,
+    deleted: false,
+};
 
 fn spec(dataset: &str, endpoint: &str, key_version: &str) -> TaskSpec {
-    let origin = Origin { endpoint: format!("http://{endpoint}"), ..Origin::default() };
+    let origin = Origin {
+        endpoint: format!("http://{endpoint}"),
+        ..Origin::default()
+    };
     TaskSpec {
         dataset: dataset.into(),
         namespace: "ns".into(),
         name: dataset.into(),
-        kind: task::Kind::ProbeObjectStore(ProbeObjectStore { origin: Some(origin) }),
+        kind: task::Kind::ProbeObjectStore(ProbeObjectStore {
+            origin: Some(origin),
+        }),
         key_version: key_version.into(),
     }
 }
 
 fn emptying(dataset: &str, endpoint: &str) -> TaskSpec {
-    let origin = Some(Origin { endpoint: format!("http://{endpoint}"), ..Origin::default() });
-    let kind = task::Kind::EmptyBucket(EmptyBucket { origin, owner: "uid".into() });
-    TaskSpec { kind, ..spec(dataset, endpoint, "1") }
+    let origin = Some(Origin {
+        endpoint: format!("http://{endpoint}"),
+        ..Origin::default()
+    });
+    let kind = task::Kind::EmptyBucket(EmptyBucket {
+        origin,
+        owner: "uid".into(),
+    });
+    TaskSpec {
+        kind,
+        ..spec(dataset, endpoint, "1")
+    }
 }
 
 /// The dataset that a worker gets next.
@@ -34,7 +53,9 @@ fn next(queue: &mut Queue, worker: WorkerId, now: Instant) -> Option<(String, St
 }
 
 fn names(queue: &mut Queue, worker: WorkerId, now: Instant) -> Vec<String> {
-    std::iter::from_fn(|| next(queue, worker, now)).map(|(_, name)| name).collect()
+    std::iter::from_fn(|| next(queue, worker, now))
+        .map(|(_, name)| name)
+        .collect()
 }
 
 #[test]
@@ -44,18 +65,32 @@ fn a_result_is_had_once_and_again_when_it_is_no_longer_fresh() {
     assert!(queue.want(spec("a", "s3", "1"), FRESH, now).pending);
     assert!(queue.want(spec("a", "s3", "1"), FRESH, now).pending);
     let (id, _) = next(&mut queue, worker, now).unwrap();
-    assert_eq!(next(&mut queue, worker, now), None, "asked twice, done once");
+    assert_eq!(
+        next(&mut queue, worker, now),
+        None,
+        "asked twice, done once"
+    );
     queue.finish(worker, &id, DONE, now);
     assert_eq!(queue.take_changed(), HashSet::from(["a".into()]));
     let progress = queue.want(spec("a", "s3", "1"), FRESH, now + FRESH.failed);
-    assert_eq!((progress.latest.unwrap().outcome, progress.pending), (DONE, false));
+    assert_eq!(
+        (progress.latest.unwrap().outcome, progress.pending),
+        (DONE, false)
+    );
 
     let later = now + FRESH.done;
     let progress = queue.want(spec("a", "s3", "1"), FRESH, later);
-    assert!(progress.pending && progress.latest.is_some(), "the old result stands meanwhile");
+    assert!(
+        progress.pending && progress.latest.is_some(),
+        "the old result stands meanwhile"
+    );
     let (id, _) = next(&mut queue, worker, later).unwrap();
     queue.finish(worker, &id, failure("AccessDenied", ""), later);
-    assert!(queue.want(spec("a", "s3", "1"), FRESH, later + FRESH.failed).pending);
+    assert!(
+        queue
+            .want(spec("a", "s3", "1"), FRESH, later + FRESH.failed)
+            .pending
+    );
 }
 
 #[test]
@@ -63,7 +98,11 @@ fn an_endpoint_that_hangs_delays_nobody_else() {
     let (mut queue, now) = (Queue::default(), Instant::now());
     let worker = queue.join(64);
     for dataset in 0..100 {
-        queue.want(spec(&format!("hanging-{dataset}"), "black-hole", "1"), FRESH, now);
+        queue.want(
+            spec(&format!("hanging-{dataset}"), "black-hole", "1"),
+            FRESH,
+            now,
+        );
     }
     queue.want(spec("good", "s3", "1"), FRESH, now);
     let started = names(&mut queue, worker, now);
@@ -86,13 +125,21 @@ fn an_endpoints_last_place_is_for_quick_tasks() {
 fn a_worker_gets_no_more_than_it_can_do() {
     let (mut queue, now) = (Queue::default(), Instant::now());
     for dataset in 0..200 {
-        queue.want(spec(&dataset.to_string(), &format!("s3-{dataset}"), "1"), FRESH, now);
+        queue.want(
+            spec(&dataset.to_string(), &format!("s3-{dataset}"), "1"),
+            FRESH,
+            now,
+        );
     }
     let (small, greedy) = (queue.join(3), queue.join(u32::MAX));
     assert_eq!(names(&mut queue, small, now).len(), 3);
     assert_eq!(names(&mut queue, greedy, now).len(), PER_WORKER_MAX);
     let idle = queue.join(0);
-    assert_eq!(next(&mut queue, idle, now), None, "a worker without room gets nothing");
+    assert_eq!(
+        next(&mut queue, idle, now),
+        None,
+        "a worker without room gets nothing"
+    );
 }
 
 #[test]
@@ -106,7 +153,10 @@ fn what_a_lost_worker_did_goes_to_another_but_not_for_ever() {
     }
     let worker = queue.join(1);
     assert_eq!(next(&mut queue, worker, now), None);
-    let latest = queue.want(spec("poison", "s3", "1"), FRESH, now).latest.unwrap();
+    let latest = queue
+        .want(spec("poison", "s3", "1"), FRESH, now)
+        .latest
+        .unwrap();
     assert!(matches!(latest.outcome, Outcome::Failed(why) if why.reason == "WorkerLost"));
 }
 
@@ -118,12 +168,24 @@ fn other_keys_are_another_task_and_end_the_one_before() {
     let (old, _) = next(&mut queue, worker, now).unwrap();
     let progress = queue.want(spec("a", "s3", "2"), FRESH, now);
     assert_eq!(progress.latest, None);
-    assert_eq!(queue.assign(worker, now), Some(Assignment::Cancel(old.clone())));
+    assert_eq!(
+        queue.assign(worker, now),
+        Some(Assignment::Cancel(old.clone()))
+    );
     let (new, _) = next(&mut queue, worker, now).unwrap();
     queue.finish(worker, &old, DONE, now);
-    assert_eq!(queue.want(spec("a", "s3", "2"), FRESH, now).latest, None, "too late");
+    assert_eq!(
+        queue.want(spec("a", "s3", "2"), FRESH, now).latest,
+        None,
+        "too late"
+    );
     queue.finish(worker, &new, DONE, now);
-    assert!(queue.want(spec("a", "s3", "2"), FRESH, now).latest.is_some());
+    assert!(
+        queue
+            .want(spec("a", "s3", "2"), FRESH, now)
+            .latest
+            .is_some()
+    );
 }
 
 #[test]
@@ -149,19 +211,30 @@ fn emptying_goes_on_after_its_turn_as_long_as_it_gets_on() {
     for turn in 1..=3 {
         let (id, _) = next(&mut queue, worker, now).unwrap();
         queue.progressed(worker, &id, 1000);
-        assert_eq!(queue.want(emptying("a", "s3"), FRESH, now).objects_done, turn * 1000);
+        assert_eq!(
+            queue.want(emptying("a", "s3"), FRESH, now).objects_done,
+            turn * 1000
+        );
         queue.finish(worker, &id, late(), now);
         assert!(queue.want(emptying("a", "s3"), FRESH, now).pending);
     }
     let (id, _) = next(&mut queue, worker, now).unwrap();
     queue.finish(worker, &id, late(), now);
     let stuck = queue.want(emptying("a", "s3"), FRESH, now);
-    assert_eq!((stuck.pending, stuck.latest.unwrap().outcome), (false, late()));
+    assert_eq!(
+        (stuck.pending, stuck.latest.unwrap().outcome),
+        (false, late())
+    );
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Want { dataset: u8, endpoint: u8, keys: u8, long: bool },
+    Want {
+        dataset: u8,
+        endpoint: u8,
+        keys: u8,
+        long: bool,
+    },
     Forget(u8),
     Join,
     Leave(usize),
@@ -192,12 +265,24 @@ fn check(queue: &Queue) -> Result<(), TestCaseError> {
         let queued = here().filter(|slot| slot.stage == Stage::Queued).count();
         prop_assert_eq!(endpoint.waiting(), queued);
         prop_assert!(here().filter(running).count() <= PER_ENDPOINT_MAX);
-        prop_assert!(!endpoint.may_start() || endpoint.in_ring, "{} is forgotten", name);
+        prop_assert!(
+            !endpoint.may_start() || endpoint.in_ring,
+            "{} is forgotten",
+            name
+        );
     }
-    for slot in queue.slots.values().filter(|slot| slot.stage != Stage::Idle) {
+    for slot in queue
+        .slots
+        .values()
+        .filter(|slot| slot.stage != Stage::Idle)
+    {
         prop_assert!(queue.endpoints.contains_key(&slot.endpoint));
     }
-    let at_workers: usize = queue.workers.values().map(|worker| worker.running.len()).sum();
+    let at_workers: usize = queue
+        .workers
+        .values()
+        .map(|worker| worker.running.len())
+        .sum();
     let all = queue.slots.values().filter(running).count();
     prop_assert_eq!((at_workers, queue.overdue.len()), (all, all));
     Ok(())

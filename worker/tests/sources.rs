@@ -1,0 +1,255 @@
+//! Tasks against real servers: `make cluster` starts them and writes where they are.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod servers;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dlf_cache::{ListRequest, ObjectStore, PutCondition};
+use dlf_core::network::AddressRules;
+use dlf_wire::dataset::v1::{Keys, Origin};
+use dlf_wire::nodes::v1::{
+    Done, EmptyBucket, EnsureBucket, Failure, ProbeNfs, ProbeObjectStore, Task, task,
+};
+use dlf_worker::{bucket, task::run};
+use servers::{nfs, s3, unique};
+
+async fn done(kind: task::Kind) -> Result<Done, Failure> {
+    let task = Task {
+        kind: Some(kind),
+        deadline_ms: 12_000,
+        ..Task::default()
+    };
+    run(task, &|_| {}).await
+}
+
+async fn probed(origin: Origin) -> Result<Done, Failure> {
+    done(task::Kind::ProbeObjectStore(ProbeObjectStore {
+        origin: Some(origin),
+    }))
+    .await
+}
+
+async fn ensured(origin: &Origin, owner: &str) -> Result<Done, Failure> {
+    let (origin, owner) = (Some(origin.clone()), owner.to_owned());
+    done(task::Kind::EnsureBucket(EnsureBucket { origin, owner })).await
+}
+
+async fn emptied(origin: &Origin, owner: &str) -> Result<Done, Failure> {
+    let (origin, owner) = (Some(origin.clone()), owner.to_owned());
+    done(task::Kind::EmptyBucket(EmptyBucket { origin, owner })).await
+}
+
+fn client(origin: &Origin) -> ObjectStore {
+    let deadline = Duration::from_secs(30);
+    bucket::open(Some(origin.clone()), AddressRules::default(), deadline).unwrap()
+}
+
+fn reason(result: Result<Done, Failure>) -> String {
+    let failure = result.unwrap_err();
+    assert!(!failure.message.is_empty());
+    failure.reason
+}
+
+#[tokio::test]
+async fn a_bucket_is_made_filled_emptied_and_deleted() {
+    let Some(origin) = s3("a_bucket_is_made_filled_emptied_and_deleted") else {
+        return;
+    };
+    let origin = Origin {
+        bucket: unique("made"),
+        ..origin
+    };
+    assert_eq!(reason(probed(origin.clone()).await), "NoSuchBucket");
+    assert!(ensured(&origin, "uid-1").await.unwrap().created);
+    assert!(
+        ensured(&origin, "uid-1").await.unwrap().created,
+        "done twice is done once"
+    );
+    assert!(
+        !ensured(&origin, "uid-2").await.unwrap().created,
+        "another's"
+    );
+    assert_eq!(probed(origin.clone()).await, Ok(Done::default()));
+
+    let store = client(&origin);
+    for object in 0..25 {
+        let key = format!("dir/{object} ü&+");
+        store
+            .put(&key, Bytes::from_static(b"x"), PutCondition::None)
+            .await
+            .unwrap();
+    }
+    store.start_multipart("never-finished").await.unwrap();
+    assert_eq!(emptied(&origin, "uid-2").await, Ok(Done::default()), "kept");
+    assert_eq!(
+        store
+            .list(&ListRequest::default())
+            .await
+            .unwrap()
+            .objects
+            .len(),
+        25
+    );
+    assert!(emptied(&origin, "uid-1").await.unwrap().deleted);
+    assert!(!store.bucket_exists().await.unwrap());
+    assert!(
+        emptied(&origin, "uid-1").await.unwrap().deleted,
+        "done twice is done once"
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_that_was_there_before_is_never_emptied() {
+    let Some(origin) = s3("a_bucket_that_was_there_before_is_never_emptied") else {
+        return;
+    };
+    let origin = Origin {
+        bucket: unique("before"),
+        ..origin
+    };
+    let store = client(&origin);
+    store.create_bucket().await.unwrap();
+    store
+        .put("precious", Bytes::from_static(b"x"), PutCondition::None)
+        .await
+        .unwrap();
+    assert!(!ensured(&origin, "uid-1").await.unwrap().created);
+    assert!(!emptied(&origin, "uid-1").await.unwrap().deleted);
+    assert!(store.head("precious").await.is_ok());
+    store.delete("precious").await.unwrap();
+    store.delete_bucket().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bucket_is_emptied_as_a_whole_whatever_the_datasets_prefix() {
+    let Some(origin) = s3("a_bucket_is_emptied_as_a_whole_whatever_the_datasets_prefix") else {
+        return;
+    };
+    let origin = Origin {
+        bucket: unique("prefix"),
+        prefix: "in/".into(),
+        ..origin
+    };
+    assert!(ensured(&origin, "uid-1").await.unwrap().created);
+    client(&origin)
+        .put("a", Bytes::from_static(b"x"), PutCondition::None)
+        .await
+        .unwrap();
+    let beside = Origin {
+        prefix: String::new(),
+        ..origin.clone()
+    };
+    client(&beside)
+        .put("beside", Bytes::from_static(b"x"), PutCondition::None)
+        .await
+        .unwrap();
+    assert!(emptied(&origin, "uid-1").await.unwrap().deleted);
+}
+
+#[tokio::test]
+async fn causes_have_names() {
+    let Some(origin) = s3("causes_have_names") else {
+        return;
+    };
+    let keys = |id: &str, secret: &str| {
+        Some(Keys {
+            access_key_id: id.into(),
+            secret_access_key: secret.into(),
+            ..Keys::default()
+        })
+    };
+    let origin = Origin {
+        bucket: "some-bucket".into(),
+        ..origin
+    };
+    let id = origin.keys.as_ref().unwrap().access_key_id.clone();
+    let with = |keys| {
+        probed(Origin {
+            keys,
+            ..origin.clone()
+        })
+    };
+    assert_eq!(reason(with(keys("nobody", "guess")).await), "KeysRejected");
+    assert_eq!(reason(with(keys(&id, "guess")).await), "KeysRejected");
+    assert_eq!(reason(with(None).await), "AccessDenied");
+    let at = |endpoint: &str| {
+        probed(Origin {
+            endpoint: endpoint.into(),
+            ..origin.clone()
+        })
+    };
+    assert_eq!(
+        reason(at("http://no-such-host.invalid").await),
+        "Unreachable"
+    );
+    assert_eq!(
+        reason(at("http://127.0.0.1:9000").await),
+        "AddressNotAllowed"
+    );
+    assert_eq!(
+        reason(at("http://169.254.169.254").await),
+        "AddressNotAllowed"
+    );
+    let wrong_port = origin.endpoint.rsplit_once(':').unwrap().0.to_owned() + ":1";
+    assert_eq!(reason(at(&wrong_port).await), "Unreachable");
+    assert_eq!(
+        reason(at(&origin.endpoint.replace("http://", "https://")).await),
+        "TlsFailed"
+    );
+}
+
+#[tokio::test]
+async fn a_black_hole_is_named_within_the_users_thirty_seconds() {
+    let begun = Instant::now();
+    // 192.0.2.0/24 is set aside for documentation: nothing answers there.
+    let origin = Origin {
+        endpoint: "http://192.0.2.1".into(),
+        bucket: "some-bucket".into(),
+        ..Origin::default()
+    };
+    let probe = ProbeNfs {
+        server: "192.0.2.1".into(),
+        share: "/share".into(),
+    };
+    let (store, nfs) = tokio::join!(probed(origin), done(task::Kind::ProbeNfs(probe)));
+    assert_eq!(
+        (reason(store), reason(nfs)),
+        ("Unreachable".into(), "Unreachable".into())
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn an_export_is_there_or_not() {
+    let Some((server, share)) = nfs("an_export_is_there_or_not") else {
+        return;
+    };
+    let probe = |server: &str, share: &str| {
+        done(task::Kind::ProbeNfs(ProbeNfs {
+            server: server.into(),
+            share: share.into(),
+        }))
+    };
+    assert_eq!(probe(&server, &share).await, Ok(Done::default()));
+    assert_eq!(reason(probe(&server, "/nowhere").await), "NoSuchExport");
+    assert_eq!(
+        reason(probe(&server, &format!("{share}/nowhere")).await),
+        "NoSuchExport"
+    );
+    assert_eq!(reason(probe(&server, "/../etc").await), "NoSuchExport");
+    assert_eq!(
+        reason(probe("127.0.0.1", &share).await),
+        "AddressNotAllowed"
+    );
+    assert_eq!(
+        reason(probe("no-such-host.invalid", &share).await),
+        "Unreachable"
+    );
+}
