@@ -99,12 +99,17 @@ impl Core {
 
     fn rewind(&self, ino: u64, cursor: &mut Cursor) {
         let drafts = self.inodes().drafts_in(ino);
+        let (cached, changes) = {
+            let listings = self.listings();
+            let cached = listings.get(ino, self.settings().revalidate);
+            (cached, listings.changes())
+        };
         *cursor = Cursor {
             draft_names: drafts.iter().map(|(name, _)| name.clone()).collect(),
             drafts: drafts.iter().map(|(name, draft)| entry_of(name, draft)).collect(),
             next: Some(Mark::default()),
-            cached: self.listings().get(ino, self.settings().revalidate),
-            collected: Some((Vec::new(), self.listings().changes(), Instant::now())),
+            cached,
+            collected: Some((Vec::new(), changes, Instant::now())),
             ..Cursor::default()
         };
     }

@@ -80,8 +80,12 @@ impl Requests {
         self.run(
             reply,
             |core| {
-                let operation = tokio::time::timeout(limit, operation(core));
-                async move { operation.await.unwrap_or(Err(Errno::EIO)) }
+                let operation = operation(core);
+                // Inside: a timer can be made only where the runtime is.
+                async move {
+                    let limited = tokio::time::timeout(limit, operation);
+                    limited.await.unwrap_or(Err(Errno::EIO))
+                }
             },
             answer,
         );
