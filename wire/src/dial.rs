@@ -31,7 +31,7 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the token is to be sent again. The kubelet renews the file at 80 % of its hour; the
 /// operator accepts the same token as often as it is valid.
-pub const TOKEN_INTERVAL: Duration = Duration::from_secs(300);
+pub const TOKEN_INTERVAL: Duration = Duration::from_mins(5);
 /// Addresses tried in one round. The operator has two replicas, and briefly more in an upgrade.
 const ADDRESSES_MAX: usize = 16;
 

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 const FRESH: Freshness = Freshness {
-    done: Duration::from_secs(600),
-    failed: Duration::from_secs(60),
+    done: Duration::from_mins(10),
+    failed: Duration::from_mins(1),
 };
 const DONE: Outcome = Outcome::Done {
     created: false,
