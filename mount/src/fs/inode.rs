@@ -87,7 +87,8 @@ impl<D: Clone> Inodes<D> {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.inodes.len()
     }
 

@@ -1,0 +1,184 @@
+//! The mounter as the node driver sees it: greetings, refusals, children that end.
+
+mod support;
+
+use std::fs;
+
+use dlf_wire::dataset::v1::{DatasetConfig, Origin};
+use dlf_wire::mounter::v1::{List, Start, from_mounter, to_mounter};
+use rustix::process::{Pid, Signal, kill_process};
+use support::bucket::Bucket;
+use support::mounter::{Mounter, dataset, network};
+
+fn nowhere() -> DatasetConfig {
+    dataset(Origin {
+        endpoint: "http://192.0.2.1:9".to_owned(),
+        bucket: "b".to_owned(),
+        ..Origin::default()
+    })
+}
+
+fn start(mount_id: &str, dataset: DatasetConfig) -> to_mounter::Message {
+    to_mounter::Message::Start(Start {
+        mount_id: mount_id.to_owned(),
+        dataset: Some(dataset),
+        fs_group: None,
+        network: Some(network()),
+    })
+}
+
+fn reason(answer: from_mounter::Message) -> String {
+    match answer {
+        from_mounter::Message::Failed(failed) => failed.reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn pid_of(mounter: &mut Mounter, mount_id: &str) -> u32 {
+    match mounter.ask(to_mounter::Message::List(List {}), None) {
+        from_mounter::Message::Children(list) => {
+            let child = list.children.iter().find(|child| child.mount_id == mount_id);
+            child.expect("the mount has a child").pid
+        }
+        other => panic!("no list: {other:?}"),
+    }
+}
+
+#[test]
+fn a_new_driver_sees_the_children_of_the_old_one() {
+    let mut mounter = Mounter::start();
+    assert_eq!(mounter.hello.revision, "test");
+    assert!(mounter.hello.children.is_empty());
+    let _mount = mounter.mount("one", &nowhere(), None);
+    mounter.reconnect();
+    let [child] = &mounter.hello.children[..] else {
+        panic!("one child: {:?}", mounter.hello);
+    };
+    assert_eq!(
+        (child.mount_id.as_str(), child.volume_handle.as_str(), child.version),
+        ("one", "dlf-test", 1)
+    );
+    let mut newer = nowhere();
+    newer.version = 5;
+    mounter.configure("one", &newer);
+    mounter.reconnect();
+    assert_eq!(mounter.hello.children[0].version, 5);
+    mounter.stop("one");
+    mounter.stop("one");
+    mounter.reconnect();
+    assert!(mounter.hello.children.is_empty());
+}
+
+#[test]
+fn the_end_of_a_child_is_reported_with_its_cause() {
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("killed", &nowhere(), None);
+    let pid = i32::try_from(pid_of(&mut mounter, "killed")).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let exited = |event: &from_mounter::Message| match event {
+        from_mounter::Message::Exited(exited) => Some(exited.clone()),
+        _ => None,
+    };
+    let event = mounter.event(exited);
+    assert_eq!((event.mount_id.as_str(), event.cause.as_str()), ("killed", "signal 9"));
+    // ENOTCONN: nobody serves it, and nobody waits.
+    assert_eq!(fs::read_dir(&mount.path).unwrap_err().raw_os_error(), Some(107));
+
+    let mount = mounter.mount("unmounted", &nowhere(), None);
+    drop(mount);
+    let event = mounter.event(exited);
+    assert_eq!(
+        (event.mount_id.as_str(), event.cause.as_str()),
+        ("unmounted", "unmounted")
+    );
+}
+
+#[test]
+fn what_cannot_be_started_is_refused_with_a_reason() {
+    let mut mounter = Mounter::start();
+    assert_eq!(
+        reason(mounter.ask(start("x", nowhere()), None)),
+        "DescriptorMissing"
+    );
+    let _mount = mounter.mount("one", &nowhere(), None);
+    let device = fs::File::open("/dev/null").unwrap();
+    assert_eq!(
+        reason(mounter.ask(start("one", nowhere()), Some(&device))),
+        "AlreadyRunning"
+    );
+    assert_eq!(
+        reason(mounter.ask(start("null", nowhere()), Some(&device))),
+        "DeviceFailed"
+    );
+    let mut wrong = nowhere();
+    wrong.volume = None;
+    assert_eq!(
+        reason(mounter.ask(start("wrong", wrong), Some(&device))),
+        "InvalidConfiguration"
+    );
+    let unknown = to_mounter::Message::Configure(dlf_wire::mounter::v1::Configure {
+        mount_id: "unknown".to_owned(),
+        dataset: Some(nowhere()),
+        network: Some(network()),
+    });
+    assert_eq!(reason(mounter.ask(unknown, None)), "NotFound");
+}
+
+#[test]
+fn a_child_has_a_uid_of_its_own_and_no_privilege() {
+    let mut mounter = Mounter::start();
+    let _first = mounter.mount("first", &nowhere(), None);
+    let _second = mounter.mount("second", &nowhere(), None);
+    let mut uids = Vec::new();
+    for mount_id in ["first", "second"] {
+        let pid = pid_of(&mut mounter, mount_id);
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        uids.push(field("Uid:")[0].clone());
+        assert_eq!(field("Uid:"), field("Gid:"));
+        assert!(field("Groups:").is_empty());
+        assert_eq!(field("CapEff:"), ["0000000000000000"]);
+        assert_eq!(field("CapPrm:"), ["0000000000000000"]);
+        assert_eq!(field("NoNewPrivs:"), ["1"]);
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        assert!(limits.lines().any(|line| line.starts_with("Max core file size        0 ")));
+        // Not dumpable: its files in /proc belong to root.
+        let owner = fs::metadata(format!("/proc/{pid}/environ")).unwrap();
+        assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0);
+    }
+    assert_ne!(uids[0], uids[1]);
+}
+
+#[test]
+fn no_key_is_in_arguments_or_environment() {
+    let test = "no_key_is_in_arguments_or_environment";
+    let Some(server) = support::server(test) else {
+        return;
+    };
+    let bucket = Bucket::new(&server, test);
+    let mut mounter = Mounter::start();
+    let _mount = mounter.mount("m", &dataset(bucket.origin()), None);
+    let pid = pid_of(&mut mounter, "m");
+    for file in ["cmdline", "environ"] {
+        let text = fs::read(format!("/proc/{pid}/{file}")).unwrap();
+        let text = String::from_utf8_lossy(&text);
+        assert!(!text.contains(&server.secret), "{file}");
+    }
+}
+
+#[test]
+fn children_end_with_the_mounter() {
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("m", &nowhere(), None);
+    let pid = pid_of(&mut mounter, "m");
+    drop(mounter);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while fs::exists(format!("/proc/{pid}")).unwrap() {
+        assert!(std::time::Instant::now() < deadline, "the child is still there");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(fs::read_dir(&mount.path).unwrap_err().raw_os_error(), Some(107));
+}

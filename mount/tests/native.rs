@@ -1,0 +1,306 @@
+//! The file system `native` under load and faults, against a real S3 server.
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume, Keys, dataset_config};
+use support::bucket::Bucket;
+use support::mounter::{Mount, Mounter, dataset};
+use support::proxy::Proxy;
+
+const MIB: usize = 1024 * 1024;
+
+/// A mount of an empty prefix named after the test.
+fn setup(test: &str) -> Option<(Bucket, Mounter, Mount)> {
+    let server = support::server(test)?;
+    let bucket = Bucket::new(&server, test);
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("m", &dataset(bucket.origin()), None);
+    Some((bucket, mounter, mount))
+}
+
+/// The same bytes for the same seed, different ones everywhere.
+fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut random = Random(seed);
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        bytes.extend_from_slice(&random.next().to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// xorshift64* (Vigna, 2016): enough for offsets.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap()
+    }
+}
+
+fn volume(dataset: &mut DatasetConfig) -> &mut FuseVolume {
+    match &mut dataset.volume {
+        Some(dataset_config::Volume::Fuse(volume)) => volume,
+        other => panic!("no FUSE volume: {other:?}"),
+    }
+}
+
+#[test]
+fn any_pattern_of_reads_gives_the_objects_bytes() {
+    let Some((bucket, _mounter, mount)) = setup("any_pattern_of_reads_gives_the_objects_bytes")
+    else {
+        return;
+    };
+    let reference = bytes(1, 24 * MIB + 12_345);
+    bucket.put("big", reference.clone());
+
+    let file = File::open(mount.join("big")).unwrap();
+    let mut random = Random(7);
+    for _ in 0..400 {
+        let start = random.below(reference.len());
+        let length = 1 + random.below(600_000);
+        let end = reference.len().min(start + length);
+        let mut read = vec![0; length];
+        let count = read_fully(&file, &mut read, start);
+        assert_eq!(count, end - start);
+        assert!(read[..count] == reference[start..end], "at {start}");
+    }
+    // From the start, in odd pieces, through another handle: the stream and its read-ahead.
+    let mut streamed = Vec::new();
+    let mut file = File::open(mount.join("big")).unwrap();
+    let mut piece = vec![0; 99_991];
+    loop {
+        let count = file.read(&mut piece).unwrap();
+        if count == 0 {
+            break;
+        }
+        streamed.extend_from_slice(&piece[..count]);
+    }
+    assert!(streamed == reference);
+}
+
+fn read_fully(file: &File, buffer: &mut [u8], start: usize) -> usize {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let offset = (start + filled) as u64;
+        match file.read_at(&mut buffer[filled..], offset).unwrap() {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    filled
+}
+
+#[test]
+fn many_readers_of_one_file_get_their_own_bytes() {
+    let Some((bucket, _mounter, mount)) = setup("many_readers_of_one_file_get_their_own_bytes")
+    else {
+        return;
+    };
+    let reference = bytes(2, 16 * MIB);
+    bucket.put("big", reference.clone());
+    let file = File::open(mount.join("big")).unwrap();
+    thread::scope(|scope| {
+        for reader in 0..4_usize {
+            let (file, reference) = (&file, &reference);
+            scope.spawn(move || {
+                let mut buffer = vec![0; 256 * 1024];
+                let quarter = reference.len() / 4;
+                for start in (reader * quarter..(reader + 1) * quarter).step_by(buffer.len()) {
+                    let count = read_fully(file, &mut buffer, start);
+                    assert!(buffer[..count] == reference[start..start + count]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_large_file_streams_in_parts_and_arrives_whole() {
+    let Some((bucket, _mounter, mount)) = setup("a_large_file_streams_in_parts_and_arrives_whole")
+    else {
+        return;
+    };
+    let body = bytes(3, 37 * MIB + 17);
+    let mut file = File::create(mount.join("large")).unwrap();
+    for piece in body.chunks(700_001) {
+        file.write_all(piece).unwrap();
+    }
+    assert!(bucket.get("large").is_none(), "nothing half-written is seen");
+    drop(file);
+    assert!(bucket.get("large").unwrap() == body);
+    assert!(fs::read(mount.join("large")).unwrap() == body);
+}
+
+#[test]
+fn a_thousand_files_are_listed_with_attributes_and_read() {
+    let Some((bucket, _mounter, mount)) =
+        setup("a_thousand_files_are_listed_with_attributes_and_read")
+    else {
+        return;
+    };
+    for n in 0..1_200 {
+        bucket.put(&format!("dir/f{n:04}"), format!("body {n}"));
+    }
+    let mut names: Vec<String> = Vec::new();
+    for entry in fs::read_dir(mount.join("dir")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let n: usize = name[1..].parse().unwrap();
+        assert_eq!(entry.metadata().unwrap().len(), format!("body {n}").len() as u64);
+        names.push(name);
+    }
+    names.sort();
+    let wanted: Vec<String> = (0..1_200).map(|n| format!("f{n:04}")).collect();
+    assert_eq!(names, wanted);
+    for n in (0..1_200).step_by(97) {
+        let body = fs::read_to_string(mount.join(&format!("dir/f{n:04}"))).unwrap();
+        assert_eq!(body, format!("body {n}"));
+    }
+}
+
+#[test]
+fn renaming_a_big_file_moves_no_data_through_the_node() {
+    let test = "renaming_a_big_file_moves_no_data_through_the_node";
+    let Some(server) = support::server(test) else {
+        return;
+    };
+    let bucket = Bucket::new(&server, test);
+    let proxy = Proxy::start(server.endpoint.trim_start_matches("http://"));
+    let mut dataset = dataset(bucket.origin());
+    volume(&mut dataset).origins[0].endpoint = proxy.endpoint();
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("m", &dataset, None);
+    let body = bytes(4, 64 * MIB);
+    bucket.put("from", body.clone());
+
+    let before = (proxy.sent(), proxy.received());
+    fs::rename(mount.join("from"), mount.join("to")).unwrap();
+    let moved = (proxy.sent() - before.0) + (proxy.received() - before.1);
+    assert!(moved < 100_000, "{moved} bytes went through the node");
+    assert_eq!(bucket.keys(), ["to"]);
+    assert!(bucket.get("to").unwrap() == body);
+}
+
+#[test]
+fn a_reader_in_a_loop_notices_nothing_of_rotated_keys() {
+    let test = "a_reader_in_a_loop_notices_nothing_of_rotated_keys";
+    let Some(server) = support::server(test) else {
+        return;
+    };
+    let (Ok(key), Ok(secret)) = (std::env::var("S3_KEY_2"), std::env::var("S3_SECRET_2")) else {
+        println!("SKIPPED {test}: no second pair of keys (S3_KEY_2, S3_SECRET_2)");
+        return;
+    };
+    let bucket = Bucket::new(&server, test);
+    bucket.put("a", bytes(5, 3 * MIB));
+    let mut dataset = dataset(bucket.origin());
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("m", &dataset, None);
+    let (stop, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                assert_eq!(fs::read(mount.join("a")).unwrap().len(), 3 * MIB);
+                reads.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        thread::sleep(Duration::from_millis(300));
+        dataset.version = 2;
+        volume(&mut dataset).origins[0].keys = Some(Keys {
+            access_key_id: key,
+            secret_access_key: secret,
+            session_token: String::new(),
+        });
+        mounter.configure("m", &dataset);
+        thread::sleep(Duration::from_millis(300));
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(reads.load(Ordering::Relaxed) > 2);
+
+    // And keys that are wrong are refused from the next request on, until right ones come.
+    dataset.version = 3;
+    let good = volume(&mut dataset).origins[0].keys.replace(Keys {
+        access_key_id: "nobody".to_owned(),
+        secret_access_key: "nothing".to_owned(),
+        session_token: String::new(),
+    });
+    mounter.configure("m", &dataset);
+    let refused = fs::read(mount.join("b")).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+    dataset.version = 4;
+    volume(&mut dataset).origins[0].keys = good;
+    mounter.configure("m", &dataset);
+    assert_eq!(fs::read(mount.join("a")).unwrap().len(), 3 * MIB);
+}
+
+#[test]
+fn reads_wait_for_a_source_that_restarts_and_give_up_on_one_that_stays_away() {
+    let test = "reads_wait_for_a_source_that_restarts_and_give_up_on_one_that_stays_away";
+    let Some(server) = support::server(test) else {
+        return;
+    };
+    let bucket = Bucket::new(&server, test);
+    let reference = bytes(6, 20 * MIB);
+    bucket.put("a", reference.clone());
+    let proxy = Proxy::start(server.endpoint.trim_start_matches("http://"));
+    let mut dataset = dataset(bucket.origin());
+    volume(&mut dataset).origins[0].endpoint = proxy.endpoint();
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("m", &dataset, None);
+
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| fs::read(mount.join("a")).unwrap());
+        thread::sleep(Duration::from_millis(30));
+        proxy.go_down();
+        thread::sleep(Duration::from_secs(2));
+        proxy.come_back();
+        assert!(reader.join().unwrap() == reference);
+    });
+
+    proxy.go_down();
+    let began = Instant::now();
+    let error = fs::read(mount.join("b")).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(5), "EIO: {error}");
+    // The source's time-out is 5 s here.
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    proxy.come_back();
+    assert!(fs::read(mount.join("a")).unwrap() == reference);
+}
+
+#[test]
+fn a_failed_upload_is_reported_by_close_and_leaves_the_old_file() {
+    let test = "a_failed_upload_is_reported_by_close_and_leaves_the_old_file";
+    let Some(server) = support::server(test) else {
+        return;
+    };
+    let bucket = Bucket::new(&server, test);
+    bucket.put("a", "old");
+    let proxy = Proxy::start(server.endpoint.trim_start_matches("http://"));
+    let mut dataset = dataset(bucket.origin());
+    volume(&mut dataset).origins[0].endpoint = proxy.endpoint();
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("m", &dataset, None);
+    let mut file = File::create(mount.join("a")).unwrap();
+    file.write_all(b"new").unwrap();
+    proxy.go_down();
+    let error = file.sync_all().unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(5), "EIO: {error}");
+    drop(file);
+    proxy.come_back();
+    assert_eq!(bucket.get("a").unwrap(), "old");
+}

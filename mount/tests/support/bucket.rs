@@ -1,0 +1,132 @@
+//! A prefix of the test bucket, seen from outside the mount.
+
+use bytes::Bytes;
+use dlf_cache::{ClientOptions, Keys, ListRequest, ObjectStore, Origin, PutCondition};
+use dlf_core::network::AddressRules;
+use dlf_wire::dataset::v1 as wire;
+use tokio::runtime::Runtime;
+
+use super::Server;
+
+/// All tests share one bucket: some servers take seconds to make one.
+pub const BUCKET: &str = "dlf-mount-tests";
+
+/// Objects below a prefix that is the test's alone.
+pub struct Bucket {
+    pub server: Server,
+    pub prefix: String,
+    store: ObjectStore,
+    runtime: Runtime,
+}
+
+impl Bucket {
+    /// An empty prefix named after the test.
+    pub fn new(server: &Server, test: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        // The test binary may hold several of these; only the first can install it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let prefix = format!("{test}-{}/", std::process::id());
+        let origin = Origin {
+            endpoint: server.endpoint.parse().unwrap(),
+            bucket: BUCKET.to_owned(),
+            prefix: prefix.clone(),
+            region: String::new(),
+            keys: Some(Keys {
+                access_key_id: server.key.clone(),
+                secret_access_key: server.secret.clone(),
+                session_token: None,
+            }),
+            ca_pem: None,
+        };
+        let options = ClientOptions {
+            rules: AddressRules {
+                allow: vec!["0.0.0.0/0".parse().unwrap()],
+                ..AddressRules::default()
+            },
+            ..ClientOptions::default()
+        };
+        let store = {
+            let _inside = runtime.enter();
+            ObjectStore::new(vec![origin], options).unwrap()
+        };
+        runtime.block_on(store.create_bucket()).unwrap();
+        let bucket = Self {
+            server: server.clone(),
+            prefix,
+            store,
+            runtime,
+        };
+        bucket.clear();
+        bucket
+    }
+
+    pub fn put(&self, key: &str, body: impl Into<Bytes>) {
+        let body: Bytes = body.into();
+        let put = self.store.put(key, body, PutCondition::None);
+        self.runtime.block_on(put).unwrap();
+    }
+
+    pub fn get(&self, key: &str) -> Option<Bytes> {
+        self.runtime.block_on(async {
+            let meta = self.store.head(key).await.ok()?;
+            if meta.size == 0 {
+                return Some(Bytes::new());
+            }
+            let body = self.store.get_range(key, 0..u64::MAX, None).await.unwrap();
+            Some(body.collect().await.unwrap())
+        })
+    }
+
+    pub fn delete(&self, key: &str) {
+        self.runtime.block_on(self.store.delete(key)).unwrap();
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        self.runtime.block_on(async {
+            let (mut keys, mut request) = (Vec::new(), ListRequest::default());
+            loop {
+                let page = self.store.list(&request).await.unwrap();
+                keys.extend(page.objects.into_iter().map(|object| object.key));
+                request.continuation = page.next;
+                if request.continuation.is_none() {
+                    return keys;
+                }
+            }
+        })
+    }
+
+    pub fn clear(&self) {
+        let keys = self.keys();
+        if !keys.is_empty() {
+            let failures = self.runtime.block_on(self.store.delete_many(&keys));
+            assert!(failures.unwrap().is_empty());
+        }
+    }
+
+    /// What a mount is told of this bucket.
+    pub fn origin(&self) -> wire::Origin {
+        wire::Origin {
+            endpoint: self.server.endpoint.clone(),
+            bucket: BUCKET.to_owned(),
+            prefix: self.prefix.clone(),
+            keys: Some(wire::Keys {
+                access_key_id: self.server.key.clone(),
+                secret_access_key: self.server.secret.clone(),
+                session_token: String::new(),
+            }),
+            ..wire::Origin::default()
+        }
+    }
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.clear();
+        }
+    }
+}
