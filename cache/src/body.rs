@@ -108,7 +108,7 @@ impl ObjectBody {
     /// The next bytes, from this stream or from one that resumes it.
     async fn receive(&mut self) -> Result<Bytes, StoreError> {
         loop {
-            let broken = match self.from_stream().await {
+            let broken = match self.next_frame().await {
                 Ok(bytes) => return Ok(bytes),
                 Err(kind) => self.store.source_error(kind),
             };
@@ -130,7 +130,7 @@ impl ObjectBody {
     }
 
     /// The next frame with bytes; an early end is a break.
-    async fn from_stream(&mut self) -> Result<Bytes, ErrorKind> {
+    async fn next_frame(&mut self) -> Result<Bytes, ErrorKind> {
         let cut = || ErrorKind::Unreachable("the connection was closed in the middle".to_owned());
         let stream = self.stream.as_mut().ok_or_else(cut)?;
         let stall = STALL_MAX.min(self.patience.remaining());

@@ -13,11 +13,15 @@ use crate::target::decode;
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorKind> {
-    let text =
-        std::str::from_utf8(body).map_err(|_| ErrorKind::Protocol("its answer is not UTF-8"))?;
-    quick_xml::de::from_str(text)
-        .map_err(|_| ErrorKind::Protocol("its answer is not the XML of S3"))
+/// Reads the document `name`; serde does not look at the outermost element's name.
+fn parse<T: DeserializeOwned>(body: &[u8], name: &str) -> Result<T, ErrorKind> {
+    let foreign = ErrorKind::Protocol("its answer is not the XML of S3");
+    match std::str::from_utf8(body) {
+        Ok(text) if root(body) == name.as_bytes() => {
+            quick_xml::de::from_str(text).map_err(|_| foreign)
+        }
+        _ => Err(foreign),
+    }
 }
 
 /// The parts of an error that have an effect. Empty if the body is none.
@@ -30,23 +34,29 @@ pub(crate) struct ErrorBody {
 
 /// Reads an error's body; anything else gives the empty error.
 pub(crate) fn error(body: &[u8]) -> ErrorBody {
-    parse(body).unwrap_or_default()
+    parse(body, "Error").unwrap_or_default()
 }
 
 /// Whether the document is an error, told without reading it: answers can be large.
 pub(crate) fn is_error(body: &[u8]) -> bool {
-    let document = body.trim_ascii_start();
-    let root = match document.strip_prefix(b"<?xml") {
-        None => document,
-        Some(rest) => {
-            let end = rest
-                .iter()
-                .position(|byte| *byte == b'>')
-                .map_or(rest.len(), |at| at + 1);
-            rest[end..].trim_ascii_start()
-        }
+    root(body) == b"Error"
+}
+
+/// The name of the document's element; empty if there is none.
+fn root(body: &[u8]) -> &[u8] {
+    let mut rest = body.trim_ascii_start();
+    if rest.starts_with(b"<?") {
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b'>')
+            .map_or(rest.len(), |at| at + 1);
+        rest = rest[end..].trim_ascii_start();
+    }
+    let Some(name) = rest.strip_prefix(b"<") else {
+        return b"";
     };
-    root.starts_with(b"<Error>") || root.starts_with(b"<Error ")
+    let ends = |byte: &u8| matches!(byte, b'>' | b'/') || byte.is_ascii_whitespace();
+    &name[..name.iter().position(ends).unwrap_or(name.len())]
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -77,7 +87,7 @@ struct CommonPrefix {
 
 /// Reads a page of `ListObjectsV2` whose keys all begin with the origin's `prefix`.
 pub(crate) fn list_page(body: &[u8], prefix: &str) -> Result<ListPage, ErrorKind> {
-    let result: ListBucketResult = parse(body)?;
+    let result: ListBucketResult = parse(body, "ListBucketResult")?;
     let keys = Keys {
         encoded: result.encoding_type.is_some(),
         prefix,
@@ -157,7 +167,7 @@ struct UploadEntry {
 
 /// Reads a page of `ListMultipartUploads` whose keys all begin with the origin's `prefix`.
 pub(crate) fn upload_page(body: &[u8], prefix: &str) -> Result<UploadPage, ErrorKind> {
-    let result: ListMultipartUploadsResult = parse(body)?;
+    let result: ListMultipartUploadsResult = parse(body, "ListMultipartUploadsResult")?;
     let keys = Keys {
         encoded: result.encoding_type.is_some(),
         prefix,
@@ -186,17 +196,18 @@ pub(crate) fn upload_id(body: &[u8]) -> Result<String, ErrorKind> {
     struct InitiateMultipartUploadResult {
         upload_id: String,
     }
-    Ok(parse::<InitiateMultipartUploadResult>(body)?.upload_id)
+    let result: InitiateMultipartUploadResult = parse(body, "InitiateMultipartUploadResult")?;
+    Ok(result.upload_id)
 }
 
-/// Reads the new version from the answer to a copy, a copied part or a completed upload.
-pub(crate) fn new_etag(body: &[u8]) -> Result<ETag, ErrorKind> {
+/// Reads the new version from the answer `name`, to a copy, a copied part or a completed upload.
+pub(crate) fn new_etag(body: &[u8], name: &str) -> Result<ETag, ErrorKind> {
     #[derive(Deserialize)]
     struct Versioned {
         #[serde(rename = "ETag")]
         etag: String,
     }
-    Ok(ETag::from_wire(&parse::<Versioned>(body)?.etag))
+    Ok(ETag::from_wire(&parse::<Versioned>(body, name)?.etag))
 }
 
 /// Reads which keys of a `DeleteObjects` could not be deleted: full keys and codes.
@@ -214,7 +225,7 @@ pub(crate) fn delete_failures(body: &[u8]) -> Result<Vec<(String, String)>, Erro
         #[serde(default)]
         code: String,
     }
-    let result: DeleteResult = parse(body)?;
+    let result: DeleteResult = parse(body, "DeleteResult")?;
     Ok(result
         .errors
         .into_iter()
@@ -241,7 +252,7 @@ pub(crate) fn tags(body: &[u8]) -> Result<Vec<(String, String)>, ErrorKind> {
         #[serde(default)]
         value: String,
     }
-    let tagging: Tagging = parse(body)?;
+    let tagging: Tagging = parse(body, "Tagging")?;
     Ok(tagging
         .tag_set
         .tag

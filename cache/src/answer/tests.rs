@@ -12,9 +12,10 @@ fn request(method: Method, of_bucket: bool) -> Request {
         keys: None,
         ca_pem: None,
     };
-    match of_bucket {
-        true => Request::bucket(&origin, method, &[]),
-        false => Request::object(&origin, method, "k", &[]),
+    if of_bucket {
+        Request::bucket(&origin, method, &[])
+    } else {
+        Request::object(&origin, method, "k", &[])
     }
 }
 

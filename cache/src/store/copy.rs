@@ -54,7 +54,8 @@ impl ObjectStore {
                 .slow())
         };
         let answer = self.ask(Route::Write, build).await?;
-        xml::new_etag(&answer.body).map_err(|kind| StoreError::new(kind, &answer.site.place))
+        xml::new_etag(&answer.body, "CopyObjectResult")
+            .map_err(|kind| StoreError::new(kind, &answer.site.place))
     }
 
     async fn copy_parts(&self, from: &ObjectMeta, upload: &Upload) -> Result<ETag, StoreError> {
@@ -89,7 +90,7 @@ impl ObjectStore {
         let answer = self.ask(Route::Write, build).await?;
         let failed = |kind| StoreError::new(kind, &answer.site.place);
         let number = u16::try_from(number).map_err(|_| failed(ErrorKind::NoSpace))?;
-        let etag = xml::new_etag(&answer.body).map_err(failed)?;
+        let etag = xml::new_etag(&answer.body, "CopyPartResult").map_err(failed)?;
         Ok(Part {
             number,
             size: end - start,

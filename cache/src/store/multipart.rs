@@ -68,7 +68,7 @@ impl ObjectStore {
             }
             outcome => {
                 let answer = outcome?;
-                xml::new_etag(&answer.body)
+                xml::new_etag(&answer.body, "CompleteMultipartUploadResult")
                     .map_err(|kind| StoreError::new(kind, &answer.site.place))
             }
         }

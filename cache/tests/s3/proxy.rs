@@ -1,0 +1,138 @@
+//! A TCP proxy in front of the real server: what networks and overloaded servers do to a client.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+use crate::support::server;
+
+/// What happens to one connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// It is reset before anything is said.
+    Reset,
+    /// It is closed after so many bytes of the server's.
+    CutAfter(usize),
+    /// It takes requests and answers nothing.
+    BlackHole,
+    /// It answers the first request so, whatever it is, and closes.
+    Answer(String),
+}
+
+/// Gives each connection the next fault, and passes the others through.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    down_until: Arc<Mutex<Option<Instant>>>,
+    task: AbortHandle,
+}
+
+impl Proxy {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let faults = Arc::<Mutex<VecDeque<Fault>>>::default();
+        let down_until = Arc::<Mutex<Option<Instant>>>::default();
+        let accepting = accept(listener, Arc::clone(&faults), Arc::clone(&down_until));
+        let task = tokio::spawn(accepting).abort_handle();
+        Self {
+            address,
+            faults,
+            down_until,
+            task,
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The next connections meet these.
+    pub(crate) fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// Every connection of the next while is reset, as if the server were being restarted.
+    pub(crate) fn pause(&self, time: Duration) {
+        *self.down_until.lock().unwrap() = Some(Instant::now() + time);
+    }
+
+    /// Forgets the faults that no connection has met.
+    pub(crate) fn clear(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
+    /// Faults that no connection has met yet.
+    pub(crate) fn left(&self) -> usize {
+        self.faults.lock().unwrap().len()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    down_until: Arc<Mutex<Option<Instant>>>,
+) {
+    while let Ok((client, _)) = listener.accept().await {
+        let down = down_until
+            .lock()
+            .unwrap()
+            .is_some_and(|until| Instant::now() < until);
+        let next = || faults.lock().unwrap().pop_front();
+        let fault = if down { Some(Fault::Reset) } else { next() };
+        tokio::spawn(async move {
+            // A broken connection is what the proxy is for.
+            let _ = serve(client, fault).await;
+        });
+    }
+}
+
+async fn serve(mut client: TcpStream, fault: Option<Fault>) -> std::io::Result<()> {
+    match fault {
+        Some(Fault::Reset) => return Ok(()),
+        Some(Fault::BlackHole) => {
+            let mut void = [0; 4096];
+            while client.read(&mut void).await? > 0 {}
+            return Ok(());
+        }
+        Some(Fault::Answer(answer)) => {
+            let mut request = [0; 64 * 1024];
+            let _ = client.read(&mut request).await?;
+            client.write_all(answer.as_bytes()).await?;
+            return client.shutdown().await;
+        }
+        Some(Fault::CutAfter(_)) | None => {}
+    }
+    let upstream = TcpStream::connect(server()).await?;
+    let (mut from_client, mut to_client) = client.split();
+    let (from_server, mut to_server) = upstream.into_split();
+    let budget = match fault {
+        Some(Fault::CutAfter(bytes)) => bytes as u64,
+        _ => u64::MAX,
+    };
+    let answers = async {
+        if budget == 0 {
+            // The answer is lost, but there was one: the server has done its work.
+            from_server.readable().await?;
+            return Ok(());
+        }
+        tokio::io::copy(&mut from_server.take(budget), &mut to_client)
+            .await
+            .map(|_| ())
+    };
+    tokio::select! {
+        done = answers => done,
+        done = tokio::io::copy(&mut from_client, &mut to_server) => done.map(|_| ()),
+    }
+}
