@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 const FIELD_MANAGER: &str = "dlf-operator";
 /// The API server takes about a second to serve a new kind.
-const ESTABLISHED_DEADLINE: Duration = Duration::from_secs(60);
+const ESTABLISHED_DEADLINE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(200);
 
 /// Why the CRDs are not there.
@@ -62,11 +62,17 @@ async fn established(
 ) -> Result<(), CrdError> {
     loop {
         let found = api.get(name).await;
-        let found = found.map_err(|source| CrdError::Apply { name: name.to_owned(), source })?;
+        let found = found.map_err(|source| CrdError::Apply {
+            name: name.to_owned(),
+            source,
+        })?;
         match state(&found) {
             Ok(()) => return Ok(()),
             Err(reason) if Instant::now() >= deadline => {
-                return Err(CrdError::NotEstablished { name: name.to_owned(), reason });
+                return Err(CrdError::NotEstablished {
+                    name: name.to_owned(),
+                    reason,
+                });
             }
             Err(_) => sleep(POLL).await,
         }
@@ -76,11 +82,19 @@ async fn established(
 /// Whether it is served, or why not.
 fn state(definition: &CustomResourceDefinition) -> Result<(), String> {
     let status = definition.status.as_ref();
-    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let is_true = |kind: &str| conditions.iter().any(|found| found.type_ == kind && found.status == "True");
+    let conditions = status
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
+    let is_true = |kind: &str| {
+        conditions
+            .iter()
+            .any(|found| found.type_ == kind && found.status == "True")
+    };
     if is_true("Established") && is_true("NamesAccepted") {
         return Ok(());
     }
     let refused = conditions.iter().find(|found| found.status != "True");
-    Err(refused.and_then(|found| found.message.clone()).unwrap_or_else(|| "no condition yet".to_owned()))
+    Err(refused
+        .and_then(|found| found.message.clone())
+        .unwrap_or_else(|| "no condition yet".to_owned()))
 }

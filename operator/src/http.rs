@@ -28,7 +28,10 @@ impl Readiness {
     /// Another thing to wait for.
     #[must_use]
     pub fn gate(&self, name: &'static str) -> Gate {
-        let gate = Gate { name, readiness: self.clone() };
+        let gate = Gate {
+            name,
+            readiness: self.clone(),
+        };
         gate.set(false);
         gate
     }
@@ -37,7 +40,11 @@ impl Readiness {
     #[must_use]
     pub fn closed(&self) -> Vec<&'static str> {
         let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.iter().filter(|(_, open)| !**open).map(|(name, _)| *name).collect()
+        gates
+            .iter()
+            .filter(|(_, open)| !**open)
+            .map(|(name, _)| *name)
+            .collect()
     }
 }
 
@@ -53,7 +60,11 @@ impl Gate {
     }
 
     fn set(&self, open: bool) {
-        let mut gates = self.readiness.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = self
+            .readiness
+            .gates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         gates.insert(self.name, open);
     }
 }
@@ -71,8 +82,16 @@ pub struct Introspection {
 impl Introspection {
     /// Of these metrics, gates and rooms.
     #[must_use]
-    pub fn new(catalog: Catalog, readiness: Readiness, sources: Vec<(&'static str, StateSource)>) -> Self {
-        Self { catalog, readiness, sources }
+    pub fn new(
+        catalog: Catalog,
+        readiness: Readiness,
+        sources: Vec<(&'static str, StateSource)>,
+    ) -> Self {
+        Self {
+            catalog,
+            readiness,
+            sources,
+        }
     }
 
     /// The paths.
@@ -93,23 +112,35 @@ async fn readyz(State(shared): Shared) -> (StatusCode, String) {
     if closed.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}\n", closed.join(", ")))
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("waiting for {}\n", closed.join(", ")),
+        )
     }
 }
 
 type Text = (StatusCode, [(HeaderName, &'static str); 1], String);
 
 async fn metrics(State(shared): Shared) -> Text {
-    const OPEN_METRICS: [(HeaderName, &str); 1] =
-        [(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    const OPEN_METRICS: [(HeaderName, &str); 1] = [(
+        CONTENT_TYPE,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    )];
     match shared.catalog.scrape() {
         Ok(text) => (StatusCode::OK, OPEN_METRICS, text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, OPEN_METRICS, error.to_string()),
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            OPEN_METRICS,
+            error.to_string(),
+        ),
     }
 }
 
 async fn state(State(shared): Shared) -> Json<Value> {
-    let rooms = shared.sources.iter().map(|(room, state)| ((*room).to_owned(), state()));
+    let rooms = shared
+        .sources
+        .iter()
+        .map(|(room, state)| ((*room).to_owned(), state()));
     Json(Value::Object(rooms.collect::<Map<_, _>>()))
 }
 

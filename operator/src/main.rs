@@ -34,7 +34,8 @@ async fn start() -> Result<(), Box<dyn std::error::Error>> {
             _ = interrupt.recv() => {}
         }
     };
-    let storage: Vec<Arc<dyn StoragePlugin>> = vec![Arc::new(S3fs), Arc::new(Nfs), Arc::new(HostPath)];
+    let storage: Vec<Arc<dyn StoragePlugin>> =
+        vec![Arc::new(S3fs), Arc::new(Nfs), Arc::new(HostPath)];
     replica::run(settings, storage, stop).await?;
     Ok(())
 }

@@ -14,10 +14,10 @@ use prometheus_client::{
 #[derive(Default)]
 pub struct Catalog {
     registry: Registry,
-    entries: Vec<Entry>,
+    lines: Vec<Line>,
 }
 
-struct Entry {
+struct Line {
     name: String,
     kind: &'static str,
     labels: &'static [&'static str],
@@ -43,9 +43,15 @@ impl Catalog {
         help: &'static str,
         look: impl Fn() -> i64 + Send + Sync + 'static,
     ) {
-        self.registry.register_collector(Box::new(Look { name, help, look }));
+        self.registry
+            .register_collector(Box::new(OnScrape { name, help, look }));
         let kind = word(MetricType::Gauge);
-        self.entries.push(Entry { name: name.to_owned(), kind, labels: &[], help });
+        self.lines.push(Line {
+            name: name.to_owned(),
+            kind,
+            labels: &[],
+            help,
+        });
     }
 
     /// Enters a distribution, one or a family.
@@ -68,7 +74,12 @@ impl Catalog {
         metric: M,
     ) {
         self.registry.register(name, help, metric);
-        self.entries.push(Entry { name: shown, kind: word(M::TYPE), labels, help });
+        self.lines.push(Line {
+            name: shown,
+            kind: word(M::TYPE),
+            labels,
+            help,
+        });
     }
 
     /// All of them, for a scrape.
@@ -82,10 +93,20 @@ impl Catalog {
     #[must_use]
     pub fn document(&self) -> String {
         let mut page = String::from(HEADING);
-        let mut entries: Vec<&Entry> = self.entries.iter().collect();
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        for Entry { name, kind, labels, help } in entries {
-            let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+        let mut lines: Vec<&Line> = self.lines.iter().collect();
+        lines.sort_by(|a, b| a.name.cmp(&b.name));
+        for Line {
+            name,
+            kind,
+            labels,
+            help,
+        } in lines
+        {
+            let labels = labels
+                .iter()
+                .map(|label| format!("`{label}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
             // Writing to a string does not fail.
             let _ = writeln!(page, "| `{name}` | {kind} | {labels} | {help} |");
         }
@@ -94,19 +115,19 @@ impl Catalog {
 }
 
 /// A gauge that is looked at for each scrape.
-struct Look<F> {
+struct OnScrape<F> {
     name: &'static str,
     help: &'static str,
     look: F,
 }
 
-impl<F> fmt::Debug for Look<F> {
+impl<F> fmt::Debug for OnScrape<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Look").field(&self.name).finish()
+        f.debug_tuple("OnScrape").field(&self.name).finish()
     }
 }
 
-impl<F: Fn() -> i64 + Send + Sync + 'static> Collector for Look<F> {
+impl<F: Fn() -> i64 + Send + Sync + 'static> Collector for OnScrape<F> {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let gauge = ConstGauge::new((self.look)());
         // With the full stop that the registry gives to the others.

@@ -46,7 +46,10 @@ impl Settings {
     /// The user name under which the operator writes.
     #[must_use]
     pub fn user(&self) -> String {
-        format!("system:serviceaccount:{}:{}", self.namespace, self.service_account)
+        format!(
+            "system:serviceaccount:{}:{}",
+            self.namespace, self.service_account
+        )
     }
 }
 
@@ -60,10 +63,16 @@ mod tests {
     fn every_flag_is_also_an_environment_variable() {
         let command = Settings::command();
         command.clone().debug_assert();
-        let flags = command.get_arguments().filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version"));
+        let flags = command
+            .get_arguments()
+            .filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version"));
         for flag in flags {
             let name = flag.get_env().and_then(|name| name.to_str());
-            assert!(name.is_some_and(|name| name.starts_with("DLF_")), "{}", flag.get_id());
+            assert!(
+                name.is_some_and(|name| name.starts_with("DLF_")),
+                "{}",
+                flag.get_id()
+            );
         }
     }
 }

@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use prost::Message;
 use rustix::cmsg_space;
 use rustix::net::{
@@ -160,11 +161,12 @@ impl Channel {
 
     /// Who is at the other end.
     pub fn peer_cred(&self) -> Result<PeerCred, ChannelError> {
-        let cred = sockopt::socket_peercred(&self.socket)?;
+        // Not rustix: its credentials have a NonZero pid, and a peer in another pod has pid 0.
+        let cred = getsockopt(&self.socket, PeerCredentials).map_err(io::Error::from)?;
         Ok(PeerCred {
-            pid: cred.pid.as_raw_nonzero().get(),
-            uid: cred.uid.as_raw(),
-            gid: cred.gid.as_raw(),
+            pid: cred.pid(),
+            uid: cred.uid(),
+            gid: cred.gid(),
         })
     }
 }

@@ -41,7 +41,9 @@ pub(super) struct Authority {
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").field("not_after", &self.not_after).finish_non_exhaustive()
+        f.debug_struct("Authority")
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,16 +55,29 @@ impl Authority {
         params.not_before = (now - BACKDATED).into();
         params.not_after = not_after.into();
         let cert_pem = params.self_signed(&key)?.pem();
-        let not_after = not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Ok(Self { cert_pem, key_pem: key.serialize_pem(), not_after })
+        let not_after = not_after
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        Ok(Self {
+            cert_pem,
+            key_pem: key.serialize_pem(),
+            not_after,
+        })
     }
 
     /// A certificate of these DNS names, ready for a TLS server.
-    pub(super) fn issue(&self, names: &[String], now: SystemTime) -> Result<CertifiedKey, CertificateError> {
+    pub(super) fn issue(
+        &self,
+        names: &[String],
+        now: SystemTime,
+    ) -> Result<CertifiedKey, CertificateError> {
         let issuer = Issuer::new(authority_params()?, KeyPair::from_pem(&self.key_pem)?);
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;
-        params.distinguished_name.push(DnType::CommonName, "dlf-operator");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "dlf-operator");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         // All authorities have one name: this says which of them signed.
         params.use_authority_key_identifier_extension = true;
@@ -77,7 +92,9 @@ impl Authority {
 fn authority_params() -> Result<CertificateParams, CertificateError> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, COMMON_NAME);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, COMMON_NAME);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)

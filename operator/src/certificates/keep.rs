@@ -97,14 +97,18 @@ async fn create(secrets: &Api<Secret>) -> Result<Keyring, KeepError> {
 
 async fn rotate(secrets: &Api<Secret>, secret: &Secret) -> Result<Keyring, KeepError> {
     let keyring = decode(secret).ok_or(KeepError::Unreadable)?;
-    let Some(stepped) = keyring.step(SystemTime::now())? else { return Ok(keyring) };
+    let Some(stepped) = keyring.step(SystemTime::now())? else {
+        return Ok(keyring);
+    };
     info!("taking the next step of rotating the certificate authority");
     // With its version: a former leader that is late must not undo a step.
     let patch = json!({
         "metadata": { "resourceVersion": secret.metadata.resource_version },
         "data": { KEYRING_KEY: encode(&stepped) },
     });
-    secrets.patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    secrets
+        .patch(NAME, &PatchParams::default(), &Patch::Merge(patch))
+        .await?;
     Ok(stepped)
 }
 
@@ -150,7 +154,9 @@ pub async fn keep_leaf(client: Client, namespace: String, leaf: Leaf, issued: im
 
 /// True when a certificate was made; false while the leader has not made the authority yet.
 async fn issue(secrets: &Api<Secret>, names: &[String], leaf: &Leaf) -> Result<bool, KeepError> {
-    let Some(secret) = secrets.get_opt(NAME).await? else { return Ok(false) };
+    let Some(secret) = secrets.get_opt(NAME).await? else {
+        return Ok(false);
+    };
     let keyring = decode(&secret).ok_or(KeepError::Unreadable)?;
     leaf.set(keyring.active.issue(names, SystemTime::now())?);
     Ok(true)
@@ -162,9 +168,15 @@ where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    watcher(api, config).default_backoff().touched_objects().filter_map(|found| async move {
-        found.inspect_err(|error| warn!(%error, "a watch failed and is tried again")).ok().map(|object| {
-            tracing::debug!(name = object.name_any(), "changed");
+    watcher(api, config)
+        .default_backoff()
+        .touched_objects()
+        .filter_map(|found| async move {
+            found
+                .inspect_err(|error| warn!(%error, "a watch failed and is tried again"))
+                .ok()
+                .map(|object| {
+                    tracing::debug!(name = object.name_any(), "changed");
+                })
         })
-    })
 }

@@ -28,13 +28,21 @@ pub(super) struct Keyring {
 
 impl Keyring {
     pub(super) fn generate(now: SystemTime) -> Result<Self, CertificateError> {
-        Ok(Self { active: Authority::generate(now)?, next: None, previous: None, changed: seconds(now) })
+        Ok(Self {
+            active: Authority::generate(now)?,
+            next: None,
+            previous: None,
+            changed: seconds(now),
+        })
     }
 
     /// Everything that is to be trusted, in PEM.
     pub(super) fn bundle(&self) -> String {
         let next = self.next.iter().map(|next| next.cert_pem.as_str());
-        let all = [self.active.cert_pem.as_str()].into_iter().chain(next).chain(self.previous.as_deref());
+        let all = [self.active.cert_pem.as_str()]
+            .into_iter()
+            .chain(next)
+            .chain(self.previous.as_deref());
         all.collect()
     }
 
@@ -47,12 +55,23 @@ impl Keyring {
         let step = match (&self.next, &self.previous) {
             (Some(next), _) if rested => {
                 let previous = Some(self.active.cert_pem.clone());
-                Some(Self { active: next.clone(), next: None, previous, changed })
+                Some(Self {
+                    active: next.clone(),
+                    next: None,
+                    previous,
+                    changed,
+                })
             }
-            (None, Some(_)) if rested => Some(Self { previous: None, changed, ..self.clone() }),
-            (None, None) if self.active.not_after < seconds(now + RENEW_BEFORE) => {
-                Some(Self { next: Some(Authority::generate(now)?), changed, ..self.clone() })
-            }
+            (None, Some(_)) if rested => Some(Self {
+                previous: None,
+                changed,
+                ..self.clone()
+            }),
+            (None, None) if self.active.not_after < seconds(now + RENEW_BEFORE) => Some(Self {
+                next: Some(Authority::generate(now)?),
+                changed,
+                ..self.clone()
+            }),
             _ => None,
         };
         Ok(step)
@@ -60,7 +79,9 @@ impl Keyring {
 }
 
 fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 #[cfg(test)]
@@ -73,7 +94,11 @@ mod tests {
     fn a_rotation_never_signs_with_what_is_not_trusted_yet() {
         let start = SystemTime::now();
         let first = Keyring::generate(start).unwrap();
-        assert_eq!(first.step(start + DAY).unwrap(), None, "nothing to do for months");
+        assert_eq!(
+            first.step(start + DAY).unwrap(),
+            None,
+            "nothing to do for months"
+        );
 
         let late = start + DAY * 300;
         let announced = first.step(late).unwrap().unwrap();
@@ -83,8 +108,14 @@ mod tests {
 
         let switched = announced.step(late + OVERLAP).unwrap().unwrap();
         assert_ne!(switched.active, first.active);
-        assert!(announced.bundle().contains(&switched.active.cert_pem), "it was trusted before");
-        assert!(switched.bundle().contains(&first.active.cert_pem), "the old one still is");
+        assert!(
+            announced.bundle().contains(&switched.active.cert_pem),
+            "it was trusted before"
+        );
+        assert!(
+            switched.bundle().contains(&first.active.cert_pem),
+            "the old one still is"
+        );
 
         let done = switched.step(late + OVERLAP * 2).unwrap().unwrap();
         assert_eq!(done.bundle(), switched.active.cert_pem);
@@ -94,7 +125,11 @@ mod tests {
     fn an_authority_that_ran_out_unseen_is_replaced_at_once() {
         let start = SystemTime::now();
         let late = start + DAY * 400;
-        let announced = Keyring::generate(start).unwrap().step(late).unwrap().unwrap();
+        let announced = Keyring::generate(start)
+            .unwrap()
+            .step(late)
+            .unwrap()
+            .unwrap();
         let switched = announced.step(late).unwrap().unwrap();
         assert!(switched.active.not_after > seconds(late));
     }

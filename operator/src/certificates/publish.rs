@@ -17,7 +17,11 @@ const FIELD_MANAGER: &str = "dlf-operator";
 pub(super) const WEBHOOKS: &str = "dlf";
 
 /// Writes the bundle where drivers, workers and plugins mount it from.
-pub(super) async fn publish_bundle(client: &Client, namespace: &str, bundle: &str) -> kube::Result<()> {
+pub(super) async fn publish_bundle(
+    client: &Client,
+    namespace: &str,
+    bundle: &str,
+) -> kube::Result<()> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let found = maps.get_opt(NAME).await?;
     let published = found.and_then(|map| map.data?.remove(BUNDLE_KEY));
@@ -46,7 +50,9 @@ where
         + serde::Serialize,
 {
     let api: Api<K> = Api::all(client.clone());
-    let Some(found) = api.get_opt(WEBHOOKS).await? else { return Ok(()) };
+    let Some(found) = api.get_opt(WEBHOOKS).await? else {
+        return Ok(());
+    };
     let found = serde_json::to_value(&found).map_err(kube::Error::SerdeError)?;
     let operations = mend(&found, &BASE64_STANDARD.encode(bundle));
     if operations.is_empty() {
@@ -55,14 +61,21 @@ where
     let patch: json_patch::Patch =
         serde_json::from_value(Value::from(operations)).map_err(kube::Error::SerdeError)?;
     info!(kind = %K::kind(&()), "telling the API server which authority to trust");
-    api.patch(WEBHOOKS, &PatchParams::default(), &Patch::Json::<()>(patch)).await?;
+    api.patch(WEBHOOKS, &PatchParams::default(), &Patch::Json::<()>(patch))
+        .await?;
     Ok(())
 }
 
 /// Operations that give each webhook the bundle; none where all have it.
 fn mend(configuration: &Value, bundle: &str) -> Vec<Value> {
-    let webhooks = configuration["webhooks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let stale = webhooks.iter().enumerate().filter(|(_, webhook)| webhook["clientConfig"]["caBundle"] != bundle);
+    let webhooks = configuration["webhooks"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let stale = webhooks
+        .iter()
+        .enumerate()
+        .filter(|(_, webhook)| webhook["clientConfig"]["caBundle"] != bundle);
     let mut operations: Vec<Value> = stale
         .map(|(index, _)| {
             json!({ "op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": bundle })
@@ -71,7 +84,10 @@ fn mend(configuration: &Value, bundle: &str) -> Vec<Value> {
     if !operations.is_empty() {
         // The indexes are right for this version only.
         let version = &configuration["metadata"]["resourceVersion"];
-        operations.insert(0, json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }));
+        operations.insert(
+            0,
+            json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }),
+        );
     }
     operations
 }
@@ -81,21 +97,28 @@ mod tests {
     use super::*;
 
     fn configuration(bundles: &[Option<&str>]) -> Value {
-        let webhook = |bundle: &Option<&str>| match bundle {
+        let webhook = |bundle: Option<&str>| match bundle {
             Some(bundle) => json!({ "clientConfig": { "caBundle": bundle } }),
             None => json!({ "clientConfig": {} }),
         };
-        let webhooks: Vec<Value> = bundles.iter().map(webhook).collect();
+        let webhooks: Vec<Value> = bundles.iter().copied().map(webhook).collect();
         json!({ "metadata": { "resourceVersion": "7" }, "webhooks": webhooks })
     }
 
     #[test]
     fn only_webhooks_without_the_bundle_are_touched() {
         let operations = mend(&configuration(&[Some("new"), Some("old"), None]), "new");
-        let paths: Vec<_> = operations.iter().filter_map(|operation| operation["path"].as_str()).collect();
+        let paths: Vec<_> = operations
+            .iter()
+            .filter_map(|operation| operation["path"].as_str())
+            .collect();
         assert_eq!(
             paths,
-            ["/metadata/resourceVersion", "/webhooks/1/clientConfig/caBundle", "/webhooks/2/clientConfig/caBundle"]
+            [
+                "/metadata/resourceVersion",
+                "/webhooks/1/clientConfig/caBundle",
+                "/webhooks/2/clientConfig/caBundle"
+            ]
         );
         assert!(mend(&configuration(&[Some("new")]), "new").is_empty());
     }

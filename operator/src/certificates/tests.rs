@@ -18,7 +18,9 @@ async fn accepts(bundle: &str, leaf: &Leaf, name: &'static str) -> bool {
     for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();
     }
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let client = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     let (near, far) = tokio::io::duplex(1 << 16);
     let name = ServerName::try_from(name).unwrap();
     let connector = TlsConnector::from(Arc::new(client));
@@ -37,7 +39,10 @@ async fn a_client_trusts_the_bundle_for_our_names_alone() {
     let keyring = Keyring::generate(now).unwrap();
     let leaf = Leaf::default();
     assert!(!leaf.is_ready());
-    assert!(!accepts(&keyring.bundle(), &leaf, NAME).await, "nothing to show yet");
+    assert!(
+        !accepts(&keyring.bundle(), &leaf, NAME).await,
+        "nothing to show yet"
+    );
     leaf.set(keyring.active.issue(&names(), now).unwrap());
     assert!(leaf.is_ready());
     assert!(accepts(&keyring.bundle(), &leaf, NAME).await);
@@ -49,7 +54,10 @@ async fn a_client_trusts_the_bundle_for_our_names_alone() {
 #[tokio::test]
 async fn a_certificate_is_swapped_while_the_bundle_holds_both_authorities() {
     let now = SystemTime::now();
-    let (old, new) = (Authority::generate(now).unwrap(), Authority::generate(now).unwrap());
+    let (old, new) = (
+        Authority::generate(now).unwrap(),
+        Authority::generate(now).unwrap(),
+    );
     let both = format!("{}{}", old.cert_pem, new.cert_pem);
     let leaf = Leaf::default();
     leaf.set(old.issue(&names(), now).unwrap());

@@ -1,3 +1,5 @@
+//! What can go wrong with a reconcile: to be tried again, or for the user to mend.
+
 use dlf_core::condition::Truth;
 use dlf_core::api::Phase;
 use thiserror::Error;

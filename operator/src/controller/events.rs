@@ -11,11 +11,13 @@ use kube::{
 };
 use tracing::warn;
 
+/// Reasons of a dataset that is on its way: nobody has to do anything.
+const PASSING: [&str; 2] = ["Planning", "CheckingSource"];
 /// The API server refuses a longer note.
 const NOTE_BYTES_MAX: usize = 1024;
 
 /// Says what a change of status means to the Dataset's user.
-pub async fn of_change(
+pub(super) async fn of_change(
     dataset: &Dataset,
     group: &ApiGroup,
     before: &DatasetStatus,
@@ -43,7 +45,7 @@ pub async fn of_change(
         Some(Phase::Failed) => {
             publish(dataset, group, EventType::Warning, "Failed", &is.message, recorder).await;
         }
-        _ if is.reason != "Planning" => {
+        _ if !PASSING.contains(&is.reason.as_str()) => {
             publish(dataset, group, EventType::Warning, &is.reason, &is.message, recorder).await;
         }
         _ => {}
@@ -51,7 +53,7 @@ pub async fn of_change(
 }
 
 /// Publishes one event; a lost one is not worth a retry.
-pub async fn publish(
+pub(super) async fn publish(
     dataset: &Dataset,
     group: &ApiGroup,
     type_: EventType,

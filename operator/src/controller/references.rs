@@ -6,7 +6,7 @@ use std::{
 use dlf_core::api::ApiGroup;
 
 /// A dataset by group, namespace and name.
-pub type Referrer = (ApiGroup, String, String);
+pub(super) type Referrer = (ApiGroup, String, String);
 type SecretKey = (String, String);
 
 /// Which datasets a Secret matters to, so that a change of it wakes them and nobody else.

@@ -22,7 +22,7 @@ const NAMED_USERS_MAX: usize = 5;
 
 /// Who uses a dataset, as a condition.
 #[must_use]
-pub fn in_use(users: &BTreeSet<String>) -> Finding {
+pub(super) fn in_use(users: &BTreeSet<String>) -> Finding {
     if users.is_empty() {
         return Finding::new(ConditionType::InUse, false, "NotUsed", "no pod uses it");
     }
@@ -38,7 +38,7 @@ pub fn in_use(users: &BTreeSet<String>) -> Finding {
 ///
 /// # Errors
 /// What the API server answered; a Dataset that is gone is none.
-pub async fn write<K>(
+pub(super) async fn write<K>(
     object: &K,
     group: &ApiGroup,
     before: DatasetStatus,

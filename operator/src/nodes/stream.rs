@@ -53,6 +53,11 @@ impl Credential {
     }
 }
 
+/// Why a stream ended, for the log.
+fn reason(ended: Option<&Status>) -> &str {
+    ended.map_or("the other side ended it", Status::message)
+}
+
 /// Resolves when this replica no longer serves streams.
 async fn stopped(serving: &mut watch::Receiver<bool>) -> Status {
     // An error means that the server itself has gone.

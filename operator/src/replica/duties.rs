@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use dlf_plugin_host::{Config, Registry};
+use dlf_plugin_host::Registry;
 use kube::Client;
 use tokio::{sync::watch, task::JoinSet};
 use tracing::info;
@@ -20,8 +20,7 @@ use crate::{
 pub(super) struct Duties {
     pub(super) client: Client,
     pub(super) namespace: String,
-    pub(super) config: Arc<Config>,
-    pub(super) plugins: Arc<Registry>,
+    pub(super) plugins: watch::Receiver<Arc<Registry>>,
     pub(super) template: Option<Template>,
     pub(super) hub: Arc<Hub>,
     pub(super) tasks: Arc<Tasks>,
@@ -32,37 +31,56 @@ pub(super) struct Duties {
 
 impl Duties {
     /// Takes the duties up whenever this replica leads and lays them down when it does not, until
-    /// `stop` is raised.
-    pub(super) async fn follow(self, mut leading: watch::Receiver<bool>, stop: watch::Receiver<bool>) {
+    /// `stop` is raised. When the configuration changes they are taken up anew, under it.
+    pub(super) async fn follow(
+        mut self,
+        mut leading: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
+    ) {
         loop {
             tokio::select! {
-                led = leading.wait_for(|leads| *leads) => if led.is_err() { return },
+                biased;
                 () = raised(stop.clone()) => return,
+                led = leading.wait_for(|leads| *leads) => if led.is_err() { return },
             }
+            let plugins = Arc::clone(&self.plugins.borrow_and_update());
             info!("taking up the leader's duties");
-            self.perform(lost(leading.clone(), stop.clone())).await;
+            self.perform(
+                plugins,
+                lost(leading.clone(), stop.clone(), self.plugins.clone()),
+            )
+            .await;
             info!("laid down the leader's duties");
         }
     }
 
-    async fn perform(&self, stop: impl Future<Output = ()>) {
+    async fn perform(&self, plugins: Arc<Registry>, stop: impl Future<Output = ()>) {
         let mut background = JoinSet::new();
         background.spawn(keep_authority(self.client.clone(), self.namespace.clone()));
-        let network = self.config.network.clone();
-        background.spawn(keep_network_rules(self.client.clone(), network, Arc::clone(&self.hub)));
+        let network = plugins.config().network.clone();
+        background.spawn(keep_network_rules(
+            self.client.clone(),
+            network,
+            Arc::clone(&self.hub),
+        ));
         if let Some(template) = self.template.clone() {
             let (client, namespace) = (self.client.clone(), self.namespace.clone());
-            background.spawn(keep_mounters(client, namespace, template, Arc::clone(&self.hub)));
+            background.spawn(keep_mounters(
+                client,
+                namespace,
+                template,
+                Arc::clone(&self.hub),
+            ));
         }
-        controller::run(self.controllers(), stop).await;
+        controller::run(self.controllers(plugins), stop).await;
         background.shutdown().await;
     }
 
-    fn controllers(&self) -> controller::Parts {
+    fn controllers(&self, plugins: Arc<Registry>) -> controller::Parts {
         controller::Parts {
             client: self.client.clone(),
             namespace: self.namespace.clone(),
-            plugins: Arc::clone(&self.plugins),
+            plugins,
             nodes: Arc::clone(&self.hub),
             tasks: Arc::clone(&self.tasks),
             changes: Arc::clone(&self.changes),
@@ -72,10 +90,15 @@ impl Duties {
     }
 }
 
-/// Resolves when this replica leads no longer, or is to stop.
-async fn lost(mut leading: watch::Receiver<bool>, stop: watch::Receiver<bool>) {
+/// Resolves when this replica leads no longer, is to stop, or is configured anew.
+async fn lost(
+    mut leading: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+    mut plugins: watch::Receiver<Arc<Registry>>,
+) {
     tokio::select! {
         _ = leading.wait_for(|leads| !*leads) => {}
         () = raised(stop) => {}
+        _ = plugins.changed() => {}
     }
 }

@@ -3,6 +3,7 @@
 //! Every replica answers webhooks; the leader alone writes. A replica is ready when it can answer:
 //! it knows the Datasets and has a certificate, for which there has to be a leader, but not here.
 
+mod configuration;
 mod duties;
 mod parts;
 mod shown;
@@ -10,7 +11,7 @@ mod shown;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use dlf_core::plugin::StoragePlugin;
-use dlf_plugin_host::{Config, ConfigError, Registry, RegistryError};
+use dlf_plugin_host::{ConfigError, RegistryError};
 use kube::Client;
 use thiserror::Error;
 use tokio::{
@@ -21,7 +22,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::parts::Parts;
+use self::{configuration::Configuration, parts::Parts};
 use crate::{
     crds,
     installation::{Template, TemplateError},
@@ -70,24 +71,31 @@ pub async fn run(
     storage: Vec<Arc<dyn StoragePlugin>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ReplicaError> {
-    let config = Arc::new(Config::load(settings.config.as_deref())?);
-    let plugins = Arc::new(Registry::new(storage, Arc::clone(&config))?);
-    let template = settings.mounter_template.as_deref().map(Template::read).transpose()?;
-    let ports = Ports::open(&settings).await?;
+    let configuration = Configuration {
+        path: settings.config.clone(),
+        storage,
+    };
+    let plugins = configuration.load()?;
+    let mounter = settings
+        .mounter_template
+        .as_deref()
+        .map(Template::read)
+        .transpose()?;
+    let listeners = Listeners::open(&settings).await?;
     let client = Client::try_default().await?;
-    let parts = Parts::new(client, settings, config, plugins, template);
-    follow(&parts, ports, stop).await;
+    let replica = Parts::new(client, settings, plugins, mounter);
+    follow(&replica, configuration, listeners, stop).await;
     Ok(())
 }
 
 /// The ports of a replica, opened before anything else: a taken one is told at once.
-struct Ports {
+struct Listeners {
     http: TcpListener,
     webhook: TcpListener,
     nodes: TcpListener,
 }
 
-impl Ports {
+impl Listeners {
     async fn open(settings: &Settings) -> Result<Self, ReplicaError> {
         let listen = async |address: SocketAddr| {
             let listener = TcpListener::bind(address).await;
@@ -101,27 +109,38 @@ impl Ports {
     }
 }
 
-async fn follow(parts: &Parts, ports: Ports, stop: impl Future<Output = ()>) {
+async fn follow(
+    replica: &Parts,
+    configuration: Configuration,
+    listeners: Listeners,
+    stop: impl Future<Output = ()>,
+) {
     let mut catalog = Catalog::default();
     let webhooks = webhook::metrics::Metrics::new(&mut catalog);
-    let staying = parts.readiness.gate("the end: it was told to stop");
-    let crds = parts.readiness.gate("the CRDs");
+    let staying = replica.readiness.gate("its end");
+    let crds = replica.readiness.gate("the CRDs");
     staying.open();
     let mut background = JoinSet::new();
-    parts.introspect(ports.http, catalog, &mut background);
+    replica.introspect(listeners.http, catalog, &mut background);
+    background.spawn(configuration.follow(replica.plugins.clone()));
 
     let mut stop = std::pin::pin!(stop);
     tokio::select! {
-        () = install_crds(&parts.client) => crds.open(),
+        () = install_crds(&replica.client) => crds.open(),
         () = &mut stop => return,
     }
     let (hand_over, handing_over) = watch::channel(false);
     let (close, closing) = watch::channel(false);
-    let pods = parts.watch(&mut background);
+    let pods = replica.watch(&mut background);
     let mut servers = JoinSet::new();
-    parts.serve_webhooks(ports.webhook, webhooks, raised(closing.clone()), &mut servers);
-    parts.serve_nodes(ports.nodes, pods, raised(closing), &mut servers);
-    let leader = tokio::spawn(parts.lead(handing_over));
+    replica.serve_webhooks(
+        listeners.webhook,
+        webhooks,
+        raised(closing.clone()),
+        &mut servers,
+    );
+    replica.serve_nodes(listeners.nodes, pods, raised(closing), &mut servers);
+    let leader = tokio::spawn(replica.lead(handing_over));
     stop.await;
 
     info!("stopping");
@@ -130,7 +149,11 @@ async fn follow(parts: &Parts, ports: Ports, stop: impl Future<Output = ()>) {
     let leave = async {
         sleep(LEAVE_SERVICE).await;
         close.send_replace(true);
-        timeout(CLOSE_DEADLINE, async { while servers.join_next().await.is_some() {} }).await.is_ok()
+        timeout(CLOSE_DEADLINE, async {
+            while servers.join_next().await.is_some() {}
+        })
+        .await
+        .is_ok()
     };
     let (closed, handed_over) = tokio::join!(leave, timeout(HAND_OVER_DEADLINE, leader));
     if !closed || handed_over.is_err() {

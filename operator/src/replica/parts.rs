@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use dlf_core::api::ApiGroup;
-use dlf_plugin_host::{Config, Registry};
+use dlf_plugin_host::Registry;
 use kube::{
     Client,
     runtime::reflector::{Store, store},
@@ -32,9 +32,9 @@ use crate::{
 pub(super) struct Parts {
     pub(super) client: Client,
     pub(super) readiness: Readiness,
+    /// Replaced when the configuration changes.
+    pub(super) plugins: watch::Sender<Arc<Registry>>,
     settings: Settings,
-    config: Arc<Config>,
-    plugins: Arc<Registry>,
     template: Option<Template>,
     leading: watch::Sender<bool>,
     leaf: Leaf,
@@ -50,7 +50,6 @@ impl Parts {
     pub(super) fn new(
         client: Client,
         settings: Settings,
-        config: Arc<Config>,
         plugins: Arc<Registry>,
         template: Option<Template>,
     ) -> Self {
@@ -58,9 +57,8 @@ impl Parts {
         Self {
             client,
             readiness: Readiness::default(),
+            plugins: watch::Sender::new(plugins),
             settings,
-            config,
-            plugins,
             template,
             leading: watch::Sender::new(false),
             leaf: Leaf::default(),
@@ -74,7 +72,12 @@ impl Parts {
     }
 
     /// `/metrics`, `/livez`, `/readyz` and `/debug/state`.
-    pub(super) fn introspect(&self, listener: TcpListener, mut catalog: Catalog, background: &mut JoinSet<()>) {
+    pub(super) fn introspect(
+        &self,
+        listener: TcpListener,
+        mut catalog: Catalog,
+        background: &mut JoinSet<()>,
+    ) {
         let shown = Shown {
             leading: self.leading.subscribe(),
             leaf: self.leaf.clone(),
@@ -95,14 +98,24 @@ impl Parts {
     pub(super) fn watch(&self, background: &mut JoinSet<()>) -> Store<SlimPod> {
         let certificate = self.readiness.gate("a certificate");
         let namespace = self.settings.namespace.clone();
-        background.spawn(keep_leaf(self.client.clone(), namespace, self.leaf.clone(), move || certificate.open()));
+        background.spawn(keep_leaf(
+            self.client.clone(),
+            namespace,
+            self.leaf.clone(),
+            move || certificate.open(),
+        ));
         for group in ApiGroup::ALL {
             let known = self.readiness.gate(match group {
                 ApiGroup::Hpsys => "the Datasets of com.ie.ibm.hpsys",
                 ApiGroup::Datashim => "the Datasets of datashim.io",
             });
             let index = Arc::clone(&self.datasets);
-            background.spawn(datasets::watch(self.client.clone(), group, index, move || known.open()));
+            background.spawn(datasets::watch(
+                self.client.clone(),
+                group,
+                index,
+                move || known.open(),
+            ));
         }
         let (pods, writer) = store::<SlimPod>();
         let (index, changes) = (Arc::clone(&self.pods), self.pod_changes.clone());
@@ -117,10 +130,24 @@ impl Parts {
         stop: impl Future<Output = ()> + Send + 'static,
         servers: &mut JoinSet<()>,
     ) {
-        let lookup = datasets::Lookup::new(self.client.clone(), Arc::clone(&self.datasets), metrics.clone());
-        let admission = self.config.admission.clone();
-        let router = Webhook::new(lookup, admission, self.settings.user(), metrics).router();
-        servers.spawn(webhook::serve(listener, server_config(&self.leaf, &["http/1.1"]), router, stop));
+        let lookup = datasets::Lookup::new(
+            self.client.clone(),
+            Arc::clone(&self.datasets),
+            metrics.clone(),
+        );
+        let router = Webhook::new(
+            lookup,
+            self.plugins.subscribe(),
+            self.settings.user(),
+            metrics,
+        )
+        .router();
+        servers.spawn(webhook::serve(
+            listener,
+            server_config(&self.leaf, &["http/1.1"]),
+            router,
+            stop,
+        ));
     }
 
     pub(super) fn serve_nodes(
@@ -133,7 +160,10 @@ impl Parts {
         let dependencies = nodes::Dependencies {
             hub: Arc::clone(&self.hub),
             tasks: Arc::clone(&self.tasks),
-            identify: Arc::new(Reviewer::new(self.client.clone(), self.settings.namespace.clone())),
+            identify: Arc::new(Reviewer::new(
+                self.client.clone(),
+                self.settings.namespace.clone(),
+            )),
             pods: Arc::new(ClusterPods::new(self.client.clone(), pods)),
             leading: self.leading.subscribe(),
         };
@@ -147,13 +177,15 @@ impl Parts {
 
     /// Contends for the Lease and does the leader's work while it is held. When `stop` is raised the
     /// work ends first, then the Lease is handed over.
-    pub(super) fn lead(&self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn lead(
+        &self,
+        stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let (client, settings) = (self.client.clone(), self.settings.clone());
         let duties = Duties {
             client: client.clone(),
             namespace: settings.namespace.clone(),
-            config: Arc::clone(&self.config),
-            plugins: Arc::clone(&self.plugins),
+            plugins: self.plugins.subscribe(),
             template: self.template.clone(),
             hub: Arc::clone(&self.hub),
             tasks: Arc::clone(&self.tasks),
@@ -171,7 +203,10 @@ impl Parts {
                 duties.follow(receiver, stop).await;
                 drop(done);
             };
-            tokio::join!(leader::contend(client, settings.namespace, settings.pod, sender, ended), work);
+            tokio::join!(
+                leader::contend(client, settings.namespace, settings.pod, sender, ended),
+                work
+            );
         }
     }
 }

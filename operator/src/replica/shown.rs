@@ -28,38 +28,68 @@ impl Shown {
     /// Gauges that are looked at for each scrape.
     pub(super) fn enter(&self, catalog: &mut Catalog) {
         let leading = self.leading.clone();
-        catalog.gauge("dlf_leader", "1 on the replica that leads, 0 on the others", move || {
-            i64::from(*leading.borrow())
-        });
+        catalog.gauge(
+            "dlf_leader",
+            "1 on the replica that leads, 0 on the others",
+            move || i64::from(*leading.borrow()),
+        );
         let leaf = self.leaf.clone();
-        catalog.gauge("dlf_certificate_ready", "1 once this replica has a certificate to show", move || {
-            i64::from(leaf.is_ready())
-        });
+        catalog.gauge(
+            "dlf_certificate_ready",
+            "1 once this replica has a certificate to show",
+            move || i64::from(leaf.is_ready()),
+        );
         let datasets = Arc::clone(&self.datasets);
-        catalog.gauge("dlf_webhook_datasets", "Names of Datasets that the webhook knows from memory", move || {
-            count(datasets.len())
-        });
+        catalog.gauge(
+            "dlf_webhook_datasets",
+            "Names of Datasets that the webhook knows from memory",
+            move || count(datasets.len()),
+        );
         let hub = Arc::clone(&self.hub);
-        catalog.gauge("dlf_nodes_attached", "Nodes with a stream to this replica", move || {
-            count(hub.read(Registry::attached))
+        catalog.gauge(
+            "dlf_nodes_attached",
+            "Nodes with a stream to this replica",
+            move || count(hub.read(Registry::attached)),
+        );
+        let tasks = Arc::clone(&self.tasks);
+        catalog.gauge(
+            "dlf_workers_attached",
+            "Workers with a stream to this replica",
+            move || count(tasks.workers()),
+        );
+        let tasks = Arc::clone(&self.tasks);
+        catalog.gauge(
+            "dlf_tasks_waiting",
+            "Tasks that no worker has taken yet",
+            move || count(tasks.depth().0),
+        );
+        let tasks = Arc::clone(&self.tasks);
+        catalog.gauge("dlf_tasks_running", "Tasks that workers hold", move || {
+            count(tasks.depth().1)
         });
-        let tasks = Arc::clone(&self.tasks);
-        catalog.gauge("dlf_workers_attached", "Workers with a stream to this replica", move || {
-            count(tasks.workers())
-        });
-        let tasks = Arc::clone(&self.tasks);
-        catalog.gauge("dlf_tasks_waiting", "Tasks that no worker has taken yet", move || count(tasks.depth().0));
-        let tasks = Arc::clone(&self.tasks);
-        catalog.gauge("dlf_tasks_running", "Tasks that workers hold", move || count(tasks.depth().1));
     }
 
     /// The same for `/debug/state`.
     pub(super) fn state(&self) -> Vec<(&'static str, StateSource)> {
-        let Self { leading, leaf, datasets, hub, tasks } = self.clone();
+        let Self {
+            leading,
+            leaf,
+            datasets,
+            hub,
+            tasks,
+        } = self.clone();
         vec![
             ("leader", Box::new(move || json!(*leading.borrow()))),
-            ("webhook", Box::new(move || json!({ "datasets": datasets.len(), "certificate": leaf.is_ready() }))),
-            ("nodes", Box::new(move || json!({ "attached": hub.read(Registry::attached) }))),
+            (
+                "webhook",
+                Box::new(
+                    move || json!({ "datasets": datasets.len(), "certificate": leaf.is_ready() }),
+                ),
+            ),
+            (
+                "nodes",
+                Box::new(move || json!({ "attached": hub.read(Registry::attached) })),
+            ),
             (
                 "tasks",
                 Box::new(move || {
@@ -105,14 +135,24 @@ mod tests {
             fs::write(&path, &fresh).unwrap();
         }
         let kept = fs::read_to_string(&path).unwrap_or_default();
-        assert!(fresh == kept, "{} is stale; its second paragraph says how it is written", path.display());
+        assert!(
+            fresh == kept,
+            "{} is stale; its second paragraph says how it is written",
+            path.display()
+        );
     }
 
     #[test]
     fn a_scrape_shows_each_gauge_once_with_its_help() {
         let text = catalog().scrape().unwrap();
-        assert!(text.contains("# HELP dlf_leader 1 on the replica that leads, 0 on the others.\n"), "{text}");
-        assert!(text.contains("# TYPE dlf_leader gauge\ndlf_leader 1\n"), "{text}");
+        assert!(
+            text.contains("# HELP dlf_leader 1 on the replica that leads, 0 on the others.\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("# TYPE dlf_leader gauge\ndlf_leader 1\n"),
+            "{text}"
+        );
         assert!(text.ends_with("# EOF\n"), "{text}");
     }
 }

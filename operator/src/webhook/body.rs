@@ -28,15 +28,22 @@ pub(super) struct Held {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: Arc::new(Semaphore::new(BODIES_BYTES_MAX)) }
+        Self {
+            bytes: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
+        }
     }
 }
 
 impl Budget {
     /// Reads a body whose length was announced.
     pub(super) async fn read(&self, body: Body) -> Result<Held, Problem> {
-        let length = body.size_hint().exact().ok_or(Problem::Body("has no announced length"))?;
-        let length = u32::try_from(length).ok().filter(|length| *length as usize <= BODY_BYTES_MAX);
+        let length = body
+            .size_hint()
+            .exact()
+            .ok_or(Problem::Body("has no announced length"))?;
+        let length = u32::try_from(length)
+            .ok()
+            .filter(|length| *length as usize <= BODY_BYTES_MAX);
         let length = length.ok_or(Problem::Body("is larger than 8 MiB"))?;
         timeout(BODY_DEADLINE, self.lend(body, length))
             .await
@@ -46,8 +53,13 @@ impl Budget {
     async fn lend(&self, body: Body, length: u32) -> Result<Held, Problem> {
         let permit = Arc::clone(&self.bytes).acquire_many_owned(length).await;
         let permit = permit.map_err(|_| Problem::Body("came while the operator was stopping"))?;
-        let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| Problem::Body("broke off"))?;
-        Ok(Held { bytes, _permit: permit })
+        let bytes = to_bytes(body, BODY_BYTES_MAX)
+            .await
+            .map_err(|_| Problem::Body("broke off"))?;
+        Ok(Held {
+            bytes,
+            _permit: permit,
+        })
     }
 }
 
@@ -64,6 +76,9 @@ mod tests {
         drop(held);
         assert_eq!(budget.bytes.available_permits(), BODIES_BYTES_MAX);
         let large = vec![0; BODY_BYTES_MAX + 1];
-        assert!(matches!(budget.read(Body::from(large)).await, Err(Problem::Body(_))));
+        assert!(matches!(
+            budget.read(Body::from(large)).await,
+            Err(Problem::Body(_))
+        ));
     }
 }

@@ -8,7 +8,9 @@ use prometheus_client::{
 use crate::metrics::Catalog;
 
 /// Answers are to come within milliseconds; above five seconds the API server has given up.
-const BUCKETS_SECONDS: [f64; 10] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0];
+const BUCKETS_SECONDS: [f64; 10] = [
+    0.0002, 0.0005, 0.001, 0.002, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0,
+];
 
 /// Metrics of the webhooks.
 #[derive(Clone, Debug)]

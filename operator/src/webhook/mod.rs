@@ -19,8 +19,9 @@ mod validate;
 use std::{sync::Arc, time::Instant};
 
 use axum::{Router, body::Body, extract::State, response::Response, routing::post};
-use dlf_plugin_host::config::Admission;
+use dlf_plugin_host::Registry;
 use http::{StatusCode, header::CONTENT_TYPE};
+use tokio::sync::watch;
 
 pub use self::serve::serve;
 use self::{
@@ -34,23 +35,29 @@ use self::{
 /// What the handlers share.
 pub struct Webhook {
     lookup: Lookup,
-    rules: Admission,
+    plugins: watch::Receiver<Arc<Registry>>,
     operator: String,
     budget: Budget,
     metrics: Metrics,
 }
 
 impl Webhook {
-    /// Webhooks that answer from this lookup under these rules. `operator` is the user name under which the operator
+    /// Webhooks that answer from this lookup under this configuration. `operator` is the user name under which the operator
     /// itself writes.
     #[must_use]
     pub fn new(
         lookup: Lookup,
-        rules: Admission,
+        plugins: watch::Receiver<Arc<Registry>>,
         operator: String,
         metrics: Metrics,
     ) -> Self {
-        Self { lookup, rules, operator, budget: Budget::default(), metrics }
+        Self {
+            lookup,
+            plugins,
+            operator,
+            budget: Budget::default(),
+            metrics,
+        }
     }
 
     /// The paths that the webhook configurations name.
@@ -72,21 +79,40 @@ const VALIDATE_INTERNAL: &str = "/validate/datasetsinternal";
 type Shared = State<Arc<Webhook>>;
 
 async fn mutate_pods(State(webhook): Shared, body: Body) -> Response {
-    answer(&webhook, MUTATE_PODS, body, async |request| mutate::pods(&webhook, request).await).await
+    answer(&webhook, MUTATE_PODS, body, async |request| {
+        mutate::pods(&webhook, request).await
+    })
+    .await
 }
 
 async fn validate_pods(State(webhook): Shared, body: Body) -> Response {
-    answer(&webhook, VALIDATE_PODS, body, async |request| Ok(validate::pods(&request))).await
+    answer(&webhook, VALIDATE_PODS, body, async |request| {
+        Ok(validate::pods(&request))
+    })
+    .await
 }
 
 async fn validate_datasets(State(webhook): Shared, body: Body) -> Response {
-    answer(&webhook, VALIDATE_DATASETS, body, async |request| validate::datasets(&webhook, request).await).await
+    answer(&webhook, VALIDATE_DATASETS, body, async |request| {
+        validate::datasets(&webhook, request).await
+    })
+    .await
 }
 
 async fn validate_internal(State(webhook): Shared, body: Body) -> Response {
-    answer(&webhook, VALIDATE_INTERNAL, body, async |request: Request<validate::Internal>| {
-        Ok(validate::internal(&request, &webhook.operator, &webhook.rules.internal_writers))
-    })
+    answer(
+        &webhook,
+        VALIDATE_INTERNAL,
+        body,
+        async |request: Request<validate::Internal>| {
+            let plugins = webhook.plugins.borrow();
+            Ok(validate::internal(
+                &request,
+                &webhook.operator,
+                &plugins.config().admission.internal_writers,
+            ))
+        },
+    )
     .await
 }
 
@@ -113,12 +139,25 @@ async fn answer<T: serde::de::DeserializeOwned>(
             Outcome::Failed
         }
     };
-    webhook.metrics.requests.get_or_create(&Labels { path, outcome }).inc();
-    webhook.metrics.seconds.observe(start.elapsed().as_secs_f64());
-    respond(&decided.unwrap_or_else(|problem| Verdict::refuse(format!("dlf: {problem}"))), &uid)
+    webhook
+        .metrics
+        .requests
+        .get_or_create(&Labels { path, outcome })
+        .inc();
+    webhook
+        .metrics
+        .seconds
+        .observe(start.elapsed().as_secs_f64());
+    respond(
+        &decided.unwrap_or_else(|problem| Verdict::refuse(format!("dlf: {problem}"))),
+        &uid,
+    )
 }
 
-async fn read<T: serde::de::DeserializeOwned>(webhook: &Webhook, body: Body) -> Result<Request<T>, Problem> {
+async fn read<T: serde::de::DeserializeOwned>(
+    webhook: &Webhook,
+    body: Body,
+) -> Result<Request<T>, Problem> {
     let held = webhook.budget.read(body).await?;
     Ok(Request::read(&held.bytes)?)
 }
@@ -135,7 +174,10 @@ fn respond(verdict: &Verdict, uid: &str) -> Response {
     match verdict.answer(uid) {
         Ok(json) => {
             *response.body_mut() = Body::from(json);
-            response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+            response.headers_mut().insert(
+                CONTENT_TYPE,
+                http::HeaderValue::from_static("application/json"),
+            );
         }
         // Strings and JSON values: there is nothing in an answer that cannot be written.
         Err(_) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,

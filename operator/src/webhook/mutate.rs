@@ -14,9 +14,10 @@ use super::{
 
 /// Decides on a pod. Anything but the making of a pod passes.
 pub(super) async fn pods(webhook: &Webhook, request: Request<Pod>) -> Result<Verdict, Problem> {
-    let Some(pod) = request.object.filter(|_| {
-        request.operation == Operation::Create && request.sub_resource.is_empty()
-    }) else {
+    let Some(pod) = request
+        .object
+        .filter(|_| request.operation == Operation::Create && request.sub_resource.is_empty())
+    else {
         return Ok(Verdict::admit());
     };
     let empty = BTreeMap::new();
@@ -27,7 +28,11 @@ pub(super) async fn pods(webhook: &Webhook, request: Request<Pod>) -> Result<Ver
         Err(errors) => return Ok(Verdict::refuse(list(&errors))),
     };
     let known = webhook.lookup.resolve(&request.namespace, &uses).await?;
-    tracing::debug!(namespace = known.namespace(), uses = uses.len(), "decorating a pod");
+    tracing::debug!(
+        namespace = known.namespace(),
+        uses = uses.len(),
+        "decorating a pod"
+    );
     Ok(match decorate(&pod, &uses, &known) {
         Ok(patch) => Verdict::change(patch),
         Err(refusal) => Verdict::refuse(refusal.to_string()),
@@ -35,5 +40,9 @@ pub(super) async fn pods(webhook: &Webhook, request: Request<Pod>) -> Result<Ver
 }
 
 fn list(errors: &[labels::LabelError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }

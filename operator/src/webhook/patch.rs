@@ -31,7 +31,10 @@ impl Patch {
     /// Adds to the end of a list, which is made when it is not there.
     pub(super) fn append(&mut self, list: &str, is_there: bool, items: Vec<Value>) {
         if is_there {
-            self.0.extend(items.into_iter().map(|value| Add { path: format!("{list}/-"), value }));
+            self.0.extend(items.into_iter().map(|value| Add {
+                path: format!("{list}/-"),
+                value,
+            }));
         } else if !items.is_empty() {
             self.set(list.to_owned(), Value::Array(items));
         }

@@ -110,7 +110,10 @@ pub struct EnvVar {
 impl Pod {
     /// Its containers of every sort, init containers first, each with its path in the object.
     pub fn containers(&self) -> impl Iterator<Item = (String, &Container)> {
-        let lists = [("initContainers", &self.spec.init_containers), ("containers", &self.spec.containers)];
+        let lists = [
+            ("initContainers", &self.spec.init_containers),
+            ("containers", &self.spec.containers),
+        ];
         lists.into_iter().flat_map(|(list, containers)| {
             let containers = containers.iter().flatten().enumerate();
             containers.map(move |(index, container)| (format!("/spec/{list}/{index}"), container))
@@ -127,7 +130,9 @@ impl Volume {
     /// Whether it is this claim.
     #[must_use]
     pub fn is_claim(&self, name: &str) -> bool {
-        self.persistent_volume_claim.as_ref().is_some_and(|claim| claim.claim_name == name)
+        self.persistent_volume_claim
+            .as_ref()
+            .is_some_and(|claim| claim.claim_name == name)
     }
 }
 
@@ -135,6 +140,9 @@ impl EnvFrom {
     /// Whether it is the ConfigMap or the Secret of this name.
     #[must_use]
     pub fn is_of(&self, name: &str) -> bool {
-        [&self.config_map_ref, &self.secret_ref].into_iter().flatten().any(|found| found.name == name)
+        [&self.config_map_ref, &self.secret_ref]
+            .into_iter()
+            .flatten()
+            .any(|found| found.name == name)
     }
 }

@@ -70,7 +70,10 @@ impl<T: DeserializeOwned> Request<T> {
         }
         serde_json::from_slice::<Review<T>>(body)
             .map(|review| review.request)
-            .map_err(|error| Unreadable { uid: uid(body), detail: error.to_string() })
+            .map_err(|error| Unreadable {
+                uid: uid(body),
+                detail: error.to_string(),
+            })
     }
 }
 
@@ -83,7 +86,9 @@ fn uid(body: &[u8]) -> String {
     struct Review {
         request: Named,
     }
-    serde_json::from_slice::<Review>(body).map(|review| review.request.uid).unwrap_or_default()
+    serde_json::from_slice::<Review>(body)
+        .map(|review| review.request.uid)
+        .unwrap_or_default()
 }
 
 /// What is decided.
@@ -106,18 +111,28 @@ impl Verdict {
 
     /// Not at all.
     pub fn refuse(message: impl Into<String>) -> Self {
-        Self { refusal: Some(message.into()), ..Self::default() }
+        Self {
+            refusal: Some(message.into()),
+            ..Self::default()
+        }
     }
 
     /// With these changes.
     #[must_use]
     pub fn change(patch: Patch) -> Self {
-        Self { patch, ..Self::default() }
+        Self {
+            patch,
+            ..Self::default()
+        }
     }
 
     /// The answer to the question of this name.
     pub fn answer(&self, uid: &str) -> Result<Vec<u8>, serde_json::Error> {
-        let patch = if self.patch.is_empty() { None } else { Some(serde_json::to_vec(&self.patch)?) };
+        let patch = if self.patch.is_empty() {
+            None
+        } else {
+            Some(serde_json::to_vec(&self.patch)?)
+        };
         serde_json::to_vec(&Answer {
             api_version: "admission.k8s.io/v1",
             kind: "AdmissionReview",
@@ -170,7 +185,8 @@ mod tests {
     #[test]
     fn an_unreadable_request_still_tells_its_name() {
         let body = json!({ "request": { "uid": "u1", "operation": "CREATE", "object": { "metadata": 3 } } });
-        let error = Request::<crate::webhook::pod::Pod>::read(body.to_string().as_bytes()).unwrap_err();
+        let error =
+            Request::<crate::webhook::pod::Pod>::read(body.to_string().as_bytes()).unwrap_err();
         assert_eq!(error.uid, "u1");
         assert_eq!(Request::<Value>::read(b"{").unwrap_err().uid, "");
     }
@@ -179,7 +195,11 @@ mod tests {
     fn an_answer_says_only_what_there_is_to_say() {
         let answer: Value = serde_json::from_slice(&Verdict::admit().answer("u").unwrap()).unwrap();
         assert_eq!(answer["response"], json!({ "uid": "u", "allowed": true }));
-        let answer: Value = serde_json::from_slice(&Verdict::refuse("no").answer("u").unwrap()).unwrap();
-        assert_eq!(answer["response"], json!({ "uid": "u", "allowed": false, "status": { "message": "no" } }));
+        let answer: Value =
+            serde_json::from_slice(&Verdict::refuse("no").answer("u").unwrap()).unwrap();
+        assert_eq!(
+            answer["response"],
+            json!({ "uid": "u", "allowed": false, "status": { "message": "no" } })
+        );
     }
 }

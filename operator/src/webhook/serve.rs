@@ -23,7 +23,7 @@ const CONNECTIONS_MAX: usize = 512;
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 /// The API server closes idle connections after 90 s. It has to be the one that does: a request that
 /// meets a closing connection fails, and with it somebody's pod.
-const IDLE_MAX: Duration = Duration::from_secs(120);
+const IDLE_MAX: Duration = Duration::from_mins(2);
 /// Accepting fails when descriptors run out; trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Requests take a second at most, so this ends only what hangs.
@@ -47,7 +47,11 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, place)) => {
-                let connection = Connection { place, acceptor: acceptor.clone(), router: router.clone() };
+                let connection = Connection {
+                    place,
+                    acceptor: acceptor.clone(),
+                    router: router.clone(),
+                };
                 tokio::spawn(connection.run(stream, graceful.watcher()));
             }
             Err(error) => {
@@ -66,7 +70,10 @@ async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     Ok((stream, place))
 }
@@ -80,7 +87,11 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream, graceful: Watcher) {
-        let Self { place: _place, acceptor, router } = self;
+        let Self {
+            place: _place,
+            acceptor,
+            router,
+        } = self;
         // Answers are small and somebody waits for each.
         let _ = stream.set_nodelay(true);
         let stream = match timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await {

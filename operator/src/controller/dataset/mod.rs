@@ -21,7 +21,7 @@ const RESYNC: Duration = Duration::from_mins(30);
 ///
 /// # Errors
 /// What has to be tried again.
-pub async fn reconcile(dataset: Arc<Dataset>, ctx: Arc<Context>) -> Result<Action, ReconcileError> {
+pub(super) async fn reconcile(dataset: Arc<Dataset>, ctx: Arc<Context>) -> Result<Action, ReconcileError> {
     let identity = Identity::of(&dataset, ctx.group)?;
     let _lane = ctx.shared.lanes.enter(&identity.namespace, &identity.name).await;
     if dataset.metadata.deletion_timestamp.is_some() {

@@ -79,18 +79,26 @@ impl Obstacles {
     }
 }
 
+/// The claim first, since the volume names its uid, then the volume. Kubernetes' binder looks at a
+/// claim that waits for its volume every 15 s only, or when the claim changes: so it is touched.
 async fn claim_and_volume(
     claim: serde_json::Value,
     volume: serde_json::Value,
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Option<Problem>, ReconcileError> {
-    let key = identity.claim();
-    if let Some(problem) = ensure(&key, claim, identity, ctx).await? {
+    let (claim_key, volume_key) = (identity.claim(), identity.volume());
+    if let Some(problem) = ensure(&claim_key, claim, identity, ctx).await? {
         return Ok(Some(problem));
     }
-    let Some(claim) = ctx.shared.writer.index().get(&key) else { return Ok(None) };
-    ensure(&identity.volume(), build::bind(volume, identity, &claim.uid), identity, ctx).await
+    let writer = &ctx.shared.writer;
+    let Some(claim) = writer.index().get(&claim_key) else { return Ok(None) };
+    let bound = build::bind(volume, identity, &claim.uid);
+    let ensured = writer.ensure(&volume_key, bound, &identity.uid).await.doing("writing the volume")?;
+    if ensured == Ensured::Written {
+        writer.touch(&claim_key).await.doing("having the claim bound")?;
+    }
+    Ok(problem(&volume_key, &ensured))
 }
 
 async fn ensure(
@@ -99,9 +107,14 @@ async fn ensure(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Option<Problem>, ReconcileError> {
-    let kind = key.kind.resource().kind;
     let ensured = ctx.shared.writer.ensure(key, desired, &identity.uid).await;
-    Ok(match ensured.doing("writing what the Dataset makes")? {
+    Ok(problem(key, &ensured.doing("writing what the Dataset makes")?))
+}
+
+/// What stands in the way of an object, for a person.
+fn problem(key: &ObjectKey, ensured: &Ensured) -> Option<Problem> {
+    let kind = key.kind.resource().kind;
+    match ensured {
         Ensured::Unchanged | Ensured::Written => None,
         Ensured::Foreign => Some(Problem::pending(
             "NameTaken",
@@ -115,5 +128,5 @@ async fn ensure(
             "Terminating",
             format!("{kind} {} is being deleted; it is made again once the pods that use it have gone", key.name),
         )),
-    })
+    }
 }

@@ -25,7 +25,7 @@ use super::{
 ///
 /// # Errors
 /// What has to be tried again.
-pub async fn reconcile(internal: Arc<DatasetInternal>, ctx: Arc<Context>) -> Result<Action, ReconcileError> {
+pub(super) async fn reconcile(internal: Arc<DatasetInternal>, ctx: Arc<Context>) -> Result<Action, ReconcileError> {
     let namespace = internal.namespace().ok_or(ReconcileError::Incomplete("namespace"))?;
     let _lane = ctx.shared.lanes.enter(&namespace, &internal.name_any()).await;
     let Some(dataset) = ctx.dataset(ctx.group, &namespace, &internal.name_any()) else {

@@ -59,10 +59,6 @@ impl OwnedIndex {
         let mut objects = self.lock();
         owned.written = objects.get(&key).and_then(|before| before.written.clone());
         let foreign_hand = owned.terminating || owned.written.as_ref() != Some(&owned.version);
-        if matches!(kind, OwnedKind::Claim | OwnedKind::Volume) {
-            // Kubernetes' own controllers write these all the time, and nothing in them can drift.
-            owned.written = None;
-        }
         let dataset = owned.dataset.clone();
         objects.insert(key, owned);
         foreign_hand.then_some(dataset)
@@ -89,7 +85,7 @@ impl OwnedIndex {
     /// An object as our own write left it.
     pub(super) fn wrote(&self, key: &ObjectKey, object: &impl Resource) {
         if let Some(mut owned) = owned_of(object) {
-            owned.written = Some(owned.version.clone());
+            owned.written = key.kind.can_drift().then(|| owned.version.clone());
             self.lock().insert(key.clone(), owned);
         }
     }

@@ -18,6 +18,13 @@ impl OwnedKind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Claim, Self::Volume, Self::ConfigMap, Self::Secret];
 
+    /// Whether somebody's edit can make it differ from what was applied. Kubernetes' own
+    /// controllers write claims and volumes all the time, and what matters in them is immutable.
+    #[must_use]
+    pub const fn can_drift(self) -> bool {
+        matches!(self, Self::ConfigMap | Self::Secret)
+    }
+
     /// Group, version, kind and plural.
     #[must_use]
     pub fn resource(self) -> ApiResource {

@@ -23,6 +23,9 @@ pub const HASH_ANNOTATION: &str = "dlf.dev/applied";
 /// Annotation of a claim: the size it was made with.
 pub const SIZE_ANNOTATION: &str = "dlf.dev/size";
 
+/// Annotation of a claim: when its volume was made.
+const TOUCHED_ANNOTATION: &str = "dlf.dev/volume-made";
+
 /// What became of an object that should exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ensured {
@@ -127,6 +130,17 @@ impl Writer {
         let written = self.api(key).patch(&key.name, &params, &Patch::Apply(desired)).await?;
         self.index.wrote(key, &written);
         Ok(Ensured::Written)
+    }
+
+    /// Has whoever watches the object look at it again.
+    ///
+    /// # Errors
+    /// What the API server answered.
+    pub async fn touch(&self, key: &ObjectKey) -> Result<(), kube::Error> {
+        let now = k8s_openapi::jiff::Timestamp::now().to_string();
+        let patch = serde_json::json!({ "metadata": { "annotations": { TOUCHED_ANNOTATION: now } } });
+        self.api(key).patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
     }
 
     /// Deletes the object if it is this dataset's; true once it is gone.

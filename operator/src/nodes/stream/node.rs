@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tonic::{Status, Streaming};
 
-use super::{Credential, stopped};
+use super::{Credential, reason, stopped};
 use crate::nodes::authorise::{share, vouched};
 use crate::nodes::registry::{Outgoing, Peer};
 use crate::nodes::service::Shared;
@@ -55,7 +55,7 @@ impl NodeStream {
             status = send(&shared, &peer, &outbound, woken) => status,
         };
         shared.hub.update(|registry| registry.detach(&peer));
-        tracing::info!(node = %peer.node, reason = ?ended.as_ref().map(Status::message), "node detached");
+        tracing::info!(node = %peer.node, reason = reason(ended.as_ref()), "node detached");
         if let Some(status) = ended {
             // A full channel means that the node reads nothing; it will see the end by itself.
             drop(outbound.try_send(Err(status)));
@@ -141,7 +141,7 @@ async fn answer(shared: Arc<Shared>, peer: Arc<Peer>, need: Need) {
         Ok(share) => registry.grant(&peer, request, &handle, share),
         Err(why) => {
             tracing::info!(node = %peer.node, pod = %format_args!("{}/{}", pod.namespace, pod.name),
-                reason = why.reason, message = why.message, "a mount was refused");
+                reason = why.reason, cause = why.message, "a mount was refused");
             registry.deny(&peer, request, why);
         }
     });

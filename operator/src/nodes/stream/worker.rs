@@ -8,7 +8,7 @@ use dlf_wire::nodes::v1::{
 use tokio::sync::{mpsc, watch};
 use tonic::{Status, Streaming};
 
-use super::{Credential, stopped};
+use super::{Credential, reason, stopped};
 use crate::nodes::service::Shared;
 use crate::tasks::{Assignment, Outcome, TaskSpec, WorkerId};
 
@@ -49,7 +49,11 @@ impl WorkerStream {
             () = send(&shared, worker, &outbound, work) => None,
         };
         shared.tasks.leave(worker);
-        tracing::info!(worker = name, reason = ?ended.as_ref().map(Status::message), "worker detached");
+        tracing::info!(
+            worker = name,
+            reason = reason(ended.as_ref()),
+            "worker detached"
+        );
         if let Some(status) = ended {
             // A full channel means that the worker reads nothing; it will see the end by itself.
             drop(outbound.try_send(Err(status)));

@@ -35,7 +35,12 @@ impl Lookup {
     /// A lookup in this index.
     #[must_use]
     pub fn new(client: Client, index: Arc<Index>, metrics: Metrics) -> Self {
-        Self { client, index, live: Semaphore::new(LIVE_MAX), metrics }
+        Self {
+            client,
+            index,
+            live: Semaphore::new(LIVE_MAX),
+            metrics,
+        }
     }
 
     /// What is known of the datasets that a pod uses.
@@ -54,11 +59,19 @@ impl Lookup {
             let found = missing.into_iter().zip(answers);
             facts.extend(found.filter_map(|(name, facts)| Some((name.to_owned(), facts?))));
         }
-        Ok(Known { namespace: namespace.to_owned(), facts })
+        Ok(Known {
+            namespace: namespace.to_owned(),
+            facts,
+        })
     }
 
     /// Whether a group has a Dataset of this name.
-    pub async fn exists_in(&self, group: ApiGroup, namespace: &str, name: &str) -> Result<bool, Unanswered> {
+    pub async fn exists_in(
+        &self,
+        group: ApiGroup,
+        namespace: &str,
+        name: &str,
+    ) -> Result<bool, Unanswered> {
         if self.index.find_in(group, namespace, name).is_some() {
             return Ok(true);
         }
@@ -66,7 +79,10 @@ impl Lookup {
         Ok(found.is_some())
     }
 
-    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Unanswered> {
+    async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Unanswered> {
         self.metrics.live_lookups.inc();
         match timeout(DEADLINE, asked).await {
             Ok(Ok(answer)) => Ok(answer),

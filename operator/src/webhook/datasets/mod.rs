@@ -41,7 +41,11 @@ impl Facts {
         Self {
             kind: source.as_ref().map(Source::kind),
             readonly: source.as_ref().is_some_and(Source::readonly),
-            mount_path: dataset.spec.mount.as_ref().and_then(|mount| mount.path.clone()),
+            mount_path: dataset
+                .spec
+                .mount
+                .as_ref()
+                .and_then(|mount| mount.path.clone()),
             created: metadata.creation_timestamp.clone(),
             deleting: metadata.deletion_timestamp.is_some(),
         }

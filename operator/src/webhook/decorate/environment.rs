@@ -49,8 +49,14 @@ fn variables(kind: Option<SourceType>) -> &'static [Variable] {
 
 pub(super) fn add(pod: &Pod, wanted: &[Wanted<'_>], patch: &mut Patch) {
     for (at, container) in pod.containers() {
-        let wanted = || wanted.iter().filter(|one| one.used.mode.configures() && one.goes_to(container));
-        let from = wanted().flat_map(|one| env_from(container, &one.used.id)).collect();
+        let wanted = || {
+            wanted
+                .iter()
+                .filter(|one| one.used.mode.configures() && one.goes_to(container))
+        };
+        let from = wanted()
+            .flat_map(|one| env_from(container, &one.used.id))
+            .collect();
         patch.append(&format!("{at}/envFrom"), container.env_from.is_some(), from);
         let variables = wanted().flat_map(|one| env(container, one)).collect();
         patch.append(&format!("{at}/env"), container.env.is_some(), variables);
@@ -59,7 +65,12 @@ pub(super) fn add(pod: &Pod, wanted: &[Wanted<'_>], patch: &mut Patch) {
 
 /// Not optional: a container waits until both are there.
 fn env_from(container: &Container, id: &str) -> Vec<Value> {
-    if container.env_from.iter().flatten().any(|from| from.is_of(id)) {
+    if container
+        .env_from
+        .iter()
+        .flatten()
+        .any(|from| from.is_of(id))
+    {
         return Vec::new();
     }
     let prefix = format!("{id}_");
@@ -72,15 +83,24 @@ fn env_from(container: &Container, id: &str) -> Vec<Value> {
 /// Optional: a key that this source does not have is no reason not to start.
 fn env<'a>(container: &'a Container, wanted: &'a Wanted<'_>) -> impl Iterator<Item = Value> + 'a {
     let id = &wanted.used.id;
-    variables(wanted.facts.kind).iter().filter_map(move |(ending, key, home)| {
-        let name = format!("DATASET_{}_{ending}", wanted.used.index);
-        if container.env.iter().flatten().any(|variable| variable.name == name) {
-            return None;
-        }
-        let reference = json!({ "name": id, "key": key, "optional": true });
-        Some(match home {
-            Home::ConfigMap => json!({ "name": name, "valueFrom": { "configMapKeyRef": reference } }),
-            Home::Secret => json!({ "name": name, "valueFrom": { "secretKeyRef": reference } }),
+    variables(wanted.facts.kind)
+        .iter()
+        .filter_map(move |(ending, key, home)| {
+            let name = format!("DATASET_{}_{ending}", wanted.used.index);
+            if container
+                .env
+                .iter()
+                .flatten()
+                .any(|variable| variable.name == name)
+            {
+                return None;
+            }
+            let reference = json!({ "name": id, "key": key, "optional": true });
+            Some(match home {
+                Home::ConfigMap => {
+                    json!({ "name": name, "valueFrom": { "configMapKeyRef": reference } })
+                }
+                Home::Secret => json!({ "name": name, "valueFrom": { "secretKeyRef": reference } }),
+            })
         })
-    })
 }

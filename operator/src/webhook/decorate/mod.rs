@@ -28,7 +28,11 @@ pub trait DatasetLookup {
 }
 
 /// What makes the datasets appear in the pod.
-pub fn decorate(pod: &Pod, uses: &[DatasetUse], datasets: &impl DatasetLookup) -> Result<Patch, Refusal> {
+pub fn decorate(
+    pod: &Pod,
+    uses: &[DatasetUse],
+    datasets: &impl DatasetLookup,
+) -> Result<Patch, Refusal> {
     let mut patch = Patch::default();
     if uses.is_empty() {
         return Ok(patch);
@@ -49,7 +53,10 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn goes_to(&self, container: &Container) -> bool {
-        self.used.containers.as_ref().is_none_or(|names| names.contains(&container.name))
+        self.used
+            .containers
+            .as_ref()
+            .is_none_or(|names| names.contains(&container.name))
     }
 }
 
@@ -58,7 +65,10 @@ fn resolve<'a>(
     uses: &'a [DatasetUse],
     datasets: &'a impl DatasetLookup,
 ) -> Result<Vec<Wanted<'a>>, Refusal> {
-    let missing: Vec<&DatasetUse> = uses.iter().filter(|used| datasets.find(&used.id).is_none()).collect();
+    let missing: Vec<&DatasetUse> = uses
+        .iter()
+        .filter(|used| datasets.find(&used.id).is_none())
+        .collect();
     if !missing.is_empty() {
         return Err(Refusal::not_found(&missing, datasets.namespace()));
     }
@@ -66,10 +76,17 @@ fn resolve<'a>(
         .filter_map(|used| datasets.find(&used.id).map(|facts| (used, facts)))
         .map(|(used, facts)| {
             if facts.deleting {
-                return Err(Refusal::Deleting { index: used.index, id: used.id.clone() });
+                return Err(Refusal::Deleting {
+                    index: used.index,
+                    id: used.id.clone(),
+                });
             }
             check_containers(pod, used)?;
-            Ok(Wanted { used, facts, path: path(used, facts)? })
+            Ok(Wanted {
+                used,
+                facts,
+                path: path(used, facts)?,
+            })
         })
         .collect()
 }
@@ -77,20 +94,39 @@ fn resolve<'a>(
 fn path(used: &DatasetUse, facts: &Facts) -> Result<String, Refusal> {
     match (&used.path, &facts.mount_path) {
         (Some(path), _) => Ok(path.clone()),
-        (None, Some(path)) => check_mount_path(path).map(str::to_owned).map_err(|problem| {
-            Refusal::DatasetPath { id: used.id.clone(), found: path.clone(), problem }
-        }),
+        (None, Some(path)) => check_mount_path(path)
+            .map(str::to_owned)
+            .map_err(|problem| Refusal::DatasetPath {
+                id: used.id.clone(),
+                found: path.clone(),
+                problem,
+            }),
         (None, None) => Ok(format!("{MOUNT_ROOT}/{}", used.id)),
     }
 }
 
 fn check_containers(pod: &Pod, used: &DatasetUse) -> Result<(), Refusal> {
-    let is_there = |name: &String| pod.containers().any(|(_, container)| container.name == *name);
-    match used.containers.iter().flatten().find(|name| !is_there(name)) {
+    let is_there = |name: &String| {
+        pod.containers()
+            .any(|(_, container)| container.name == *name)
+    };
+    match used
+        .containers
+        .iter()
+        .flatten()
+        .find(|name| !is_there(name))
+    {
         None => Ok(()),
         Some(name) => {
-            let known: Vec<&str> = pod.containers().map(|(_, container)| container.name.as_str()).collect();
-            Err(Refusal::NoContainer { index: used.index, name: name.clone(), known: known.join(", ") })
+            let known: Vec<&str> = pod
+                .containers()
+                .map(|(_, container)| container.name.as_str())
+                .collect();
+            Err(Refusal::NoContainer {
+                index: used.index,
+                name: name.clone(),
+                known: known.join(", "),
+            })
         }
     }
 }
@@ -98,8 +134,14 @@ fn check_containers(pod: &Pod, used: &DatasetUse) -> Result<(), Refusal> {
 /// The operator watches only pods of this label.
 fn stamp(pod: &Pod, patch: &mut Patch) {
     let labels = pod.metadata.labels.as_ref();
-    if labels.and_then(|labels| labels.get(LABEL_USES_DATASETS)).is_none_or(|value| value != "true") {
-        patch.set(format!("/metadata/labels/{}", escape(LABEL_USES_DATASETS)), "true".into());
+    if labels
+        .and_then(|labels| labels.get(LABEL_USES_DATASETS))
+        .is_none_or(|value| value != "true")
+    {
+        patch.set(
+            format!("/metadata/labels/{}", escape(LABEL_USES_DATASETS)),
+            "true".into(),
+        );
     }
 }
 

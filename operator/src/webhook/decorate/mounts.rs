@@ -18,8 +18,10 @@ const PROPAGATION_BOTH_WAYS: &str = "Bidirectional";
 
 pub(super) fn add(pod: &Pod, wanted: &[Wanted<'_>], patch: &mut Patch) -> Result<(), Refusal> {
     let before = added_before(pod);
-    let (theirs, mut ours): (Vec<_>, Vec<_>) =
-        wanted.iter().filter(|one| one.used.mode.mounts()).partition(|one| {
+    let (theirs, mut ours): (Vec<_>, Vec<_>) = wanted
+        .iter()
+        .filter(|one| one.used.mode.mounts())
+        .partition(|one| {
             let id = one.used.id.as_str();
             !before.contains(id) && pod.volumes().any(|volume| volume.is_claim(id))
         });
@@ -40,7 +42,11 @@ pub(super) fn add(pod: &Pod, wanted: &[Wanted<'_>], patch: &mut Patch) -> Result
     for (at, container) in pod.containers() {
         propagate(&at, container, &names, patch);
         let mounts = mounts(container, &ours)?;
-        patch.append(&format!("{at}/volumeMounts"), container.volume_mounts.is_some(), mounts);
+        patch.append(
+            &format!("{at}/volumeMounts"),
+            container.volume_mounts.is_some(),
+            mounts,
+        );
     }
     Ok(())
 }
@@ -51,7 +57,12 @@ fn added_before(pod: &Pod) -> BTreeSet<&str> {
     let annotations = pod.metadata.annotations.as_ref();
     let names = annotations.and_then(|annotations| annotations.get(ANNOTATION_VOLUMES));
     let names = names.into_iter().flat_map(|names| names.split(','));
-    names.filter(|name| pod.volumes().any(|volume| volume.name == *name && volume.is_claim(name))).collect()
+    names
+        .filter(|name| {
+            pod.volumes()
+                .any(|volume| volume.name == *name && volume.is_claim(name))
+        })
+        .collect()
 }
 
 fn remember(pod: &Pod, before: &BTreeSet<&str>, ours: &[&Wanted<'_>], patch: &mut Patch) {
@@ -61,19 +72,32 @@ fn remember(pod: &Pod, before: &BTreeSet<&str>, ours: &[&Wanted<'_>], patch: &mu
     }
     let names = now.into_iter().collect::<Vec<_>>().join(",");
     if pod.metadata.annotations.is_some() {
-        patch.set(format!("/metadata/annotations/{}", escape(ANNOTATION_VOLUMES)), names.into());
+        patch.set(
+            format!("/metadata/annotations/{}", escape(ANNOTATION_VOLUMES)),
+            names.into(),
+        );
     } else {
-        patch.set("/metadata/annotations".to_owned(), json!({ ANNOTATION_VOLUMES: names }));
+        patch.set(
+            "/metadata/annotations".to_owned(),
+            json!({ ANNOTATION_VOLUMES: names }),
+        );
     }
 }
 
-fn volume(pod: &Pod, wanted: &Wanted<'_>, before: &BTreeSet<&str>) -> Result<Option<Value>, Refusal> {
+fn volume(
+    pod: &Pod,
+    wanted: &Wanted<'_>,
+    before: &BTreeSet<&str>,
+) -> Result<Option<Value>, Refusal> {
     let id = &wanted.used.id;
     if before.contains(id.as_str()) {
         return Ok(None);
     }
     if pod.volumes().any(|volume| volume.name == *id) {
-        return Err(Refusal::VolumeTaken { index: wanted.used.index, id: id.clone() });
+        return Err(Refusal::VolumeTaken {
+            index: wanted.used.index,
+            id: id.clone(),
+        });
     }
     Ok(Some(if is_readonly(wanted) {
         json!({ "name": id, "persistentVolumeClaim": { "claimName": id, "readOnly": true } })
@@ -89,10 +113,15 @@ fn is_readonly(wanted: &Wanted<'_>) -> bool {
 /// The user's own mounts of these volumes get the propagation that repair needs.
 fn propagate(at: &str, container: &Container, volumes: &[&str], patch: &mut Patch) {
     for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
-        let sees_repairs =
-            matches!(mount.mount_propagation.as_deref(), Some(PROPAGATION | PROPAGATION_BOTH_WAYS));
+        let sees_repairs = matches!(
+            mount.mount_propagation.as_deref(),
+            Some(PROPAGATION | PROPAGATION_BOTH_WAYS)
+        );
         if volumes.contains(&mount.name.as_str()) && !sees_repairs {
-            patch.set(format!("{at}/volumeMounts/{index}/mountPropagation"), PROPAGATION.into());
+            patch.set(
+                format!("{at}/volumeMounts/{index}/mountPropagation"),
+                PROPAGATION.into(),
+            );
         }
     }
 }
@@ -101,7 +130,12 @@ fn propagate(at: &str, container: &Container, volumes: &[&str], patch: &mut Patc
 fn mounts(container: &Container, wanted: &[&Wanted<'_>]) -> Result<Vec<Value>, Refusal> {
     let own = || container.volume_mounts.iter().flatten();
     let mut taken: Vec<(&str, &str)> = own()
-        .map(|mount| (check_mount_path(&mount.mount_path).unwrap_or(&mount.mount_path), mount.name.as_str()))
+        .map(|mount| {
+            (
+                check_mount_path(&mount.mount_path).unwrap_or(&mount.mount_path),
+                mount.name.as_str(),
+            )
+        })
         .collect();
     let mut mounts = Vec::new();
     for one in wanted.iter().filter(|one| one.goes_to(container)) {

@@ -5,7 +5,9 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// Datasets that are not there.
-    #[error("namespace {namespace} has no Dataset {names}, which label {keys} asks for; create it first, or correct the label")]
+    #[error(
+        "namespace {namespace} has no Dataset {names}, which label {keys} asks for; create it first, or correct the label"
+    )]
     NotFound {
         /// The namespace.
         namespace: String,
@@ -36,7 +38,9 @@ pub enum Refusal {
         problem: PathProblem,
     },
     /// An annotation names a container that the pod does not have.
-    #[error("annotation dataset.{index}.containers: the pod has no container {name}; it has {known}")]
+    #[error(
+        "annotation dataset.{index}.containers: the pod has no container {name}; it has {known}"
+    )]
     NoContainer {
         /// The annotation's number.
         index: u32,
@@ -79,7 +83,14 @@ impl Refusal {
     /// Of everything that is missing at once.
     pub(super) fn not_found(missing: &[&DatasetUse], namespace: &str) -> Self {
         let ids: Vec<&str> = missing.iter().map(|used| used.id.as_str()).collect();
-        let keys: Vec<String> = missing.iter().map(|used| format!("dataset.{}.id", used.index)).collect();
-        Self::NotFound { namespace: namespace.to_owned(), names: ids.join(", "), keys: keys.join(", ") }
+        let keys: Vec<String> = missing
+            .iter()
+            .map(|used| format!("dataset.{}.id", used.index))
+            .collect();
+        Self::NotFound {
+            namespace: namespace.to_owned(),
+            names: ids.join(", "),
+            keys: keys.join(", "),
+        }
     }
 }

@@ -22,22 +22,66 @@ impl DatasetLookup for Datasets {
 }
 
 fn cos() -> Facts {
-    Facts { kind: Some(SourceType::Cos), ..Facts::default() }
+    Facts {
+        kind: Some(SourceType::Cos),
+        ..Facts::default()
+    }
 }
 
 fn datasets(named: impl IntoIterator<Item = (&'static str, Facts)>) -> Datasets {
-    Datasets(named.into_iter().map(|(name, facts)| (name.to_owned(), facts)).collect())
+    Datasets(
+        named
+            .into_iter()
+            .map(|(name, facts)| (name.to_owned(), facts))
+            .collect(),
+    )
 }
 
 fn library() -> Datasets {
     datasets([
         ("books", cos()),
-        ("photos", Facts { readonly: true, ..cos() }),
-        ("placed", Facts { mount_path: Some("/data/in/".to_owned()), ..cos() }),
-        ("below", Facts { mount_path: Some("/data/in/below".to_owned()), ..cos() }),
-        ("going", Facts { deleting: true, ..cos() }),
-        ("odd", Facts { mount_path: Some("data".to_owned()), ..cos() }),
-        ("export", Facts { kind: Some(SourceType::Nfs), ..Facts::default() }),
+        (
+            "photos",
+            Facts {
+                readonly: true,
+                ..cos()
+            },
+        ),
+        (
+            "placed",
+            Facts {
+                mount_path: Some("/data/in/".to_owned()),
+                ..cos()
+            },
+        ),
+        (
+            "below",
+            Facts {
+                mount_path: Some("/data/in/below".to_owned()),
+                ..cos()
+            },
+        ),
+        (
+            "going",
+            Facts {
+                deleting: true,
+                ..cos()
+            },
+        ),
+        (
+            "odd",
+            Facts {
+                mount_path: Some("data".to_owned()),
+                ..cos()
+            },
+        ),
+        (
+            "export",
+            Facts {
+                kind: Some(SourceType::Nfs),
+                ..Facts::default()
+            },
+        ),
     ])
 }
 
@@ -125,9 +169,15 @@ fn a_volume_of_the_user_s_on_the_claim_stays_alone() {
 
 #[test]
 fn a_container_added_between_two_calls_gets_its_mounts() {
-    let first = pod(&json!({ "dataset.0.id": "books" }), &json!({ "containers": [{ "name": "main" }] }));
+    let first = pod(
+        &json!({ "dataset.0.id": "books" }),
+        &json!({ "containers": [{ "name": "main" }] }),
+    );
     let mut between = decorated(&first, &library()).unwrap();
-    between["spec"]["containers"].as_array_mut().unwrap().push(json!({ "name": "injected" }));
+    between["spec"]["containers"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "name": "injected" }));
     let after = decorated(&between, &library()).unwrap();
     let containers = &after["spec"]["containers"];
     assert_eq!(containers[0]["volumeMounts"], containers[1]["volumeMounts"]);
@@ -147,30 +197,70 @@ fn paths_come_from_annotation_dataset_or_name_and_parents_come_first() {
     });
     let after = decorated(&pod, &library()).unwrap();
     let paths = |container: usize| -> Vec<(String, bool)> {
-        let mounts = after["spec"]["containers"][container]["volumeMounts"].as_array().unwrap();
-        mounts.iter().map(|mount| (mount["mountPath"].as_str().unwrap().to_owned(), mount["readOnly"] == true)).collect()
+        let mounts = after["spec"]["containers"][container]["volumeMounts"]
+            .as_array()
+            .unwrap();
+        mounts
+            .iter()
+            .map(|mount| {
+                (
+                    mount["mountPath"].as_str().unwrap().to_owned(),
+                    mount["readOnly"] == true,
+                )
+            })
+            .collect()
     };
-    let shared = [("/data", true), ("/data/in", false), ("/data/in/below", false)];
-    let shared: Vec<_> = shared.into_iter().map(|(path, readonly)| (path.to_owned(), readonly)).collect();
+    let shared = [
+        ("/data", true),
+        ("/data/in", false),
+        ("/data/in/below", false),
+    ];
+    let shared: Vec<_> = shared
+        .into_iter()
+        .map(|(path, readonly)| (path.to_owned(), readonly))
+        .collect();
     assert_eq!(paths(0), shared);
-    assert_eq!(paths(1), [shared, vec![("/mnt/datasets/photos".to_owned(), true)]].concat());
+    assert_eq!(
+        paths(1),
+        [shared, vec![("/mnt/datasets/photos".to_owned(), true)]].concat()
+    );
 }
 
 #[test]
 fn what_cannot_work_is_refused_with_a_way_out() {
     let plain = json!({ "containers": [{ "name": "main" }] });
-    let missing = refusal(&json!({ "dataset.0.id": "books", "dataset.1.id": "no-a", "dataset.2.id": "no-b" }), &plain);
+    let missing = refusal(
+        &json!({ "dataset.0.id": "books", "dataset.1.id": "no-a", "dataset.2.id": "no-b" }),
+        &plain,
+    );
     let text = missing.to_string();
-    assert!(["no-a", "no-b", "namespace ns", "dataset.1.id"].iter().all(|part| text.contains(part)), "{text}");
-    assert!(matches!(refusal(&json!({ "dataset.0.id": "going" }), &plain), Refusal::Deleting { .. }));
+    assert!(
+        ["no-a", "no-b", "namespace ns", "dataset.1.id"]
+            .iter()
+            .all(|part| text.contains(part)),
+        "{text}"
+    );
+    assert!(matches!(
+        refusal(&json!({ "dataset.0.id": "going" }), &plain),
+        Refusal::Deleting { .. }
+    ));
     assert!(matches!(
         refusal(&json!({ "dataset.0.id": "odd" }), &plain),
-        Refusal::DatasetPath { problem: PathProblem::NotAbsolute, .. }
+        Refusal::DatasetPath {
+            problem: PathProblem::NotAbsolute,
+            ..
+        }
     ));
     let clash = json!({ "volumes": [{ "name": "books", "emptyDir": {} }], "containers": [{ "name": "main" }] });
-    assert!(matches!(refusal(&json!({ "dataset.0.id": "books" }), &clash), Refusal::VolumeTaken { .. }));
+    assert!(matches!(
+        refusal(&json!({ "dataset.0.id": "books" }), &clash),
+        Refusal::VolumeTaken { .. }
+    ));
     let taken = json!({ "containers": [{ "name": "main", "volumeMounts": [{ "name": "x", "mountPath": "/mnt/datasets/books/" }] }] });
-    assert!(matches!(refusal(&json!({ "dataset.0.id": "books" }), &taken), Refusal::PathTaken { .. }));
+    assert!(matches!(
+        refusal(&json!({ "dataset.0.id": "books" }), &taken),
+        Refusal::PathTaken { .. }
+    ));
 }
 
 #[test]
@@ -183,14 +273,20 @@ fn two_datasets_on_one_path_and_unknown_containers_are_refused() {
         decorated(&pod, &library()).unwrap_err().to_string()
     };
     let text = annotated(json!({ "dataset.0.path": "/data/in" }));
-    assert!(text.contains("books") && text.contains("placed") && text.contains("/data/in"), "{text}");
+    assert!(
+        text.contains("books") && text.contains("placed") && text.contains("/data/in"),
+        "{text}"
+    );
     let text = annotated(json!({ "dataset.0.containers": "mian" }));
     assert!(text.contains("mian") && text.contains("main"), "{text}");
 }
 
 #[test]
 fn a_pod_that_asks_for_nothing_is_left_alone() {
-    let pod = pod(&json!({ "app": "x" }), &json!({ "containers": [{ "name": "main" }] }));
+    let pod = pod(
+        &json!({ "app": "x" }),
+        &json!({ "containers": [{ "name": "main" }] }),
+    );
     assert!(patch_of(&pod, &library()).unwrap().is_empty());
 }
 
@@ -221,16 +317,19 @@ fn containers() -> impl Strategy<Value = Value> {
         prop::option::of(prop::collection::vec(from, 0..3)),
     );
     prop::collection::vec(container, 1..4).prop_map(|containers| {
-        let containers = containers.into_iter().enumerate().map(|(index, (mounts, from))| {
-            let mut container = json!({ "name": format!("c{index}") });
-            if let Some(mounts) = mounts {
-                container["volumeMounts"] = json!(mounts);
-            }
-            if let Some(from) = from {
-                container["envFrom"] = json!(from);
-            }
-            container
-        });
+        let containers = containers
+            .into_iter()
+            .enumerate()
+            .map(|(index, (mounts, from))| {
+                let mut container = json!({ "name": format!("c{index}") });
+                if let Some(mounts) = mounts {
+                    container["volumeMounts"] = json!(mounts);
+                }
+                if let Some(from) = from {
+                    container["envFrom"] = json!(from);
+                }
+                container
+            });
         containers.collect()
     })
 }

@@ -20,17 +20,26 @@ const INLINE_KEYS_REFUSAL: &str = "spec.local.accessKeyID and secretAccessKey: t
      them into a Secret and name it in spec.local.secret-name";
 
 /// Decides on a Dataset.
-pub(in crate::webhook) async fn datasets(webhook: &Webhook, request: Request<Dataset>) -> Result<Verdict, Problem> {
-    let Some(new) = &request.object else { return Ok(Verdict::admit()) };
+pub(in crate::webhook) async fn datasets(
+    webhook: &Webhook,
+    request: Request<Dataset>,
+) -> Result<Verdict, Problem> {
+    let Some(new) = &request.object else {
+        return Ok(Verdict::admit());
+    };
     if new.metadata.deletion_timestamp.is_some() || is_untouched(request.old_object.as_ref(), new) {
         return Ok(Verdict::admit());
     }
-    if request.operation == Operation::Create {
-        if let Some(refusal) = twin(webhook, &request.namespace, new).await {
-            return Ok(Verdict::refuse(refusal));
-        }
+    if request.operation == Operation::Create
+        && let Some(refusal) = twin(webhook, &request.namespace, new).await
+    {
+        return Ok(Verdict::refuse(refusal));
     }
-    Ok(check(new, &request.namespace, webhook.rules.inline_keys))
+    Ok(check(
+        new,
+        &request.namespace,
+        webhook.plugins.borrow().config().admission.inline_keys,
+    ))
 }
 
 /// A change of labels or finalizers must not be held up by a spec that was there before.
@@ -44,7 +53,11 @@ async fn twin(webhook: &Webhook, namespace: &str, new: &Dataset) -> Option<Strin
     let other = ApiGroup::parse(api_version)?.other();
     let name = new.metadata.name.as_deref()?;
     // Unanswered admits: should a twin slip in, its condition says so.
-    let exists = webhook.lookup.exists_in(other, namespace, name).await.unwrap_or(false);
+    let exists = webhook
+        .lookup
+        .exists_in(other, namespace, name)
+        .await
+        .unwrap_or(false);
     exists.then(|| {
         format!(
             "metadata.name: namespace {namespace} has a Dataset {name} of group {other} already, and pods would not know \
@@ -63,7 +76,11 @@ fn check(dataset: &Dataset, namespace: &str, inline_keys_allowed: bool) -> Verdi
              dots, since pods name it in a label"
         ));
     }
-    if let Some(path) = dataset.spec.mount.as_ref().and_then(|mount| mount.path.as_deref())
+    if let Some(path) = dataset
+        .spec
+        .mount
+        .as_ref()
+        .and_then(|mount| mount.path.as_deref())
         && let Err(problem) = check_mount_path(path)
     {
         return Verdict::refuse(format!("spec.mount.path: found {path:?}; {problem}"));
@@ -77,7 +94,10 @@ fn check(dataset: &Dataset, namespace: &str, inline_keys_allowed: bool) -> Verdi
     let inline = matches!(&source, Source::ObjectStore(bucket) if matches!(bucket.keys, KeySource::Inline { .. }));
     match (inline, inline_keys_allowed) {
         (false, _) => Verdict::admit(),
-        (true, true) => Verdict { warnings: vec![INLINE_KEYS_WARNING.to_owned()], ..Verdict::admit() },
+        (true, true) => Verdict {
+            warnings: vec![INLINE_KEYS_WARNING.to_owned()],
+            ..Verdict::admit()
+        },
         (true, false) => Verdict::refuse(INLINE_KEYS_REFUSAL),
     }
 }
@@ -108,7 +128,12 @@ mod tests {
         let inline = dataset("a", &bucket("id", "secret"), &json!({}));
         let verdict = check(&inline, "ns", true);
         assert!(verdict.refusal.is_none() && verdict.warnings[0].contains("secret-name"));
-        assert!(check(&inline, "ns", false).refusal.unwrap().contains("secret-name"));
+        assert!(
+            check(&inline, "ns", false)
+                .refusal
+                .unwrap()
+                .contains("secret-name")
+        );
         let anonymous = dataset("a", &bucket("", ""), &json!({}));
         assert_eq!(check(&anonymous, "ns", false), Verdict::admit());
     }
@@ -118,9 +143,18 @@ mod tests {
         let good = bucket("", "");
         for (dataset, key) in [
             (dataset("a.b", &good, &json!({})), "metadata.name"),
-            (dataset("a", &json!({ "type": "COS" }), &json!({})), "spec.local.endpoint"),
-            (dataset("a", &good, &json!({ "path": "data" })), "spec.mount.path"),
-            (dataset("a", &good, &json!({ "path": "/a/../b" })), "spec.mount.path"),
+            (
+                dataset("a", &json!({ "type": "COS" }), &json!({})),
+                "spec.local.endpoint",
+            ),
+            (
+                dataset("a", &good, &json!({ "path": "data" })),
+                "spec.mount.path",
+            ),
+            (
+                dataset("a", &good, &json!({ "path": "/a/../b" })),
+                "spec.mount.path",
+            ),
         ] {
             let refusal = check(&dataset, "ns", true).refusal.unwrap();
             assert!(refusal.contains(key), "{refusal}");

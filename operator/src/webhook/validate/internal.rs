@@ -22,7 +22,11 @@ struct Metadata {
 }
 
 /// Decides on a write. Deleting is free, and so is what deleting brings with it.
-pub(in crate::webhook) fn internal(request: &Request<Internal>, operator: &str, writers: &[String]) -> Verdict {
+pub(in crate::webhook) fn internal(
+    request: &Request<Internal>,
+    operator: &str,
+    writers: &[String],
+) -> Verdict {
     let user = &request.user_info.username;
     let may_write = user == operator || writers.contains(user);
     if may_write || request.operation == Operation::Delete || only_leaves(request) {
@@ -38,7 +42,9 @@ pub(in crate::webhook) fn internal(request: &Request<Internal>, operator: &str, 
 fn only_leaves(request: &Request<Internal>) -> bool {
     match (&request.old_object, &request.object) {
         (Some(old), Some(new)) => {
-            old.metadata.deletion_timestamp.is_some() && old.spec == new.spec && old.status == new.status
+            old.metadata.deletion_timestamp.is_some()
+                && old.spec == new.spec
+                && old.status == new.status
         }
         _ => false,
     }
@@ -52,10 +58,16 @@ mod tests {
 
     const OPERATOR: &str = "system:serviceaccount:dlf-system:dlf-operator";
 
-    fn refused(request: Value) -> bool {
+    fn refused(request: &Value) -> bool {
         let body = json!({ "request": request }).to_string();
         let request = Request::read(body.as_bytes()).unwrap();
-        internal(&request, OPERATOR, &["system:serviceaccount:x:plugin".to_owned()]).refusal.is_some()
+        internal(
+            &request,
+            OPERATOR,
+            &["system:serviceaccount:x:plugin".to_owned()],
+        )
+        .refusal
+        .is_some()
     }
 
     #[test]
@@ -67,26 +79,33 @@ mod tests {
             ("kubernetes-admin", true),
             ("", true),
         ] {
-            for (operation, sub_resource) in [("CREATE", ""), ("UPDATE", ""), ("UPDATE", "status")] {
+            for (operation, sub_resource) in [("CREATE", ""), ("UPDATE", ""), ("UPDATE", "status")]
+            {
                 let request = json!({
                     "uid": "u", "operation": operation, "subResource": sub_resource,
                     "userInfo": { "username": user }, "object": { "spec": {} },
                 });
-                assert_eq!(refused(request), expected, "{user} {operation} {sub_resource}");
+                assert_eq!(
+                    refused(&request),
+                    expected,
+                    "{user} {operation} {sub_resource}"
+                );
             }
         }
     }
 
     #[test]
     fn whoever_deletes_may_take_finalizers_off() {
-        let leaving = |spec: Value| json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" }, "spec": spec });
-        let request = |new: Value| {
+        let leaving = |spec: &Value| json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" }, "spec": spec });
+        let request = |new: &Value| {
             json!({
                 "uid": "u", "operation": "UPDATE", "userInfo": { "username": "gc" },
-                "oldObject": leaving(json!({ "local": {} })), "object": new,
+                "oldObject": leaving(&json!({ "local": {} })), "object": new,
             })
         };
-        assert!(!refused(request(leaving(json!({ "local": {} })))));
-        assert!(refused(request(leaving(json!({ "local": { "type": "COS" } })))));
+        assert!(!refused(&request(&leaving(&json!({ "local": {} })))));
+        assert!(refused(&request(&leaving(
+            &json!({ "local": { "type": "COS" } })
+        ))));
     }
 }

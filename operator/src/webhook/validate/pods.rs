@@ -14,7 +14,8 @@ use crate::webhook::{
 
 /// Decides on the change of a pod.
 pub(in crate::webhook) fn pods(request: &Request<Pod>) -> Verdict {
-    let (Operation::Update, Some(old), Some(new)) = (request.operation, &request.old_object, &request.object)
+    let (Operation::Update, Some(old), Some(new)) =
+        (request.operation, &request.old_object, &request.object)
     else {
         return Verdict::admit();
     };
@@ -38,10 +39,15 @@ fn changed<'a>(old: &'a Metadata, new: &'a Metadata) -> Option<&'a str> {
 
 type Map = BTreeMap<String, String>;
 
-fn difference<'a>(old: Option<&'a Map>, new: Option<&'a Map>, ours: impl Fn(&str) -> bool) -> Option<&'a str> {
+fn difference<'a>(
+    old: Option<&'a Map>,
+    new: Option<&'a Map>,
+    ours: impl Fn(&str) -> bool,
+) -> Option<&'a str> {
     let value = |map: Option<&'a Map>, key: &str| map.and_then(|map| map.get(key));
     let keys = old.into_iter().chain(new).flat_map(BTreeMap::keys);
-    keys.map(String::as_str).find(|key| ours(key) && value(old, key) != value(new, key))
+    keys.map(String::as_str)
+        .find(|key| ours(key) && value(old, key) != value(new, key))
 }
 
 #[cfg(test)]
@@ -59,7 +65,8 @@ mod tests {
 
     #[test]
     fn a_pod_keeps_its_datasets() {
-        let old = json!({ "labels": { "dataset.0.id": "a", LABEL_USES_DATASETS: "true", "app": "x" } });
+        let old =
+            json!({ "labels": { "dataset.0.id": "a", LABEL_USES_DATASETS: "true", "app": "x" } });
         assert_eq!(verdict(&old, &old), None);
         for new in [
             json!({}),
