@@ -9,6 +9,7 @@ mod error;
 mod key;
 mod parse;
 mod path;
+mod reader;
 
 use std::collections::BTreeMap;
 

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    DatasetUse, LabelError, Mode, PathProblem, USES_MAX, check_mount_path, check_subpath,
+    DatasetUse, LabelError, USES_MAX,
     key::{ANNOTATION_WORDS, Index, Key, LABEL_WORDS},
+    reader::Reader,
 };
 
 type Map = BTreeMap<String, String>;
 /// Key as written and value, by number and word.
-type Found<'a> = BTreeMap<(u32, &'a str), (&'a str, &'a str)>;
+pub(super) type Found<'a> = BTreeMap<(u32, &'a str), (&'a str, &'a str)>;
 
 pub(super) fn parse(labels: &Map, annotations: &Map) -> Result<Vec<DatasetUse>, Vec<LabelError>> {
     let mut errors = Vec::new();
@@ -134,92 +135,6 @@ fn find_repeated(labels: &Found<'_>, errors: &mut Vec<LabelError>) {
             });
         } else {
             first.insert(*id, *key);
-        }
-    }
-}
-
-/// Reads one number's values.
-struct Reader<'a> {
-    labels: &'a Found<'a>,
-    annotations: &'a Found<'a>,
-    index: u32,
-    errors: &'a mut Vec<LabelError>,
-}
-
-impl Reader<'_> {
-    fn read(mut self, (key, id): (&str, &str)) -> Option<DatasetUse> {
-        let before = self.errors.len();
-        if !is_dns_label(id) {
-            self.errors.push(LabelError::InvalidId {
-                key: key.to_owned(),
-                found: id.to_owned(),
-            });
-        }
-        let read = DatasetUse {
-            index: self.index,
-            id: id.to_owned(),
-            mode: self.mode(),
-            path: self.path("path", check_mount_path),
-            containers: self.containers(),
-            readonly: self.readonly(),
-            subpath: self.path("subpath", check_subpath),
-        };
-        (self.errors.len() == before).then_some(read)
-    }
-
-    fn mode(&mut self) -> Mode {
-        let Some((key, word)) = self.labels.get(&(self.index, "useas")) else {
-            return Mode::Mount;
-        };
-        Mode::parse(word).unwrap_or_else(|| {
-            self.errors.push(LabelError::UnknownMode {
-                key: (*key).to_owned(),
-                found: (*word).to_owned(),
-            });
-            Mode::Mount
-        })
-    }
-
-    fn path(&mut self, word: &str, check: fn(&str) -> Result<&str, PathProblem>) -> Option<String> {
-        let (key, path) = self.annotations.get(&(self.index, word))?;
-        match check(path) {
-            Ok(path) => Some(path.to_owned()),
-            Err(problem) => {
-                self.errors.push(LabelError::Path {
-                    key: (*key).to_owned(),
-                    found: (*path).to_owned(),
-                    problem,
-                });
-                None
-            }
-        }
-    }
-
-    fn containers(&mut self) -> Option<Vec<String>> {
-        let (key, list) = self.annotations.get(&(self.index, "containers"))?;
-        let mut names: Vec<_> = list.split(',').map(|name| name.trim().to_owned()).collect();
-        if !names.iter().all(|name| is_dns_label(name)) {
-            self.errors.push(LabelError::Containers {
-                key: (*key).to_owned(),
-                found: (*list).to_owned(),
-            });
-        }
-        names.sort_unstable();
-        names.dedup();
-        Some(names)
-    }
-
-    fn readonly(&mut self) -> bool {
-        match self.annotations.get(&(self.index, "readonly")) {
-            None | Some((_, "false")) => false,
-            Some((_, "true")) => true,
-            Some((key, other)) => {
-                self.errors.push(LabelError::Readonly {
-                    key: (*key).to_owned(),
-                    found: (*other).to_owned(),
-                });
-                false
-            }
         }
     }
 }
