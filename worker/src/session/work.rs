@@ -129,11 +129,11 @@ async fn perform(task: Task, outbound: mpsc::Sender<FromWorker>, mut running: Ru
         result = task::run(task, &report) => result,
         () = tell(&id, progress, &outbound) => return,
     };
-    let (outcome, message) = match &result {
+    let (outcome, cause) = match &result {
         Ok(_) => ("Done", ""),
         Err(failure) => (failure.reason.as_str(), failure.message.as_str()),
     };
-    tracing::info!(id, namespace, name, task = ?kind, outcome, message, "task ended");
+    tracing::info!(id, namespace, name, task = ?kind, outcome, cause, "task ended");
     running.ended = Some((kind, outcome.to_owned()));
     answer(&outbound, id, result).await;
 }
