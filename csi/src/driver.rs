@@ -1,5 +1,6 @@
 //! The program put together.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::cli::{DriverArgs, MountNfsArgs};
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::mounters::Mounters;
+use crate::mountinfo::MountTable;
 use crate::network::{BadRule, address_rules};
 use crate::nfs::{self, NfsError};
 use crate::operator::Operator;
@@ -40,6 +42,12 @@ pub enum DriverError {
     /// The kernel shows mounts by their real paths, which we compare with the kubelet's.
     #[error("{0} is not the real path of a directory: set DLF_KUBELET_DIR to that")]
     KubeletDir(PathBuf),
+    /// What is mounted there would never reach a pod.
+    #[error(
+        "the mount that holds {0} is not shared with the node: mount the kubelet's directory with \
+         mountPropagation Bidirectional"
+    )]
+    NotShared(PathBuf),
     /// `DLF_OPERATOR` cannot be used.
     #[error("{0}")]
     Operator(#[from] DialError),
@@ -60,15 +68,13 @@ pub enum DriverError {
     Serve(String),
 }
 
-/// Runs the driver until `stop` resolves. Mounts stay: the next driver takes them over.
-pub async fn run(args: DriverArgs, stop: impl Future<Output = ()>) -> Result<(), DriverError> {
+/// Runs the driver. It can be dropped at any point, and ends by itself only with an error. Mounts
+/// stay: the next driver takes them over.
+pub async fn run(args: DriverArgs) -> Result<Infallible, DriverError> {
     if args.node.is_empty() {
         return Err(DriverError::NoNode);
     }
-    let real = args.kubelet_dir.canonicalize().ok();
-    if real.as_deref() != Some(&args.kubelet_dir) {
-        return Err(DriverError::KubeletDir(args.kubelet_dir));
-    }
+    check_kubelet_dir(&args.kubelet_dir)?;
     let layout = Layout::new(args.kubelet_dir.clone());
     mount_private_tmpfs(&layout.state())?;
     let _lock = lock(&layout.state()).await?;
@@ -104,13 +110,26 @@ pub async fn run(args: DriverArgs, stop: impl Future<Output = ()>) -> Result<(),
     let serve_registration = Server::builder()
         .add_service(RegistrationServer::new(service))
         .serve_with_incoming(registration);
-    tokio::select! {
-        () = stop => Ok(()),
-        ended = serve_csi => Err(DriverError::Serve(format!("{ended:?}"))),
-        ended = serve_registration => Err(DriverError::Serve(format!("{ended:?}"))),
-        ended = http::serve(listener, metrics, ready) => {
-            Err(DriverError::Serve(format!("{ended:?}")))
-        }
+    let ended = tokio::select! {
+        ended = serve_csi => format!("{ended:?}"),
+        ended = serve_registration => format!("{ended:?}"),
+        ended = http::serve(listener, metrics, ready) => format!("{ended:?}"),
+    };
+    Err(DriverError::Serve(ended))
+}
+
+fn check_kubelet_dir(directory: &Path) -> Result<(), DriverError> {
+    if directory.canonicalize().ok().as_deref() != Some(directory) {
+        return Err(DriverError::KubeletDir(directory.to_owned()));
+    }
+    let shared = MountTable::read().is_ok_and(|mounts| {
+        let mount = mounts.holding(directory);
+        mount.is_some_and(|mount| mount.shared)
+    });
+    if shared {
+        Ok(())
+    } else {
+        Err(DriverError::NotShared(directory.to_owned()))
     }
 }
 

@@ -41,11 +41,11 @@ impl Layout {
     }
 
     /// Where the kubelet finds us.
-    #[must_use]
     ///
     /// The kubelet sends the socket's path, percent-encoded, as HTTP/2 `:authority`, and a host name
     /// takes no percent sign (kubernetes/kubernetes#109081, hyperium/h2#487). Before an `@` it may
     /// stand: there it is the user's part.
+    #[must_use]
     pub fn registration_socket(&self) -> PathBuf {
         self.kubelet
             .join("plugins_registry")

@@ -34,13 +34,15 @@ fn run(args: dlf_csi::cli::DriverArgs) -> Result<(), String> {
     let result = runtime.block_on(async {
         let mut terminated =
             signal(SignalKind::terminate()).map_err(|error| format!("no signals: {error}"))?;
-        let stop = async {
-            terminated.recv().await;
-            tracing::info!("ending; the mounts stay");
-        };
-        driver::run(args, stop)
-            .await
-            .map_err(|error| error.to_string())
+        tokio::select! {
+            ended = driver::run(args) => match ended {
+                Err(error) => Err(error.to_string()),
+            },
+            _ = terminated.recv() => {
+                tracing::info!("ending; the mounts stay");
+                Ok(())
+            }
+        }
     });
     // A thread that hangs in a system call must not keep the program.
     runtime.shutdown_background();

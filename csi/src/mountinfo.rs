@@ -17,6 +17,8 @@ pub struct Mount {
     pub point: PathBuf,
     /// Type of the file system, for example `fuse.dlf`.
     pub fs_type: String,
+    /// Whether what is mounted below it appears in other namespaces too.
+    pub shared: bool,
 }
 
 /// All mounts, oldest first: of several at one point the last covers the others.
@@ -45,6 +47,12 @@ impl MountTable {
         self.mounts.iter().rev().find(|mount| mount.point == point)
     }
 
+    /// The mount that `path` lies in.
+    #[must_use]
+    pub fn holding(&self, path: &Path) -> Option<&Mount> {
+        path.ancestors().find_map(|point| self.top(point))
+    }
+
     /// How many mounts lie on top of each other at `point`.
     #[must_use]
     pub fn layers(&self, point: &Path) -> usize {
@@ -68,11 +76,17 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
     let device = fields.nth(2)?;
     let point = fields.nth(1)?;
-    let fs_type = fields.skip_while(|field| *field != b"-").nth(1)?;
+    let mut shared = false;
+    let mut optional = fields.skip(1);
+    for field in optional.by_ref().take_while(|field| *field != b"-") {
+        shared |= field.starts_with(b"shared:");
+    }
+    let fs_type = optional.next()?;
     Some(Mount {
         device: String::from_utf8_lossy(device).into_owned(),
         point: PathBuf::from(OsString::from_vec(unescape(point))),
         fs_type: String::from_utf8_lossy(fs_type).into_owned(),
+        shared,
     })
 }
 
@@ -115,6 +129,9 @@ mod tests {
             "fuse.dlf"
         );
         assert!(table.top(Path::new("/k")).is_none());
+        let held = table.holding(Path::new("/k/mounts/a/deeper")).unwrap();
+        assert!(held.shared);
+        assert!(!table.holding(&point.join("x")).unwrap().shared);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub enum MounterError {
     #[error("the mounter did not answer within {} s", .0.as_secs())]
     Late(Duration),
     /// It answered that it cannot.
-    #[error("{}", .0.message)]
+    #[error("the mounter says: {} ({})", .0.message, .0.reason)]
     Failed(Failed),
     /// It answered something that is no answer.
     #[error("the mounter answered with an unexpected message")]

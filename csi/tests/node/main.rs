@@ -19,6 +19,7 @@ mod mounter;
 mod node;
 mod operator;
 mod publish;
+mod real_mounter;
 mod repair;
 mod restart;
 mod sanity;

@@ -57,6 +57,9 @@ impl Node {
             .prefix("dlf-csi-")
             .tempdir()
             .unwrap();
+        // A mounter's children have uids of their own and have to get to what is theirs.
+        let searchable = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        std::fs::set_permissions(root.path(), searchable).unwrap();
         // A shared mount of its own, as a kubelet's directory is: what the driver mounts in its
         // namespace has to come out here, and nothing of it anywhere else.
         mount_bind(root.path(), root.path()).unwrap();
