@@ -49,7 +49,8 @@ async fn run(size: u64, request: u64, rounds: u64) -> Outcome<()> {
             .transpose()?,
     };
     let store = ObjectStore::new(vec![origin], ClientOptions::default())?;
-    if !store.bucket_exists().await? {
+    let made = !store.bucket_exists().await?;
+    if made {
         store.create_bucket().await?;
     }
     write(&store, size).await?;
@@ -65,6 +66,9 @@ async fn run(size: u64, request: u64, rounds: u64) -> Outcome<()> {
         );
     }
     store.delete(KEY).await?;
+    if made {
+        store.delete_bucket().await?;
+    }
     Ok(())
 }
 

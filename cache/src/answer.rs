@@ -25,8 +25,11 @@ pub(crate) enum Verdict {
     Region(String),
     /// Sign by the server's clock, which shows this.
     Clock(Timestamp),
-    /// Ask there.
-    Redirect(String),
+    /// Ask there, signing for that region if one is named.
+    Redirect {
+        location: String,
+        region: Option<String>,
+    },
     /// There is nothing to correct.
     Failed(ErrorKind),
 }
@@ -61,9 +64,14 @@ fn verdict(
 ) -> Verdict {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let code = error.code.as_str();
-    let region = text("x-amz-bucket-region")
-        .or(error.region.as_deref())
-        .filter(|r| is_region(r));
+    let region = text("x-amz-bucket-region").or(error.region.as_deref());
+    let region = region.filter(|name| is_region(name)).map(str::to_owned);
+    if let (Some(location), true) = (text(LOCATION.as_str()), status.is_redirection()) {
+        return Verdict::Redirect {
+            location: location.to_owned(),
+            region,
+        };
+    }
     let misdirected = status.is_redirection()
         || matches!(
             code,
@@ -71,10 +79,7 @@ fn verdict(
         )
         || (status == StatusCode::BAD_REQUEST && request.method == Method::HEAD);
     if let (Some(region), true) = (region, misdirected) {
-        return Verdict::Region(region.to_owned());
-    }
-    if let (Some(location), true) = (text(LOCATION.as_str()), status.is_redirection()) {
-        return Verdict::Redirect(location.to_owned());
+        return Verdict::Region(region);
     }
     if status.is_redirection() {
         return Verdict::Failed(ErrorKind::RedirectRefused("to nowhere"));

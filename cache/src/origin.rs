@@ -28,7 +28,7 @@ impl Origin {
     pub const DEFAULT_REGION: &str = "us-east-1";
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        if self.bucket.is_empty() || self.bucket.contains('/') {
+        if matches!(self.bucket.as_str(), "" | "." | "..") || self.bucket.contains('/') {
             return Err(ConfigError::Bucket(self.bucket.clone()));
         }
         if !self.prefix.is_empty() && !self.prefix.ends_with('/') {
@@ -175,7 +175,7 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A bucket's name is empty or holds a `/`.
+    /// A bucket's name that would be another path: empty, dots, or with a `/`.
     #[error("{0:?} is not a bucket's name")]
     Bucket(String),
     /// A prefix that does not end in `/` would let a dataset see its neighbours.

@@ -112,12 +112,15 @@ impl Site {
                 Verdict::Failed(kind) => return Err(kind),
                 Verdict::Region(region) => self.learn_region(&used, region)?,
                 Verdict::Clock(time) => self.learn_clock(&used, time)?,
-                Verdict::Redirect(location) => {
+                Verdict::Redirect { location, region } => {
                     redirects += 1;
                     if redirects > REDIRECTS_MAX {
                         return Err(ErrorKind::RedirectRefused("too often"));
                     }
                     target = target.redirected(&location)?;
+                    if region.is_some() {
+                        self.correct(|learned| learned.region = region);
+                    }
                 }
             }
         }

@@ -124,10 +124,19 @@ fn the_servers_clock_is_a_correction() {
 fn redirects_lead_somewhere_or_are_refused() {
     let get = request(Method::GET, false);
     let to = [("location", "http://node/b/k")];
+    let location = "http://node/b/k".to_owned();
     assert_eq!(
         judged(&get, 307, &to, ""),
-        Verdict::Redirect("http://node/b/k".to_owned())
+        Verdict::Redirect {
+            location,
+            region: None
+        }
     );
+    let both = [to[0], ("x-amz-bucket-region", "eu-west-1")];
+    let Verdict::Redirect { region, .. } = judged(&get, 307, &both, "TemporaryRedirect") else {
+        panic!("a region that comes with an address does not replace it")
+    };
+    assert_eq!(region.as_deref(), Some("eu-west-1"));
     assert_eq!(
         judged(&get, 307, &[], ""),
         Verdict::Failed(ErrorKind::RedirectRefused("to nowhere"))

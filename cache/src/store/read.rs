@@ -123,8 +123,16 @@ impl ObjectStore {
             Ok(Request::bucket(origin, Method::GET, &query))
         };
         let answer = self.ask(Route::Read, build).await?;
-        xml::list_page(&answer.body, &answer.site.origin.prefix)
-            .map_err(|kind| StoreError::new(kind, &answer.site.place))
+        let page = xml::list_page(&answer.body, &answer.site.origin.prefix).and_then(|page| {
+            // Who follows such a listing never comes to its end.
+            let stuck = page.next.is_some() && page.next == request.continuation;
+            if stuck {
+                Err(ErrorKind::Protocol("its listing does not move on"))
+            } else {
+                Ok(page)
+            }
+        });
+        page.map_err(|kind| StoreError::new(kind, &answer.site.place))
     }
 }
 

@@ -337,6 +337,32 @@ async fn reads_go_on_to_the_next_origin() {
 }
 
 #[tokio::test]
+async fn one_connection_serves_many_requests() {
+    need_server!("one_connection_serves_many_requests");
+    let scene = Scene::new().await;
+    let store = scene.store();
+    store
+        .put("k", pattern(2 * MIB), PutCondition::None)
+        .await
+        .unwrap();
+    for start in 0..10 {
+        store.head("k").await.unwrap();
+        let body = store
+            .get_range("k", start..start + MIB as u64, None)
+            .await
+            .unwrap();
+        assert_eq!(body.collect().await.unwrap().len(), MIB);
+        store.head("missing").await.unwrap_err();
+    }
+    assert!(
+        scene.proxy.connections() <= 2,
+        "{}",
+        scene.proxy.connections()
+    );
+    clean(&scene.direct).await;
+}
+
+#[tokio::test]
 async fn operations_may_run_on_any_thread() {
     need_server!("operations_may_run_on_any_thread");
     let scene = Scene::new().await;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ pub(crate) struct Proxy {
     address: SocketAddr,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     down_until: Arc<Mutex<Option<Instant>>>,
+    connections: Arc<AtomicU32>,
     task: AbortHandle,
 }
 
@@ -38,12 +40,20 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let faults = Arc::<Mutex<VecDeque<Fault>>>::default();
         let down_until = Arc::<Mutex<Option<Instant>>>::default();
-        let accepting = accept(listener, Arc::clone(&faults), Arc::clone(&down_until));
+        let connections = Arc::<AtomicU32>::default();
+        let counter = Arc::clone(&connections);
+        let accepting = accept(
+            listener,
+            Arc::clone(&faults),
+            Arc::clone(&down_until),
+            counter,
+        );
         let task = tokio::spawn(accepting).abort_handle();
         Self {
             address,
             faults,
             down_until,
+            connections,
             task,
         }
     }
@@ -55,6 +65,11 @@ impl Proxy {
     /// The next connections meet these.
     pub(crate) fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// Connections there have been.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Every connection of the next while is reset, as if the server were being restarted.
@@ -83,8 +98,10 @@ async fn accept(
     listener: TcpListener,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     down_until: Arc<Mutex<Option<Instant>>>,
+    connections: Arc<AtomicU32>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
+        connections.fetch_add(1, Ordering::Relaxed);
         let down = down_until
             .lock()
             .unwrap()
@@ -107,7 +124,7 @@ async fn serve(mut client: TcpStream, fault: Option<Fault>) -> std::io::Result<(
             return Ok(());
         }
         Some(Fault::Answer(answer)) => {
-            let mut request = [0; 64 * 1024];
+            let mut request = vec![0; 64 * 1024];
             let _ = client.read(&mut request).await?;
             client.write_all(answer.as_bytes()).await?;
             return client.shutdown().await;

@@ -153,7 +153,7 @@ async fn listings_come_in_pages_groups_and_order() {
     clean(&store).await;
 }
 
-/// Keys as people and programs make them. What SeaweedFS, which keeps keys as paths of files, does
+/// Keys as people and programs make them. What `SeaweedFS`, which keeps keys as paths of files, does
 /// not take (empty and dotted segments, backslashes) is tested as an encoding in `target`.
 const ODD_KEYS: [&str; 14] = [
     "a b",
