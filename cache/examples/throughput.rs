@@ -1,7 +1,7 @@
 //! Sequential reads through the client: MB/s, and CPU seconds of this process per GB.
 //!
 //! ```text
-//! S3_ENDPOINT=http://… S3_KEY=… S3_SECRET=… cargo run --release -p dlf-cache --example throughput \
+//! S3_ENDPOINT=http://… S3_KEY=… S3_SECRET=… [S3_BUCKET=…] cargo run --release -p dlf-cache --example throughput \
 //!     [MiB of the object, 512] [KiB per request, 8192] [rounds, 3] [threads, 2]
 //! ```
 
@@ -39,7 +39,7 @@ async fn run(size: u64, request: u64, rounds: u64) -> Outcome<()> {
     };
     let origin = Origin {
         endpoint: std::env::var("S3_ENDPOINT")?.parse()?,
-        bucket: "dlf-bench".to_owned(),
+        bucket: std::env::var("S3_BUCKET").unwrap_or_else(|_| "dlf-bench".to_owned()),
         prefix: String::new(),
         region: String::new(),
         keys: Some(keys),

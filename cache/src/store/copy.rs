@@ -1,5 +1,7 @@
 //! Copies inside the store: no byte passes here.
 
+use std::ops::Range;
+
 use futures::stream::{self, StreamExt, TryStreamExt};
 use http::Method;
 use http::header::HeaderName;
@@ -60,40 +62,44 @@ impl ObjectStore {
 
     async fn copy_parts(&self, from: &ObjectMeta, upload: &Upload) -> Result<ETag, StoreError> {
         let piece = PIECE_BYTES.max(from.size.div_ceil(PARTS_MAX));
-        let parts: Vec<Part> = stream::iter(1..=from.size.div_ceil(piece))
-            .map(|number| self.copy_part(from, upload, number, piece))
+        let starts = (0..from.size).step_by(usize::try_from(piece).unwrap_or(usize::MAX));
+        let parts: Vec<Part> = stream::iter((1..).zip(starts))
+            .map(|(number, start)| {
+                let range = start..(start + piece).min(from.size);
+                self.copy_part(from, range, upload, number)
+            })
             .buffered(CONCURRENT_PARTS)
             .try_collect()
             .await?;
         self.complete(upload, &parts).await
     }
 
-    /// Part `number` of pieces of `piece` bytes.
-    async fn copy_part(
+    /// Copies a range of exactly the version `from` inside the store, as part `number` (1 to
+    /// 10,000) of an upload. Stores take ranges of 5 MiB (but for the last part) to 5 GiB.
+    ///
+    /// [`ErrorKind::PreconditionFailed`] if `from` was replaced.
+    pub async fn copy_part(
         &self,
         from: &ObjectMeta,
+        range: Range<u64>,
         upload: &Upload,
-        number: u64,
-        piece: u64,
+        number: u16,
     ) -> Result<Part, StoreError> {
-        let start = (number - 1) * piece;
-        let end = (start + piece).min(from.size);
-        let range = format!("bytes={start}-{}", end - 1);
+        let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
         let text = number.to_string();
         let query = [("partNumber", text.as_str()), ("uploadId", &upload.id)];
         let build = |origin: &Origin| {
             let request = Request::object(origin, Method::PUT, &upload.key, &query);
             Ok(source_of(request, origin, from)?
-                .header(COPY_SOURCE_RANGE, &range)?
+                .header(COPY_SOURCE_RANGE, &bytes)?
                 .slow())
         };
         let answer = self.ask(Route::Write, build).await?;
         let failed = |kind| StoreError::new(kind, &answer.site.place);
-        let number = u16::try_from(number).map_err(|_| failed(ErrorKind::NoSpace))?;
         let etag = xml::new_etag(&answer.body, "CopyPartResult").map_err(failed)?;
         Ok(Part {
             number,
-            size: end - start,
+            size: range.end - range.start,
             etag,
         })
     }
