@@ -1,26 +1,26 @@
 //! One mount: a process of its own, which the mounter starts with a socket as standard input.
 
 mod confine;
+mod server;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use dlf_cache::{ObjectStore, UsageSnapshot};
+use dlf_cache::UsageSnapshot;
+use dlf_core::program::ProgramError;
 use dlf_wire::channel::{Channel, ChannelError};
 use dlf_wire::mounter::v1::{
-    Configure, Done, Failed, FromMounter, Start, ToMounter, Usage, from_mounter, to_mounter,
+    Done, Failed, FromMounter, Start, ToMounter, Usage, from_mounter, to_mounter,
 };
 
-use crate::convert::{self, InvalidConfig};
-use crate::fs::{NativeFs, Serving};
+use self::server::Server;
+use crate::convert::InvalidConfig;
+use crate::s3fs::S3fsError;
 
 /// Tasks of all requests share these; the rest of the node's processors belong to its pods.
 const WORKERS: usize = 4;
-
-/// The kernel sends INIT when it mounts, which was before we got the device.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often counters are reported, if they moved.
 const USAGE_EVERY: Duration = Duration::from_secs(10);
@@ -41,6 +41,15 @@ pub enum ChildError {
     /// The configuration cannot be used.
     #[error("the configuration cannot be used: {0}")]
     Config(#[from] InvalidConfig),
+    /// The program or an option of it is not in the table.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// s3fs could not be started.
+    #[error(transparent)]
+    S3fs(#[from] S3fsError),
+    /// What is new takes effect at the next mount.
+    #[error("s3fs takes what is new at the next mount")]
+    NextMount,
     /// The kernel's side of the file system failed.
     #[error("the FUSE device: {0}")]
     Device(#[source] io::Error),
@@ -53,7 +62,10 @@ impl ChildError {
     /// The class that [`Failed`] tells the driver.
     fn reason(&self) -> &'static str {
         match self {
-            Self::Config(_) => "InvalidConfiguration",
+            Self::Config(_) | Self::Program(_) => "InvalidConfiguration",
+            Self::S3fs(S3fsError::Address(_)) => "AddressNotAllowed",
+            Self::S3fs(_) => "ProgramFailed",
+            Self::NextMount => "NextMount",
             Self::Device(_) => "DeviceFailed",
             Self::NoStart => "DescriptorMissing",
             _ => "Internal",
@@ -70,7 +82,7 @@ pub fn run(staging: &Path) -> Result<(), ChildError> {
         .worker_threads(WORKERS)
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve());
+    let result = runtime.block_on(serve(staging.as_deref()));
     // A thread may still be in a read of the device that never ends.
     runtime.shutdown_background();
     if let Some(staging) = staging {
@@ -80,13 +92,12 @@ pub fn run(staging: &Path) -> Result<(), ChildError> {
     result
 }
 
-async fn serve() -> Result<(), ChildError> {
+async fn serve(staging: Option<&Path>) -> Result<(), ChildError> {
     let channel = Channel::from_socket(io::stdin().as_fd().try_clone_to_owned()?)?;
     let (request, start, device) = first_message(&channel).await?;
-    let answer = Mount::start(start, device).await;
+    let answer = Mount::start(start, device, staging).await;
     channel.send(&answer_to(request, &answer), None).await?;
-    let (mount, serving) = answer?;
-    mount.attend(&channel, serving).await
+    answer?.attend(&channel).await
 }
 
 async fn first_message(channel: &Channel) -> Result<(u64, Start, OwnedFd), ChildError> {
@@ -104,44 +115,33 @@ async fn first_message(channel: &Channel) -> Result<(u64, Start, OwnedFd), Child
 
 struct Mount {
     id: String,
-    fs: NativeFs,
-    store: ObjectStore,
+    server: Server,
     epoch: u64,
     reported: UsageSnapshot,
 }
 
 impl Mount {
-    async fn start(start: Start, device: OwnedFd) -> Result<(Self, Serving), ChildError> {
-        let dataset = start.dataset.ok_or(InvalidConfig::Missing("dataset"))?;
-        let volume = convert::fuse_volume(&dataset)?;
-        let store = convert::store(volume, start.network.as_ref())?;
-        let fs = NativeFs::new(store.clone(), &dataset, volume, start.fs_group);
-        let server = fs.clone();
-        let session = tokio::task::spawn_blocking(move || server.serve(device));
-        let serving = tokio::time::timeout(HANDSHAKE_TIMEOUT, session)
-            .await
-            .map_err(|_| ChildError::Device(io::ErrorKind::TimedOut.into()))?
-            .map_err(io::Error::other)?
-            .map_err(ChildError::Device)?;
-        let mount = Self {
+    async fn start(
+        start: Start,
+        device: OwnedFd,
+        staging: Option<&Path>,
+    ) -> Result<Self, ChildError> {
+        let server = Server::start(&start, device, staging).await?;
+        Ok(Self {
             id: start.mount_id,
-            fs,
-            store,
+            server,
             epoch: milliseconds_since_epoch(),
             reported: UsageSnapshot::default(),
-        };
-        Ok((mount, serving))
+        })
     }
 
     /// Does what the mounter says and reports, until the end.
-    async fn attend(mut self, channel: &Channel, serving: Serving) -> Result<(), ChildError> {
-        let ended = serving.ended();
-        tokio::pin!(ended);
+    async fn attend(mut self, channel: &Channel) -> Result<(), ChildError> {
         let mut tick = tokio::time::interval(USAGE_EVERY);
         loop {
             tokio::select! {
-                end = &mut ended => {
-                    self.fs.shut_down().await;
+                end = self.server.ended() => {
+                    self.server.shut_down().await;
                     return end.map_err(ChildError::Device);
                 }
                 _ = tick.tick() => {
@@ -156,7 +156,7 @@ impl Mount {
                         }
                     }
                     Err(ChannelError::Closed) => {
-                        self.fs.shut_down().await;
+                        self.server.shut_down().await;
                         return Ok(());
                     }
                     Err(error) => return Err(error.into()),
@@ -166,11 +166,13 @@ impl Mount {
     }
 
     /// Carries one request out; `true` if it was the last.
-    async fn obey(&self, channel: &Channel, message: ToMounter) -> Result<bool, ChildError> {
+    async fn obey(&mut self, channel: &Channel, message: ToMounter) -> Result<bool, ChildError> {
         let (answer, stop) = match message.message {
-            Some(to_mounter::Message::Configure(configure)) => (self.configure(&configure), false),
+            Some(to_mounter::Message::Configure(configure)) => {
+                (self.server.configure(&configure), false)
+            }
             Some(to_mounter::Message::Stop(_)) => {
-                self.fs.shut_down().await;
+                self.server.shut_down().await;
                 (Ok(()), true)
             }
             _ => (Err(ChildError::NoStart), false),
@@ -181,18 +183,9 @@ impl Mount {
         Ok(stop)
     }
 
-    fn configure(&self, configure: &Configure) -> Result<(), ChildError> {
-        let dataset = configure.dataset.as_ref();
-        let dataset = dataset.ok_or(InvalidConfig::Missing("dataset"))?;
-        let volume = convert::fuse_volume(dataset)?;
-        convert::reconfigure(&self.store, volume, configure.network.as_ref())?;
-        self.fs.update(dataset, volume);
-        Ok(())
-    }
-
     /// The counters, if they moved since the last report.
     fn usage(&mut self) -> Option<Usage> {
-        let now = self.fs.usage();
+        let now = self.server.usage()?;
         if now == self.reported {
             return None;
         }

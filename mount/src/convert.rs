@@ -22,7 +22,9 @@ pub enum InvalidConfig {
 }
 
 /// The FUSE part of a dataset.
-pub(crate) fn fuse_volume(dataset: &wire::DatasetConfig) -> Result<&wire::FuseVolume, InvalidConfig> {
+pub(crate) fn fuse_volume(
+    dataset: &wire::DatasetConfig,
+) -> Result<&wire::FuseVolume, InvalidConfig> {
     match &dataset.volume {
         Some(wire::dataset_config::Volume::Fuse(volume)) => Ok(volume),
         _ => Err(InvalidConfig::Missing("FUSE volume")),
@@ -72,7 +74,8 @@ fn origin(origin: &wire::Origin) -> Result<Origin, InvalidConfig> {
     })
 }
 
-fn rules(network: Option<&wire::NetworkRules>) -> Result<AddressRules, InvalidConfig> {
+/// The rules of what may be dialled.
+pub(crate) fn rules(network: Option<&wire::NetworkRules>) -> Result<AddressRules, InvalidConfig> {
     // Without rules everything built in would be allowed to be dialled but nothing of the
     // cluster's own refused: a sender that has none says so with empty lists.
     let network = network.ok_or(InvalidConfig::Missing("network rules"))?;

@@ -1,5 +1,11 @@
 //! The mounter as the node driver sees it: greetings, refusals, children that end.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails here fails the test"
+)]
+
 mod support;
 
 use std::fs;
@@ -37,7 +43,10 @@ fn reason(answer: from_mounter::Message) -> String {
 fn pid_of(mounter: &mut Mounter, mount_id: &str) -> u32 {
     match mounter.ask(to_mounter::Message::List(List {}), None) {
         from_mounter::Message::Children(list) => {
-            let child = list.children.iter().find(|child| child.mount_id == mount_id);
+            let child = list
+                .children
+                .iter()
+                .find(|child| child.mount_id == mount_id);
             child.expect("the mount has a child").pid
         }
         other => panic!("no list: {other:?}"),
@@ -55,7 +64,11 @@ fn a_new_driver_sees_the_children_of_the_old_one() {
         panic!("one child: {:?}", mounter.hello);
     };
     assert_eq!(
-        (child.mount_id.as_str(), child.volume_handle.as_str(), child.version),
+        (
+            child.mount_id.as_str(),
+            child.volume_handle.as_str(),
+            child.version
+        ),
         ("one", "dlf-test", 1)
     );
     let mut newer = nowhere();
@@ -80,9 +93,15 @@ fn the_end_of_a_child_is_reported_with_its_cause() {
         _ => None,
     };
     let event = mounter.event(exited);
-    assert_eq!((event.mount_id.as_str(), event.cause.as_str()), ("killed", "signal 9"));
+    assert_eq!(
+        (event.mount_id.as_str(), event.cause.as_str()),
+        ("killed", "signal 9")
+    );
     // ENOTCONN: nobody serves it, and nobody waits.
-    assert_eq!(fs::read_dir(&mount.path).unwrap_err().raw_os_error(), Some(107));
+    assert_eq!(
+        fs::read_dir(&mount.path).unwrap_err().raw_os_error(),
+        Some(107)
+    );
 
     let mount = mounter.mount("unmounted", &nowhere(), None);
     drop(mount);
@@ -135,7 +154,10 @@ fn a_child_has_a_uid_of_its_own_and_no_privilege() {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-            line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+            line.split_whitespace()
+                .skip(1)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         uids.push(field("Uid:")[0].clone());
         assert_eq!(field("Uid:"), field("Gid:"));
@@ -144,7 +166,11 @@ fn a_child_has_a_uid_of_its_own_and_no_privilege() {
         assert_eq!(field("CapPrm:"), ["0000000000000000"]);
         assert_eq!(field("NoNewPrivs:"), ["1"]);
         let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-        assert!(limits.lines().any(|line| line.starts_with("Max core file size        0 ")));
+        assert!(
+            limits
+                .lines()
+                .any(|line| line.starts_with("Max core file size        0 "))
+        );
         // Not dumpable: its files in /proc belong to root.
         let owner = fs::metadata(format!("/proc/{pid}/environ")).unwrap();
         assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0);
@@ -163,9 +189,9 @@ fn no_key_is_in_arguments_or_environment() {
     let _mount = mounter.mount("m", &dataset(bucket.origin()), None);
     let pid = pid_of(&mut mounter, "m");
     for file in ["cmdline", "environ"] {
-        let text = fs::read(format!("/proc/{pid}/{file}")).unwrap();
-        let text = String::from_utf8_lossy(&text);
-        assert!(!text.contains(&server.secret), "{file}");
+        let shown = fs::read(format!("/proc/{pid}/{file}")).unwrap();
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(!shown.contains(&server.secret), "{file}");
     }
 }
 
@@ -177,8 +203,14 @@ fn children_end_with_the_mounter() {
     drop(mounter);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while fs::exists(format!("/proc/{pid}")).unwrap() {
-        assert!(std::time::Instant::now() < deadline, "the child is still there");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the child is still there"
+        );
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    assert_eq!(fs::read_dir(&mount.path).unwrap_err().raw_os_error(), Some(107));
+    assert_eq!(
+        fs::read_dir(&mount.path).unwrap_err().raw_os_error(),
+        Some(107)
+    );
 }

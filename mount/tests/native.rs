@@ -1,5 +1,11 @@
 //! The file system `native` under load and faults, against a real S3 server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails here fails the test"
+)]
+
 mod support;
 
 use std::fs::{self, File};
@@ -140,10 +146,30 @@ fn a_large_file_streams_in_parts_and_arrives_whole() {
     for piece in body.chunks(700_001) {
         file.write_all(piece).unwrap();
     }
-    assert!(bucket.get("large").is_none(), "nothing half-written is seen");
+    assert!(
+        bucket.get("large").is_none(),
+        "nothing half-written is seen"
+    );
     drop(file);
     assert!(bucket.get("large").unwrap() == body);
     assert!(fs::read(mount.join("large")).unwrap() == body);
+}
+
+#[test]
+fn writing_goes_on_after_a_sync_in_the_midst_of_a_large_file() {
+    let Some((bucket, _mounter, mount)) =
+        setup("writing_goes_on_after_a_sync_in_the_midst_of_a_large_file")
+    else {
+        return;
+    };
+    let body = bytes(8, 30 * MIB + 5);
+    let mut file = File::create(mount.join("large")).unwrap();
+    file.write_all(&body[..11 * MIB]).unwrap();
+    file.sync_all().unwrap();
+    assert!(bucket.get("large").unwrap() == body[..11 * MIB]);
+    file.write_all(&body[11 * MIB..]).unwrap();
+    drop(file);
+    assert!(bucket.get("large").unwrap() == body);
 }
 
 #[test]
@@ -161,7 +187,10 @@ fn a_thousand_files_are_listed_with_attributes_and_read() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         let n: usize = name[1..].parse().unwrap();
-        assert_eq!(entry.metadata().unwrap().len(), format!("body {n}").len() as u64);
+        assert_eq!(
+            entry.metadata().unwrap().len(),
+            format!("body {n}").len() as u64
+        );
         names.push(name);
     }
     names.sort();
@@ -277,7 +306,11 @@ fn reads_wait_for_a_source_that_restarts_and_give_up_on_one_that_stays_away() {
     let error = fs::read(mount.join("b")).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(5), "EIO: {error}");
     // The source's time-out is 5 s here.
-    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        began.elapsed()
+    );
     proxy.come_back();
     assert!(fs::read(mount.join("a")).unwrap() == reference);
 }

@@ -1,5 +1,11 @@
 //! Runs every row of every table of `docs/semantics.md` against a real mount and a real S3 server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails here fails the test"
+)]
+
 mod support;
 
 #[path = "semantics/document.rs"]
@@ -11,7 +17,7 @@ use std::collections::BTreeMap;
 
 use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume};
 
-use document::{Options, Table};
+use document::{Options, Row};
 use support::bucket::Bucket;
 use support::mounter::{Mount, Mounter, dataset, with_volume};
 
@@ -22,16 +28,21 @@ fn the_mount_does_what_the_document_says() {
     let Some(server) = support::server("the_mount_does_what_the_document_says") else {
         return;
     };
-    let bucket = Bucket::new(&server, "semantics");
+    let root = Bucket::new(&server, "semantics");
     let mut mounter = Mounter::start();
     let mut wrong = Vec::new();
-    let mut rows = 0;
-    for (number, table) in document::tables(DOCUMENT).into_iter().enumerate() {
-        let mount = mount(&mut mounter, number, &bucket, &table.options);
-        rows += table.rows.len();
-        check(&bucket, &mount, &table, &mut wrong);
-        drop(mount);
-        mounter.stop(&number.to_string());
+    let (mut rows, mut not_run) = (0, 0);
+    for table in document::tables(DOCUMENT) {
+        for row in &table.rows {
+            // Each in a place of its own: some servers keep directories that have become empty.
+            let bucket = root.below(&format!("{rows}/"));
+            rows += 1;
+            match check(&mut mounter, &bucket, &table.options, row) {
+                Outcome::Holds => {}
+                Outcome::NotRun => not_run += 1,
+                Outcome::Wrong(what) => wrong.push(format!("{}: {what}", table.heading)),
+            }
+        }
     }
     assert!(
         wrong.is_empty(),
@@ -39,33 +50,48 @@ fn the_mount_does_what_the_document_says() {
         wrong.len(),
         wrong.join("\n")
     );
-    println!("{rows} rows hold");
+    println!("{} rows hold, {not_run} were not run", rows - not_run);
 }
 
-fn check(bucket: &Bucket, mount: &Mount, table: &Table, wrong: &mut Vec<String>) {
-    for row in &table.rows {
-        bucket.clear();
-        for (key, body) in &row.before {
-            bucket.put(key, body.clone());
-        }
-        let answer = steps::run(&row.steps, mount, bucket);
-        let keys = bucket.keys().into_iter();
-        let after: BTreeMap<String, String> = keys
-            .map(|key| {
-                let body = bucket.get(&key).unwrap_or_default();
-                (key, String::from_utf8_lossy(&body).into_owned())
-            })
-            .collect();
-        if answer != row.answer || after != row.after {
-            wrong.push(format!(
-                "{}: `{}`\n    answer {answer}, not {}\n    left {after:?}, not {:?}",
-                table.heading, row.steps, row.answer, row.after
-            ));
-        }
+enum Outcome {
+    Holds,
+    NotRun,
+    Wrong(String),
+}
+
+fn check(mounter: &mut Mounter, bucket: &Bucket, options: &Options, row: &Row) -> Outcome {
+    let put = |(key, body): (&String, &String)| bucket.try_put(key, body.clone());
+    if row.before.iter().map(put).any(|put| put.is_err()) || !holds(bucket, &row.before) {
+        println!("NOT RUN: this server does not hold {:?}", row.before);
+        return Outcome::NotRun;
     }
+    let mount = mount(mounter, bucket, options);
+    let answer = steps::run(&row.steps, &mount, bucket);
+    drop(mount);
+    mounter.stop("m");
+    let keys = bucket.keys().into_iter();
+    let after: BTreeMap<String, String> = keys
+        .map(|key| {
+            let body = bucket.get(&key).unwrap_or_default();
+            (key, String::from_utf8_lossy(&body).into_owned())
+        })
+        .collect();
+    if answer == row.answer && after == row.after {
+        return Outcome::Holds;
+    }
+    Outcome::Wrong(format!(
+        "`{}`\n    answer {answer}, not {}\n    left {after:?}, not {:?}",
+        row.steps, row.answer, row.after
+    ))
 }
 
-fn mount(mounter: &mut Mounter, number: usize, bucket: &Bucket, options: &Options) -> Mount {
+/// Whether the server shows what it was given: some make one key of two.
+fn holds(bucket: &Bucket, objects: &BTreeMap<String, String>) -> bool {
+    let keys = bucket.keys();
+    keys.len() == objects.len() && keys.iter().all(|key| objects.contains_key(key))
+}
+
+fn mount(mounter: &mut Mounter, bucket: &Bucket, options: &Options) -> Mount {
     let DatasetConfig { volume, .. } = dataset(bucket.origin());
     let Some(dlf_wire::dataset::v1::dataset_config::Volume::Fuse(volume)) = volume else {
         unreachable!("a test's dataset is a FUSE volume");
@@ -80,5 +106,5 @@ fn mount(mounter: &mut Mounter, number: usize, bucket: &Bucket, options: &Option
         readonly: options.readonly,
         ..with_volume(volume)
     };
-    mounter.mount(&number.to_string(), &dataset, options.fs_group)
+    mounter.mount("m", &dataset, options.fs_group)
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, getppid, getrlimit, geteuid, set_dumpable_behavior,
+    DumpableBehavior, Resource, Rlimit, Signal, geteuid, getppid, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit,
 };
 

@@ -183,7 +183,16 @@ impl Core {
         to: &str,
     ) -> Result<(), Errno> {
         let rest = key.strip_prefix(from).ok_or(Errno::EIO)?;
-        self.source.copy(key, version, &format!("{to}{rest}")).await
+        let target = format!("{to}{rest}");
+        // Stores that keep directories of their own cannot copy what marks one.
+        if key.ends_with('/') && version.size == 0 {
+            return self
+                .source
+                .put(&target, Bytes::new(), false)
+                .await
+                .map(drop);
+        }
+        self.source.copy(key, version, &target).await
     }
 
     /// `ENAMETOOLONG` before anything is moved.

@@ -22,7 +22,7 @@ pub(crate) type Node = inode::Node<Arc<Draft>>;
 pub(crate) type Entry = inode::Entry<Arc<Draft>>;
 
 /// The root never goes away.
-const ROOT_TTL: Duration = Duration::from_secs(3600);
+const ROOT_TTL: Duration = Duration::from_hours(1);
 
 /// The state of one mount.
 #[derive(Debug)]
@@ -65,7 +65,10 @@ impl Core {
     }
 
     pub(crate) fn set_settings(&self, settings: Settings) {
-        let mut slot = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         *slot = Arc::new(settings);
     }
 
@@ -136,17 +139,17 @@ impl Core {
         }
         let key = self.child_key(parent, name)?;
         let asked = Instant::now();
-        match self.ask(&key).await? {
-            Some(node) => Ok(Looked::Found(
-                self.inodes().enter(parent, name, node, asked),
-            )),
-            None => {
-                let draft = self.inodes().child(parent, name);
-                match draft.filter(|entry| matches!(entry.node, Node::Draft(_))) {
-                    Some(entry) => Ok(Looked::Found(self.enter_again(parent, name, entry))),
-                    None => Ok(Looked::Absent(self.settings().ttl(asked))),
-                }
+        let found = self.ask(&key).await?;
+        let child = self.inodes().child(parent, name);
+        match (found, child) {
+            (Some(node), _) => {
+                let entry = self.inodes().enter(parent, name, node, asked);
+                Ok(Looked::Found(entry))
             }
+            (None, Some(entry)) if matches!(entry.node, Node::Draft(_)) => {
+                Ok(Looked::Found(self.enter_again(parent, name, entry)))
+            }
+            (None, _) => Ok(Looked::Absent(self.settings().ttl(asked))),
         }
     }
 

@@ -90,7 +90,10 @@ impl Core {
         if let Some(listing) = &cursor.cached {
             let entries = listing.entries().iter();
             let shown = entries.filter(|entry| !cursor.draft_names.contains(&entry.name));
-            return Ok((shown.skip(index).take(BATCH).cloned().collect(), listing.taken));
+            return Ok((
+                shown.skip(index).take(BATCH).cloned().collect(),
+                listing.taken,
+            ));
         }
         self.seek(directory.ino, &mut cursor, index).await?;
         let rest = cursor.page.get(index - cursor.first..).unwrap_or_default();
@@ -106,7 +109,10 @@ impl Core {
         };
         *cursor = Cursor {
             draft_names: drafts.iter().map(|(name, _)| name.clone()).collect(),
-            drafts: drafts.iter().map(|(name, draft)| entry_of(name, draft)).collect(),
+            drafts: drafts
+                .iter()
+                .map(|(name, draft)| entry_of(name, draft))
+                .collect(),
             next: Some(Mark::default()),
             cached,
             collected: Some((Vec::new(), changes, Instant::now())),

@@ -183,6 +183,11 @@ impl Draft {
         self.writers.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// No handle writes to it any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.writers.load(Ordering::Acquire) == 0
+    }
+
     /// A handle that wrote to it was closed; `true` if it was the last.
     pub(crate) fn leave(&self) -> bool {
         self.writers.fetch_sub(1, Ordering::AcqRel) == 1

@@ -5,16 +5,14 @@
 //! two versions, and a file that is open keeps its own. The table is as large as the kernel's cache
 //! of names: what it forgets goes.
 
+mod path;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 /// The root directory's number (`FUSE_ROOT_ID` in fuse.h).
 pub(crate) const ROOT: u64 = 1;
-
-/// Deepest directory: a key has at most 1024 bytes, so at most 512 parts. A longer walk up would
-/// mean that the table has a cycle.
-const DEPTH_MAX: usize = 1024;
 
 /// One version of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +57,7 @@ pub(crate) struct Entry<D> {
 
 #[derive(Debug)]
 pub(crate) struct Inodes<D> {
-    inodes: HashMap<u64, Inode<D>>,
+    table: HashMap<u64, Inode<D>>,
     /// The inode each name stands for now.
     names: HashMap<(u64, Arc<str>), u64>,
     /// The few inodes that are drafts.
@@ -80,7 +78,7 @@ impl<D: Clone> Inodes<D> {
             removed: false,
         };
         Self {
-            inodes: HashMap::from([(ROOT, root)]),
+            table: HashMap::from([(ROOT, root)]),
             names: HashMap::new(),
             drafts: HashSet::new(),
             last: ROOT,
@@ -89,11 +87,11 @@ impl<D: Clone> Inodes<D> {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.inodes.len()
+        self.table.len()
     }
 
     pub(crate) fn get(&self, ino: u64) -> Option<Entry<D>> {
-        self.inodes.get(&ino).map(|inode| Entry {
+        self.table.get(&ino).map(|inode| Entry {
             ino,
             node: inode.node.clone(),
             checked: inode.checked,
@@ -104,78 +102,6 @@ impl<D: Clone> Inodes<D> {
     /// What `name` stands for now, if the table knows.
     pub(crate) fn child(&self, parent: u64, name: &str) -> Option<Entry<D>> {
         self.get(*self.names.get(&(parent, Arc::from(name)))?)
-    }
-
-    /// Drafts directly or indirectly below a directory.
-    pub(crate) fn has_draft_below(&self, directory: u64) -> bool {
-        self.drafts.iter().any(|ino| {
-            let removed = self.inodes.get(ino).is_none_or(|inode| inode.removed);
-            !removed && self.is_below(*ino, directory)
-        })
-    }
-
-    fn is_below(&self, ino: u64, directory: u64) -> bool {
-        let mut at = ino;
-        for _ in 0..DEPTH_MAX {
-            match self.inodes.get(&at) {
-                Some(inode) if inode.parent == directory => return at != ROOT,
-                Some(inode) if at != ROOT => at = inode.parent,
-                _ => return false,
-            }
-        }
-        false
-    }
-
-    /// The key of a file or, without its trailing slash, of a directory. `None` if the inode or
-    /// one of the directories above it was removed: nothing is at that path any more.
-    pub(crate) fn path(&self, ino: u64) -> Option<String> {
-        let mut parts = Vec::new();
-        let mut at = ino;
-        while at != ROOT {
-            let inode = self.inodes.get(&at)?;
-            if inode.removed || parts.len() > DEPTH_MAX {
-                return None;
-            }
-            parts.push(&*inode.name);
-            at = inode.parent;
-        }
-        parts.reverse();
-        Some(parts.join("/"))
-    }
-
-    /// The directory an inode was last seen in.
-    pub(crate) fn parent(&self, ino: u64) -> Option<u64> {
-        self.inodes.get(&ino).map(|inode| inode.parent)
-    }
-
-    /// The directory and name that stand for this inode now.
-    pub(crate) fn place(&self, ino: u64) -> Option<(u64, Arc<str>)> {
-        let inode = self.inodes.get(&ino)?;
-        let key = (inode.parent, inode.name.clone());
-        (self.names.get(&key) == Some(&ino)).then_some(key)
-    }
-
-    /// Names of the drafts in a directory.
-    pub(crate) fn drafts_in(&self, directory: u64) -> Vec<(Arc<str>, D)> {
-        let drafts = self.drafts.iter().filter_map(|ino| {
-            let inode = self.inodes.get(ino)?;
-            match &inode.node {
-                Node::Draft(draft) if inode.parent == directory && !inode.removed => {
-                    Some((inode.name.clone(), draft.clone()))
-                }
-                _ => None,
-            }
-        });
-        drafts.collect()
-    }
-
-    /// The key prefix of a directory's children: `""` for the root, else ending in a slash.
-    pub(crate) fn prefix(&self, directory: u64) -> Option<String> {
-        let mut path = self.path(directory)?;
-        if !path.is_empty() {
-            path.push('/');
-        }
-        Some(path)
     }
 
     /// Records that `name` stands for `found` as of `now`, and that the kernel learns it.
@@ -191,10 +117,11 @@ impl<D: Clone> Inodes<D> {
         let key = (parent, Arc::from(name));
         let known = self.names.get(&key).copied();
         if let Some(ino) = known
-            && let Some(inode) = self.inodes.get_mut(&ino)
+            && let Some(inode) = self.table.get_mut(&ino)
         {
             let same = match (&inode.node, &found) {
-                (Node::Directory, Node::Directory) | (Node::Draft(_), Node::File(_)) => true,
+                (Node::Directory, Node::Directory)
+                | (Node::Draft(_), Node::File(_) | Node::Draft(_)) => true,
                 (Node::File(old), Node::File(new)) => old.etag == new.etag && old.size == new.size,
                 _ => false,
             };
@@ -217,7 +144,7 @@ impl<D: Clone> Inodes<D> {
         let ino = self.last;
         let (parent, name) = key.clone();
         self.names.insert(key, ino);
-        if let Some(parent) = self.inodes.get_mut(&parent) {
+        if let Some(parent) = self.table.get_mut(&parent) {
             parent.pins += 1;
         }
         let inode = Inode {
@@ -230,7 +157,7 @@ impl<D: Clone> Inodes<D> {
             checked: now,
             removed: false,
         };
-        self.inodes.insert(ino, inode);
+        self.table.insert(ino, inode);
         self.note_draft(ino, &node);
         Entry {
             ino,
@@ -242,10 +169,12 @@ impl<D: Clone> Inodes<D> {
 
     /// Replaces what an inode is, for the beginning and the end of a draft.
     pub(crate) fn set_node(&mut self, ino: u64, node: Node<D>, now: Instant) {
-        if let Some(inode) = self.inodes.get_mut(&ino) {
-            inode.node = node.clone();
-            inode.checked = now;
+        if self.table.contains_key(&ino) {
             self.note_draft(ino, &node);
+        }
+        if let Some(inode) = self.table.get_mut(&ino) {
+            inode.node = node;
+            inode.checked = now;
         }
     }
 
@@ -259,7 +188,7 @@ impl<D: Clone> Inodes<D> {
 
     /// The source was seen to still have this version.
     pub(crate) fn confirm(&mut self, ino: u64, now: Instant) {
-        if let Some(inode) = self.inodes.get_mut(&ino) {
+        if let Some(inode) = self.table.get_mut(&ino) {
             inode.checked = now;
         }
     }
@@ -267,7 +196,7 @@ impl<D: Clone> Inodes<D> {
     /// The name stands for something else from now on, which the next look-up will find.
     /// The inode keeps its path, for those who have it open.
     pub(crate) fn detach(&mut self, ino: u64) {
-        if let Some(inode) = self.inodes.get(&ino) {
+        if let Some(inode) = self.table.get(&ino) {
             let key = (inode.parent, inode.name.clone());
             if self.names.get(&key) == Some(&ino) {
                 self.names.remove(&key);
@@ -278,7 +207,7 @@ impl<D: Clone> Inodes<D> {
     /// The name was removed through this mount.
     pub(crate) fn remove(&mut self, parent: u64, name: &str) {
         if let Some(ino) = self.names.remove(&(parent, Arc::from(name)))
-            && let Some(inode) = self.inodes.get_mut(&ino)
+            && let Some(inode) = self.table.get_mut(&ino)
         {
             inode.removed = true;
         }
@@ -292,11 +221,11 @@ impl<D: Clone> Inodes<D> {
         };
         let name: Arc<str> = Arc::from(to.1);
         self.names.insert((to.0, name.clone()), ino);
-        if let Some(inode) = self.inodes.get_mut(&ino) {
+        if let Some(inode) = self.table.get_mut(&ino) {
             inode.parent = to.0;
             inode.name = name;
         }
-        if let Some(parent) = self.inodes.get_mut(&to.0) {
+        if let Some(parent) = self.table.get_mut(&to.0) {
             parent.pins += 1;
         }
         self.unpin(from.0);
@@ -304,7 +233,7 @@ impl<D: Clone> Inodes<D> {
 
     /// A handle on the inode was opened.
     pub(crate) fn open(&mut self, ino: u64) {
-        if let Some(inode) = self.inodes.get_mut(&ino) {
+        if let Some(inode) = self.table.get_mut(&ino) {
             inode.handles += 1;
             inode.pins += 1;
         }
@@ -312,7 +241,7 @@ impl<D: Clone> Inodes<D> {
 
     /// A handle on the inode was closed.
     pub(crate) fn close(&mut self, ino: u64) {
-        if let Some(inode) = self.inodes.get_mut(&ino) {
+        if let Some(inode) = self.table.get_mut(&ino) {
             inode.handles = inode.handles.saturating_sub(1);
         }
         self.unpin(ino);
@@ -320,14 +249,14 @@ impl<D: Clone> Inodes<D> {
 
     /// The kernel has forgotten `count` of what it was told.
     pub(crate) fn forget(&mut self, ino: u64, count: u64) {
-        if let Some(inode) = self.inodes.get_mut(&ino) {
+        if let Some(inode) = self.table.get_mut(&ino) {
             inode.lookups = inode.lookups.saturating_sub(count);
         }
         self.reap(ino);
     }
 
     fn unpin(&mut self, ino: u64) {
-        if let Some(inode) = self.inodes.get_mut(&ino) {
+        if let Some(inode) = self.table.get_mut(&ino) {
             inode.pins = inode.pins.saturating_sub(1);
         }
         self.reap(ino);
@@ -336,17 +265,17 @@ impl<D: Clone> Inodes<D> {
     /// Drops an inode nobody refers to, and then the directories above that it alone kept.
     fn reap(&mut self, ino: u64) {
         let mut at = ino;
-        while let Some(inode) = self.inodes.get(&at) {
+        while let Some(inode) = self.table.get(&at) {
             if at == ROOT || inode.lookups > 0 || inode.pins > 0 {
                 return;
             }
             self.detach(at);
             self.drafts.remove(&at);
-            let Some(inode) = self.inodes.remove(&at) else {
+            let Some(inode) = self.table.remove(&at) else {
                 return;
             };
             at = inode.parent;
-            if let Some(parent) = self.inodes.get_mut(&at) {
+            if let Some(parent) = self.table.get_mut(&at) {
                 parent.pins = parent.pins.saturating_sub(1);
             }
         }

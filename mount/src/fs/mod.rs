@@ -4,10 +4,10 @@
 //! the task answers when the source has. What every operation means is in `docs/semantics.md`.
 //!
 //! - [`inode`]: the names the kernel knows; one inode is one version of an object
-//! - [`listing`], `directory`: from pages of keys to directory entries
+//! - [`listing`]: from pages of keys to directory entries
 //! - [`readahead`], `reader`: reads
 //! - `draft`, `upload`: a file on its way to the source
-//! - `file`, `change`, [`core`]: the operations
+//! - [`core`], `file`, `write`, `directory`, `change`: the operations
 
 mod change;
 mod core;
@@ -25,6 +25,7 @@ mod requests;
 mod settings;
 mod source;
 mod upload;
+mod write;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -104,11 +105,8 @@ impl NativeFs {
     /// and gives up what is still being written: it never appears.
     pub async fn shut_down(&self) {
         let patience = self.core.settings().source_timeout;
-        // Each commit holds its draft's lock, which giving it up waits for.
-        if tokio::time::timeout(patience, self.core.abandon_drafts())
-            .await
-            .is_err()
-        {
+        let finished = tokio::time::timeout(patience, self.core.finish_all()).await;
+        if finished.is_err() {
             tracing::warn!("files were still being written to the source at the end");
         }
     }
@@ -122,8 +120,10 @@ pub struct Serving {
 
 impl Serving {
     /// Waits for the end: the file system was unmounted, or the device failed.
-    pub async fn ended(self) -> io::Result<()> {
-        self.ended
+    ///
+    /// Cancelling loses nothing; once it has returned it must not be called again.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        (&mut self.ended)
             .await
             .unwrap_or_else(|_| Err(io::Error::other("the session's thread has gone")))
     }

@@ -23,9 +23,7 @@ pub(crate) fn component(name: &OsStr) -> Result<&str, Errno> {
 /// Whether a part of a key between two slashes can be shown as a file name. What cannot is left
 /// out of listings and cannot be reached; removing its directory is refused, so it is never lost.
 pub(crate) fn presentable(part: &str) -> bool {
-    !matches!(part, "" | "." | "..")
-        && part.len() <= NAME_BYTES_MAX
-        && !part.contains(['/', '\0'])
+    !matches!(part, "" | "." | "..") && part.len() <= NAME_BYTES_MAX && !part.contains(['/', '\0'])
 }
 
 /// The key of `name` in the directory whose key prefix is `prefix` (`""` or ending in a slash).
@@ -45,7 +43,10 @@ mod tests {
     #[test]
     fn names_that_fit_pass_and_others_say_why() {
         assert_eq!(component(OsStr::new("a b")), Ok("a b"));
-        assert_eq!(component(OsStr::new(&"x".repeat(255))).map(str::len), Ok(255));
+        assert_eq!(
+            component(OsStr::new(&"x".repeat(255))).map(str::len),
+            Ok(255)
+        );
         assert_eq!(
             component(OsStr::new(&"x".repeat(256))),
             Err(Errno::ENAMETOOLONG)

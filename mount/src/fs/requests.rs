@@ -334,7 +334,7 @@ impl Filesystem for Requests {
                 core.write(fh.0, offset, &data).await?;
                 u32::try_from(data.len()).map_err(|_| Errno::EINVAL)
             },
-            |reply, written| reply.written(written),
+            ReplyWrite::written,
         );
     }
 
@@ -353,14 +353,7 @@ impl Filesystem for Requests {
         );
     }
 
-    fn fsync(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        fh: FileHandle,
-        _datasync: bool,
-        reply: ReplyEmpty,
-    ) {
+    fn fsync(&self, _: &Request, _: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
         self.run(
             reply,
             |core| async move { core.fsync(fh.0).await },
@@ -392,14 +385,7 @@ impl Filesystem for Requests {
         }
     }
 
-    fn readdir(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        fh: FileHandle,
-        offset: u64,
-        reply: ReplyDirectory,
-    ) {
+    fn readdir(&self, _: &Request, _: INodeNo, fh: FileHandle, offset: u64, reply: ReplyDirectory) {
         self.read_names(fh.0, offset, reply);
     }
 
@@ -414,14 +400,7 @@ impl Filesystem for Requests {
         self.read_entries(fh.0, offset, reply);
     }
 
-    fn releasedir(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        fh: FileHandle,
-        _: OpenFlags,
-        reply: ReplyEmpty,
-    ) {
+    fn releasedir(&self, _: &Request, _: INodeNo, fh: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
         match self.core.release_directory(fh.0) {
             Ok(()) => reply.ok(),
             Err(errno) => reply.error(errno),
@@ -479,15 +458,7 @@ impl Filesystem for Requests {
         reply.error(Errno::ENOSYS);
     }
 
-    fn lseek(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        _: FileHandle,
-        _: i64,
-        _: i32,
-        reply: ReplyLseek,
-    ) {
+    fn lseek(&self, _: &Request, _: INodeNo, _: FileHandle, _: i64, _: i32, reply: ReplyLseek) {
         reply.error(Errno::ENOSYS);
     }
 

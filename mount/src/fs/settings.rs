@@ -9,7 +9,7 @@ use fuser::{FileAttr, FileType, INodeNo};
 use super::name::KEY_BYTES_MAX;
 
 /// Stands for "for ever" where the kernel wants a number: longer than a node runs.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// What `stat` gives as the best size of a request: what the kernel asks for at most.
 const BLOCK_BYTES: u32 = 1024 * 1024;
@@ -48,7 +48,11 @@ impl Settings {
         if fs_group.is_some() {
             mode = (mode & !0o070) | ((mode & 0o700) >> 3);
         }
-        let longest_prefix = volume.origins.iter().map(|origin| origin.prefix.len()).max();
+        let longest_prefix = volume
+            .origins
+            .iter()
+            .map(|origin| origin.prefix.len())
+            .max();
         Self {
             uid: volume.uid.unwrap_or(0),
             gid: fs_group.or(volume.gid).unwrap_or(0),

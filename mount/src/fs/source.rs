@@ -187,16 +187,24 @@ impl Source {
 
     /// Copies a version inside the store. `ENOENT` if it has gone, `ESTALE` if it was replaced.
     pub(crate) async fn copy(&self, from: &str, version: &Version, to: &str) -> Result<(), Errno> {
-        let meta = ObjectMeta {
-            key: from.to_owned(),
-            size: version.size,
-            etag: ETag::from_wire(&version.etag),
-            last_modified: None,
-        };
-        match self.store.copy(&meta, to).await {
+        match self.store.copy(&meta(from, version), to).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.errno(&error)),
         }
+    }
+
+    /// Copies a range of a version into an upload, inside the store.
+    pub(crate) async fn copy_part(
+        &self,
+        from: &str,
+        version: &Version,
+        range: Range<u64>,
+        upload: &UploadId,
+        number: u16,
+    ) -> Result<UploadedPart, Errno> {
+        let from = meta(from, version);
+        let part = self.store.copy_part(&from, range, upload, number).await;
+        part.map_err(|error| self.errno(&error))
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<(), Errno> {
@@ -245,9 +253,8 @@ impl Source {
             .complained
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let quiet = last.is_some_and(|(class, at)| {
-            class == error.class() && at.elapsed() < COMPLAINT_EVERY
-        });
+        let quiet = last
+            .is_some_and(|(class, at)| class == error.class() && at.elapsed() < COMPLAINT_EVERY);
         if !quiet {
             tracing::warn!(class = error.class(), %error, "the source fails");
             *last = Some((error.class(), Instant::now()));
@@ -260,5 +267,14 @@ fn version(meta: &ObjectMeta) -> Version {
         etag: Arc::from(meta.etag.as_str()),
         size: meta.size,
         modified: meta.last_modified.unwrap_or(SystemTime::UNIX_EPOCH),
+    }
+}
+
+fn meta(key: &str, version: &Version) -> ObjectMeta {
+    ObjectMeta {
+        key: key.to_owned(),
+        size: version.size,
+        etag: ETag::from_wire(&version.etag),
+        last_modified: None,
     }
 }

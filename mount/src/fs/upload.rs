@@ -25,6 +25,9 @@ const PARTS_PER_SIZE: u16 = 2_500;
 /// S3's limit (user guide, "Amazon S3 multipart upload limits").
 const PARTS_MAX: u16 = 10_000;
 
+/// Largest piece a source is asked to copy at once: it answers only when it has.
+const COPY_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
 /// Size of part `number`, counted from 1. `None` beyond the last possible part.
 pub(crate) fn part_bytes(number: u16) -> Option<usize> {
     (1..=PARTS_MAX)
@@ -51,12 +54,35 @@ impl Upload {
         })
     }
 
-    /// An upload that begins with what `key` has already, copied by the source.
-    ///
-    /// `EOPNOTSUPP` as long as the client has no copy of parts.
-    pub(crate) async fn after(source: &Source, key: &str, version: &Version) -> Result<Self, Errno> {
-        let _ = (source, key, version);
-        Err(Errno::EOPNOTSUPP)
+    /// An upload that begins with what `key` has already, copied by the source: at least one full
+    /// part, since a smaller file is kept in memory.
+    pub(crate) async fn after(
+        source: &Source,
+        key: &str,
+        version: &Version,
+    ) -> Result<Self, Errno> {
+        let mut upload = Self::start(source, key).await?;
+        let copied = upload.copy(source, key, version).await;
+        if let Err(errno) = copied {
+            upload.abort(source).await;
+            return Err(errno);
+        }
+        Ok(upload)
+    }
+
+    async fn copy(&mut self, source: &Source, key: &str, version: &Version) -> Result<(), Errno> {
+        // Equal pieces: none but the last part of an upload may be small, and bytes follow these.
+        let pieces = version.size.div_ceil(COPY_BYTES_MAX);
+        let piece = version.size.div_ceil(pieces.max(1)).max(1);
+        let mut start = 0;
+        while start < version.size {
+            let range = start..(start + piece).min(version.size);
+            start = range.end;
+            let part = source.copy_part(key, version, range, &self.id, self.next);
+            self.done.push(part.await?);
+            self.next += 1;
+        }
+        Ok(())
     }
 
     pub(crate) fn next_part(&self) -> u16 {

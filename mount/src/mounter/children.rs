@@ -46,6 +46,9 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    /// The child ended before it answered.
+    pub(super) const ENDED: &str = "ChildEnded";
+
     pub(super) fn new(reason: &str, message: impl Into<String>) -> Self {
         Self {
             reason: reason.to_owned(),
@@ -208,10 +211,7 @@ impl Children {
         let known = self.table().running.get(&mount_id).cloned();
         let child = known.ok_or_else(|| Refusal::new("NotFound", "this mount has no child"))?;
         let message = to_mounter::Message::Configure(configure);
-        child
-            .process
-            .ask(message, None, CONFIGURE_TIMEOUT)
-            .await?;
+        child.process.ask(message, None, CONFIGURE_TIMEOUT).await?;
         if let Some(child) = self.table().running.get_mut(&mount_id) {
             child.version = child.version.max(version);
         }
@@ -228,7 +228,11 @@ impl Children {
         });
         let stopped = process.ask(message, None, STOP_TIMEOUT).await;
         process.end().await;
-        stopped
+        match stopped {
+            // The driver unmounts and says stop, and the child may notice the first by itself.
+            Err(refusal) if refusal.reason == Refusal::ENDED => Ok(()),
+            other => other,
+        }
     }
 
     /// Stops all children at once; what has not ended in time is killed.

@@ -87,14 +87,10 @@ async fn carry_out(
         Some(to_mounter::Message::Configure(configure)) => {
             children.configure(configure).await.map(|()| done)
         }
-        Some(to_mounter::Message::Stop(stop)) => {
-            children.stop(&stop.mount_id).await.map(|()| done)
-        }
-        Some(to_mounter::Message::List(_)) => {
-            Ok(from_mounter::Message::Children(wire::Children {
-                children: children.list(),
-            }))
-        }
+        Some(to_mounter::Message::Stop(stop)) => children.stop(&stop.mount_id).await.map(|()| done),
+        Some(to_mounter::Message::List(_)) => Ok(from_mounter::Message::Children(wire::Children {
+            children: children.list(),
+        })),
         None => Err(Refusal::new("InvalidRequest", "the request says nothing")),
     }
 }

@@ -58,7 +58,9 @@ impl Process {
             }
         }
         let child = command.spawn()?;
-        let pid = child.id().ok_or_else(|| io::Error::other("it has no pid"))?;
+        let pid = child
+            .id()
+            .ok_or_else(|| io::Error::other("it has no pid"))?;
         Ok(Self {
             channel: Channel::from_socket(ours).map_err(io::Error::other)?,
             pid,
@@ -100,7 +102,7 @@ impl Process {
                 Err(Refusal::new(&failed.reason, failed.message))
             }
             Ok(Ok(_)) => Err(Refusal::new("ChildFailed", "it gave a wrong answer")),
-            Ok(Err(ChannelError::Closed)) => Err(Refusal::new("ChildFailed", "it has ended")),
+            Ok(Err(ChannelError::Closed)) => Err(Refusal::new(Refusal::ENDED, "it has ended")),
             Ok(Err(error)) => Err(Refusal::new("ChildFailed", error.to_string())),
             Err(_) => Err(Refusal::new("ChildFailed", "it does not answer")),
         }

@@ -7,31 +7,31 @@ const COLUMNS: [&str; 4] = ["Objects before", "Operations", "Answer", "Objects a
 
 /// Options of the mount that a table is about.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
-    pub readonly: bool,
-    pub uid: Option<u32>,
-    pub gid: Option<u32>,
-    pub umask: u32,
-    pub fs_group: Option<u32>,
+pub(crate) struct Options {
+    pub(crate) readonly: bool,
+    pub(crate) uid: Option<u32>,
+    pub(crate) gid: Option<u32>,
+    pub(crate) umask: u32,
+    pub(crate) fs_group: Option<u32>,
 }
 
 #[derive(Debug)]
-pub struct Table {
-    pub heading: String,
-    pub options: Options,
-    pub rows: Vec<Row>,
+pub(crate) struct Table {
+    pub(crate) heading: String,
+    pub(crate) options: Options,
+    pub(crate) rows: Vec<Row>,
 }
 
 #[derive(Debug)]
-pub struct Row {
-    pub before: BTreeMap<String, String>,
-    pub steps: String,
-    pub answer: String,
-    pub after: BTreeMap<String, String>,
+pub(crate) struct Row {
+    pub(crate) before: BTreeMap<String, String>,
+    pub(crate) steps: String,
+    pub(crate) answer: String,
+    pub(crate) after: BTreeMap<String, String>,
 }
 
 /// All tables that can be run, in order.
-pub fn tables(document: &str) -> Vec<Table> {
+pub(crate) fn tables(document: &str) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
     let (mut heading, mut options, mut inside) = ("", Options::default(), false);
     for line in document.lines() {
@@ -41,11 +41,7 @@ pub fn tables(document: &str) -> Vec<Table> {
         if let Some(text) = line.strip_prefix("Mount options: ") {
             options = parse_options(text);
         }
-        let cells: Vec<&str> = line
-            .trim_matches('|')
-            .split(" | ")
-            .map(str::trim)
-            .collect();
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         if cells == COLUMNS {
             inside = true;
             tables.push(Table {

@@ -1,7 +1,9 @@
 //! A prefix of the test bucket, seen from outside the mount.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use dlf_cache::{ClientOptions, Keys, ListRequest, ObjectStore, Origin, PutCondition};
+use dlf_cache::{ClientOptions, Keys, ListRequest, ObjectStore, Origin, PutCondition, StoreError};
 use dlf_core::network::AddressRules;
 use dlf_wire::dataset::v1 as wire;
 use tokio::runtime::Runtime;
@@ -16,7 +18,7 @@ pub struct Bucket {
     pub server: Server,
     pub prefix: String,
     store: ObjectStore,
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
 }
 
 impl Bucket {
@@ -30,6 +32,20 @@ impl Bucket {
         // The test binary may hold several of these; only the first can install it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let prefix = format!("{test}-{}/", std::process::id());
+        let bucket = Self::at(server.clone(), prefix, Arc::new(runtime));
+        let created = bucket.store.create_bucket();
+        bucket.runtime.block_on(created).unwrap();
+        bucket.clear();
+        bucket
+    }
+
+    /// A prefix below this one.
+    pub fn below(&self, name: &str) -> Self {
+        let prefix = format!("{}{name}", self.prefix);
+        Self::at(self.server.clone(), prefix, self.runtime.clone())
+    }
+
+    fn at(server: Server, prefix: String, runtime: Arc<Runtime>) -> Self {
         let origin = Origin {
             endpoint: server.endpoint.parse().unwrap(),
             bucket: BUCKET.to_owned(),
@@ -53,21 +69,23 @@ impl Bucket {
             let _inside = runtime.enter();
             ObjectStore::new(vec![origin], options).unwrap()
         };
-        runtime.block_on(store.create_bucket()).unwrap();
-        let bucket = Self {
-            server: server.clone(),
+        Self {
+            server,
             prefix,
             store,
             runtime,
-        };
-        bucket.clear();
-        bucket
+        }
     }
 
     pub fn put(&self, key: &str, body: impl Into<Bytes>) {
+        self.try_put(key, body).unwrap();
+    }
+
+    /// Not every server takes every key: some keep objects as files.
+    pub fn try_put(&self, key: &str, body: impl Into<Bytes>) -> Result<(), StoreError> {
         let body: Bytes = body.into();
         let put = self.store.put(key, body, PutCondition::None);
-        self.runtime.block_on(put).unwrap();
+        self.runtime.block_on(put).map(drop)
     }
 
     pub fn get(&self, key: &str) -> Option<Bytes> {

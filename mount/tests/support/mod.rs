@@ -5,6 +5,11 @@
 //! `make cluster` wrote to `target/cluster/cluster.env`.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails here fails the test"
+)]
 
 pub mod bucket;
 pub mod mounter;
@@ -33,11 +38,7 @@ pub fn server(test: &str) -> Option<Server> {
 impl Server {
     fn find() -> Option<Self> {
         let file = cluster_env();
-        let value = |name: &str| {
-            std::env::var(name)
-                .ok()
-                .or_else(|| file.get(name).cloned())
-        };
+        let value = |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned());
         Some(Self {
             endpoint: value("S3_ENDPOINT")?,
             key: value("S3_KEY")?,

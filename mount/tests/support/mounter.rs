@@ -33,7 +33,7 @@ pub struct Mounter {
 
 impl Mounter {
     pub fn start() -> Self {
-        Self::start_program(Path::new(env!("CARGO_BIN_EXE_dlf-mounter")))
+        Self::start_program(&program())
     }
 
     pub fn start_program(program: &Path) -> Self {
@@ -106,7 +106,10 @@ impl Mounter {
 
     pub fn ask_done(&mut self, message: to_mounter::Message, device: Option<&File>) {
         let answer = self.ask(message, device);
-        assert!(matches!(answer, from_mounter::Message::Done(_)), "{answer:?}");
+        assert!(
+            matches!(answer, from_mounter::Message::Done(_)),
+            "{answer:?}"
+        );
     }
 
     /// The next event that `wanted` takes.
@@ -131,7 +134,7 @@ impl Mounter {
     /// Mounts `dataset` as the driver does, and starts a child on it.
     pub fn mount(&mut self, id: &str, dataset: &DatasetConfig, fs_group: Option<u32>) -> Mount {
         let path = self.directory.path().join(id);
-        fs::create_dir(&path).unwrap();
+        fs::create_dir_all(&path).unwrap();
         let device = mount_fuse(&path, umask(dataset));
         let start = to_mounter::Message::Start(Start {
             mount_id: id.to_owned(),
@@ -168,6 +171,17 @@ impl Drop for Mounter {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The program of this build: tests are told where it is, examples lie beside it.
+fn program() -> PathBuf {
+    option_env!("CARGO_BIN_EXE_dlf-mounter").map_or_else(
+        || {
+            let example = std::env::current_exe().unwrap();
+            example.ancestors().nth(2).unwrap().join("dlf-mounter")
+        },
+        PathBuf::from,
+    )
 }
 
 async fn connect(socket: &Path) -> (Channel, Hello) {
@@ -208,7 +222,11 @@ fn mount_fuse(path: &Path, umask: u32) -> File {
         .write(true)
         .open("/dev/fuse")
         .unwrap();
-    let permissions = if umask == 0 { "" } else { ",default_permissions" };
+    let permissions = if umask == 0 {
+        ""
+    } else {
+        ",default_permissions"
+    };
     let options = format!(
         "fd={},rootmode=40000,user_id=0,group_id=0,allow_other{permissions}",
         device.as_raw_fd()

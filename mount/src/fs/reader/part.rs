@@ -118,7 +118,9 @@ impl Part {
 
 impl Arrived {
     fn copy(&self, wanted: Range<u64>, answer: &mut BytesMut) {
-        let first = self.chunks.partition_point(|(at, chunk)| at + chunk.len() as u64 <= wanted.start);
+        let first = self
+            .chunks
+            .partition_point(|(at, chunk)| at + chunk.len() as u64 <= wanted.start);
         for (at, chunk) in &self.chunks[first..] {
             if *at >= wanted.end {
                 break;

@@ -1,0 +1,109 @@
+//! What answers the kernel: one of the programs of the table.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use dlf_cache::{ObjectStore, UsageSnapshot};
+use dlf_core::program::{self, Program};
+use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume};
+use dlf_wire::mounter::v1::{Configure, Start};
+
+use super::ChildError;
+use crate::convert::{self, InvalidConfig};
+use crate::fs::{NativeFs, Serving};
+use crate::s3fs::{S3fs, S3fsError};
+
+/// The kernel sends INIT when it mounts, which was before we got the device.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running program.
+pub(super) enum Server {
+    Native {
+        fs: NativeFs,
+        store: ObjectStore,
+        serving: Serving,
+    },
+    S3fs(S3fs),
+}
+
+impl Server {
+    /// Runs the dataset's program on `device`. `staging` is our own directory.
+    pub(super) async fn start(
+        start: &Start,
+        device: OwnedFd,
+        staging: Option<&Path>,
+    ) -> Result<Self, ChildError> {
+        let dataset = start.dataset.as_ref();
+        let dataset = dataset.ok_or(InvalidConfig::Missing("dataset"))?;
+        let volume = convert::fuse_volume(dataset)?;
+        match program::check(&volume.program, &volume.options)? {
+            Program::Native => native(start, dataset, volume, device).await,
+            Program::S3fs => {
+                let rules = convert::rules(start.network.as_ref())?;
+                let staging = staging.ok_or(S3fsError::NoStaging)?;
+                let (readonly, gid) = (dataset.readonly, start.fs_group);
+                let s3fs = S3fs::start(volume, readonly, gid, &rules, staging, device).await?;
+                Ok(Self::S3fs(s3fs))
+            }
+        }
+    }
+
+    /// What was read and written so far, where it is counted.
+    pub(super) fn usage(&self) -> Option<UsageSnapshot> {
+        match self {
+            Self::Native { fs, .. } => Some(fs.usage()),
+            Self::S3fs(_) => None,
+        }
+    }
+
+    /// Waits for the end of the session.
+    pub(super) async fn ended(&mut self) -> io::Result<()> {
+        match self {
+            Self::Native { serving, .. } => serving.ended().await,
+            Self::S3fs(s3fs) => s3fs.ended().await,
+        }
+    }
+
+    /// Waits for what is being written out, and ends.
+    pub(super) async fn shut_down(&mut self) {
+        match self {
+            Self::Native { fs, .. } => fs.shut_down().await,
+            Self::S3fs(s3fs) => s3fs.stop().await,
+        }
+    }
+
+    /// Takes new keys, endpoints and rules over.
+    pub(super) fn configure(&self, configure: &Configure) -> Result<(), ChildError> {
+        let dataset = configure.dataset.as_ref();
+        let dataset = dataset.ok_or(InvalidConfig::Missing("dataset"))?;
+        let volume = convert::fuse_volume(dataset)?;
+        match self {
+            Self::Native { fs, store, .. } => {
+                convert::reconfigure(store, volume, configure.network.as_ref())?;
+                fs.update(dataset, volume);
+                Ok(())
+            }
+            Self::S3fs(_) => Err(ChildError::NextMount),
+        }
+    }
+}
+
+async fn native(
+    start: &Start,
+    dataset: &DatasetConfig,
+    volume: &FuseVolume,
+    device: OwnedFd,
+) -> Result<Server, ChildError> {
+    let store = convert::store(volume, start.network.as_ref())?;
+    let fs = NativeFs::new(store.clone(), dataset, volume, start.fs_group);
+    let server = fs.clone();
+    let session = tokio::task::spawn_blocking(move || server.serve(device));
+    let serving = tokio::time::timeout(HANDSHAKE_TIMEOUT, session)
+        .await
+        .map_err(|_| ChildError::Device(io::ErrorKind::TimedOut.into()))?
+        .map_err(io::Error::other)?
+        .map_err(ChildError::Device)?;
+    Ok(Server::Native { fs, store, serving })
+}
