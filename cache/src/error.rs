@@ -113,7 +113,7 @@ pub enum ErrorKind {
     #[error("TLS failed: {0}")]
     TlsFailed(&'static str),
     /// The name leads only to addresses that may not be dialled.
-    #[error("{host} leads to an address that DLF does not dial: {refusal}")]
+    #[error("{refusal} ({host} leads there)")]
     AddressNotAllowed {
         /// The name that was resolved, of the endpoint or of a redirect.
         host: String,

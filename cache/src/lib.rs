@@ -7,7 +7,8 @@
 //! cheap to clone and all clones share connections, configuration and accounting.
 //!
 //! Read [`ObjectStore`] first, then:
-//! - `store`: the operations, and the one road all of them take: rounds over the origins, retries;
+//! - `store`: the operations, and `store::road`, which all of them take: rounds over the origins,
+//!   retries;
 //! - `site`: one exchange with one origin, and what its answers correct (region, clock, address);
 //! - `answer` and `error`: what answers mean;
 //! - `transport`: name resolution, address rules, TCP and TLS;

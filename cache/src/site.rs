@@ -277,3 +277,46 @@ impl std::fmt::Debug for Site {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    fn patient(stall: u64, end: u64) -> Limits {
+        Limits {
+            stall: Duration::from_secs(stall),
+            end: Instant::now() + Duration::from_secs(end),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_given_up_after_a_stall() {
+        let began = Instant::now();
+        assert!(
+            until_stalled(pending::<()>(), || 0, patient(30, 90))
+                .await
+                .is_none()
+        );
+        assert_eq!(began.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_moves_is_waited_for_but_not_for_ever() {
+        let began = Instant::now();
+        let progress = || began.elapsed().as_secs();
+        assert!(
+            until_stalled(pending::<()>(), progress, patient(30, 90))
+                .await
+                .is_none()
+        );
+        assert_eq!(began.elapsed(), Duration::from_secs(90));
+        let slow = tokio::time::sleep(Duration::from_secs(80));
+        assert!(
+            until_stalled(slow, progress, patient(30, 90))
+                .await
+                .is_some()
+        );
+    }
+}
