@@ -2,7 +2,8 @@
 //!
 //! `cargo run -p dlf-mount --example bench [PROGRAM]`, as root, after `cargo build -p dlf-mount`;
 //! PROGRAM is `native` (default) or `s3fs`. The server is found as by the tests. Each figure is
-//! taken with the kernel's page cache dropped.
+//! taken with the kernel's page cache dropped; the processor time is the child's. `READ_AHEAD_KB`
+//! sets the kernel's read-ahead, as the node driver does after mounting.
 
 #![allow(
     clippy::unwrap_used,
@@ -51,9 +52,16 @@ fn main() {
     };
     let mut mounter = Mounter::start();
     let mount = mounter.mount("bench", &with_volume(volume), None);
+    if let Ok(kib) = std::env::var("READ_AHEAD_KB") {
+        mount.set_read_ahead(&kib);
+    }
+    let child = mounter.pid_of("bench");
     for run in 1..=3 {
         println!("run {run}");
+        let before = processor_time(child);
         sequential(&mount);
+        let spent = processor_time(child) - before;
+        println!("    in {:.2} s of processor time", spent.as_secs_f64());
         random(&mount);
         small(&mount);
     }
@@ -72,6 +80,16 @@ fn noise(length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// User and system time of a process (proc(5), `stat`), in clock ticks of 10 ms.
+fn processor_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The second field is a name in brackets, which may hold anything.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = ticks.map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(10 * ticks)
 }
 
 fn drop_page_cache() {

@@ -11,7 +11,7 @@ mod support;
 use std::fs;
 
 use dlf_wire::dataset::v1::{DatasetConfig, Origin};
-use dlf_wire::mounter::v1::{List, Start, from_mounter, to_mounter};
+use dlf_wire::mounter::v1::{Start, from_mounter, to_mounter};
 use rustix::process::{Pid, Signal, kill_process};
 use support::bucket::Bucket;
 use support::mounter::{Mounter, dataset, network};
@@ -37,19 +37,6 @@ fn reason(answer: from_mounter::Message) -> String {
     match answer {
         from_mounter::Message::Failed(failed) => failed.reason,
         other => panic!("not refused: {other:?}"),
-    }
-}
-
-fn pid_of(mounter: &mut Mounter, mount_id: &str) -> u32 {
-    match mounter.ask(to_mounter::Message::List(List {}), None) {
-        from_mounter::Message::Children(list) => {
-            let child = list
-                .children
-                .iter()
-                .find(|child| child.mount_id == mount_id);
-            child.expect("the mount has a child").pid
-        }
-        other => panic!("no list: {other:?}"),
     }
 }
 
@@ -86,7 +73,7 @@ fn a_new_driver_sees_the_children_of_the_old_one() {
 fn the_end_of_a_child_is_reported_with_its_cause() {
     let mut mounter = Mounter::start();
     let mount = mounter.mount("killed", &nowhere(), None);
-    let pid = i32::try_from(pid_of(&mut mounter, "killed")).unwrap();
+    let pid = i32::try_from(mounter.pid_of("killed")).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     let exited = |event: &from_mounter::Message| match event {
         from_mounter::Message::Exited(exited) => Some(exited.clone()),
@@ -150,7 +137,7 @@ fn a_child_has_a_uid_of_its_own_and_no_privilege() {
     let _second = mounter.mount("second", &nowhere(), None);
     let mut uids = Vec::new();
     for mount_id in ["first", "second"] {
-        let pid = pid_of(&mut mounter, mount_id);
+        let pid = mounter.pid_of(mount_id);
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -187,7 +174,7 @@ fn no_key_is_in_arguments_or_environment() {
     let bucket = Bucket::new(&server, test);
     let mut mounter = Mounter::start();
     let _mount = mounter.mount("m", &dataset(bucket.origin()), None);
-    let pid = pid_of(&mut mounter, "m");
+    let pid = mounter.pid_of("m");
     for file in ["cmdline", "environ"] {
         let shown = fs::read(format!("/proc/{pid}/{file}")).unwrap();
         let shown = String::from_utf8_lossy(&shown);
@@ -199,7 +186,7 @@ fn no_key_is_in_arguments_or_environment() {
 fn children_end_with_the_mounter() {
     let mut mounter = Mounter::start();
     let mount = mounter.mount("m", &nowhere(), None);
-    let pid = pid_of(&mut mounter, "m");
+    let pid = mounter.pid_of("m");
     drop(mounter);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while fs::exists(format!("/proc/{pid}")).unwrap() {

@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use dlf_core::names::LABEL_USES_DATASETS;
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Client, Resource, ResourceExt,
     api::Api,
@@ -115,13 +115,22 @@ impl SlimPod {
         let labels = self.metadata.labels.as_ref().unwrap_or(&empty);
         let annotations = self.metadata.annotations.as_ref().unwrap_or(&empty);
         let labelled = dlf_core::labels::parse(labels, annotations).unwrap_or_default();
-        labelled.into_iter().map(|used| used.id).chain(self.claims().map(str::to_owned)).collect()
+        labelled
+            .into_iter()
+            .map(|used| used.id)
+            .chain(self.claims().map(str::to_owned))
+            .collect()
     }
 }
 
 /// Follows the pods that the webhook stamped, for ever: a store for who asks about one pod, the
 /// index for who uses what, and a wake for each dataset whose users changed.
-pub async fn watch(client: Client, writer: Writer<SlimPod>, index: Arc<PodIndex>, changes: Waker<Name>) {
+pub async fn watch(
+    client: Client,
+    writer: Writer<SlimPod>,
+    index: Arc<PodIndex>,
+    changes: Waker<Name>,
+) {
     let config = watcher::Config::default().labels(&format!("{LABEL_USES_DATASETS}=true"));
     follow(stored(Api::all(client), config, writer), |change| {
         let woken = match change {
@@ -154,22 +163,37 @@ struct Inner {
 impl PodIndex {
     /// A pod as it is now; gives the datasets whose users changed.
     pub fn apply(&self, pod: &SlimPod) -> Vec<DatasetKey> {
-        let now = if pod.is_using() { pod.datasets() } else { BTreeSet::new() };
+        let now = if pod.is_using() {
+            pod.datasets()
+        } else {
+            BTreeSet::new()
+        };
         self.set(pod.namespace().unwrap_or_default(), pod.name_any(), now)
     }
 
     /// A pod that is gone; gives the datasets whose users changed.
     pub fn delete(&self, pod: &SlimPod) -> Vec<DatasetKey> {
-        self.set(pod.namespace().unwrap_or_default(), pod.name_any(), BTreeSet::new())
+        self.set(
+            pod.namespace().unwrap_or_default(),
+            pod.name_any(),
+            BTreeSet::new(),
+        )
     }
 
     /// After a new list: forgets pods that are not in it; gives the datasets whose users changed.
     pub fn keep_only(&self, listed: &HashSet<PodKey>) -> Vec<DatasetKey> {
         let gone: Vec<PodKey> = {
             let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.uses.keys().filter(|key| !listed.contains(*key)).cloned().collect()
+            inner
+                .uses
+                .keys()
+                .filter(|key| !listed.contains(*key))
+                .cloned()
+                .collect()
         };
-        gone.into_iter().flat_map(|(namespace, name)| self.set(namespace, name, BTreeSet::new())).collect()
+        gone.into_iter()
+            .flat_map(|(namespace, name)| self.set(namespace, name, BTreeSet::new()))
+            .collect()
     }
 
     /// Pods of the dataset's namespace that use it, by name.
@@ -189,7 +213,11 @@ impl PodIndex {
             .collect();
         for dataset in &changed {
             if now.contains(&dataset.1) {
-                inner.used_by.entry(dataset.clone()).or_default().insert(name.clone());
+                inner
+                    .used_by
+                    .entry(dataset.clone())
+                    .or_default()
+                    .insert(name.clone());
             } else if let Some(users) = inner.used_by.get_mut(dataset) {
                 users.remove(&name);
                 if users.is_empty() {
@@ -224,7 +252,10 @@ mod tests {
     }
 
     fn users(index: &PodIndex, dataset: &str) -> Vec<String> {
-        index.users(&("ns".to_owned(), dataset.to_owned())).into_iter().collect()
+        index
+            .users(&("ns".to_owned(), dataset.to_owned()))
+            .into_iter()
+            .collect()
     }
 
     #[test]
@@ -233,12 +264,18 @@ mod tests {
         assert_eq!(index.apply(&pod("a", "Pending", &["x", "y"])).len(), 2);
         assert_eq!(index.apply(&pod("b", "Running", &["x"])).len(), 1);
         assert_eq!(users(&index, "x"), ["a", "b"]);
-        assert!(index.apply(&pod("b", "Running", &["x"])).is_empty(), "no change, nobody woken");
+        assert!(
+            index.apply(&pod("b", "Running", &["x"])).is_empty(),
+            "no change, nobody woken"
+        );
         index.apply(&pod("a", "Succeeded", &["x", "y"]));
         assert_eq!(users(&index, "x"), ["b"]);
         index.delete(&pod("b", "Running", &["x"]));
         assert!(users(&index, "x").is_empty());
         let inner = index.inner.lock().unwrap();
-        assert!(inner.used_by.is_empty() && inner.uses.is_empty(), "nothing is left behind");
+        assert!(
+            inner.used_by.is_empty() && inner.uses.is_empty(),
+            "nothing is left behind"
+        );
     }
 }

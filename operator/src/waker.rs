@@ -34,21 +34,36 @@ struct Queue<T> {
 
 impl<T> Clone for Waker<T> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
 impl<T> Default for Waker<T> {
     fn default() -> Self {
-        let queue = Queue { order: VecDeque::new(), members: HashSet::new(), closed: false };
-        Self { shared: Arc::new(Shared { queue: Mutex::new(queue), filled: Notify::new() }) }
+        let queue = Queue {
+            order: VecDeque::new(),
+            members: HashSet::new(),
+            closed: false,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                queue: Mutex::new(queue),
+                filled: Notify::new(),
+            }),
+        }
     }
 }
 
 impl<T: Clone + Eq + Hash> Waker<T> {
     /// Has `name` looked at.
     pub fn wake(&self, name: T) {
-        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self
+            .shared
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if queue.members.insert(name.clone()) {
             queue.order.push_back(name);
             self.shared.filled.notify_one();
@@ -57,7 +72,11 @@ impl<T: Clone + Eq + Hash> Waker<T> {
 
     /// Ends the stream once it is empty.
     pub fn close(&self) {
-        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.shared
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
         self.shared.filled.notify_one();
     }
 
@@ -65,7 +84,11 @@ impl<T: Clone + Eq + Hash> Waker<T> {
     pub async fn next(&self) -> Option<T> {
         loop {
             {
-                let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut queue = self
+                    .shared
+                    .queue
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 if let Some(name) = queue.order.pop_front() {
                     queue.members.remove(&name);
                     return Some(name);
@@ -84,7 +107,10 @@ pub type Name = (String, String);
 
 impl Waker<Name> {
     /// The names as references to objects of a group.
-    pub fn references<K>(&self, group: ApiGroup) -> impl Stream<Item = Result<ObjectRef<K>, Infallible>> + Send + use<K>
+    pub fn references<K>(
+        &self,
+        group: ApiGroup,
+    ) -> impl Stream<Item = Result<ObjectRef<K>, Infallible>> + Send + use<K>
     where
         K: Resource<DynamicType = ApiGroup> + Send + 'static,
     {

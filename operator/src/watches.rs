@@ -28,8 +28,10 @@ pub enum Change<K> {
 }
 
 /// Follows a watch for ever; `tell` sees every change after a store, if there is one, has it.
-pub async fn follow<K>(stream: impl Stream<Item = watcher::Result<Event<K>>>, mut tell: impl FnMut(Change<K>))
-where
+pub async fn follow<K>(
+    stream: impl Stream<Item = watcher::Result<Event<K>>>,
+    mut tell: impl FnMut(Change<K>),
+) where
     K: Resource,
 {
     let mut listed = HashSet::new();
@@ -55,7 +57,10 @@ pub fn name_of(object: &impl Resource) -> Name {
 }
 
 /// A watch with back-off.
-pub fn events<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
+pub fn events<K>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {

@@ -6,7 +6,10 @@ mod plan;
 
 use async_trait::async_trait;
 use dlf_core::{
-    plugin::{PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin, StorageRequest},
+    plugin::{
+        PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin,
+        StorageRequest,
+    },
     source::{Source, SourceType},
 };
 
@@ -32,7 +35,10 @@ impl StoragePlugin for HostPath {
             Source::HostPath(source) => plan::directory(request, source),
             other => Err(PlanError::new(
                 "SourceTypeNotSupported",
-                format!("plugin hostpath plans sources of type HOST, not {}", other.kind().as_str()),
+                format!(
+                    "plugin hostpath plans sources of type HOST, not {}",
+                    other.kind().as_str()
+                ),
             )),
         }
     }

@@ -1,6 +1,7 @@
 use dlf_core::{
     plugin::{
-        FileSystem, HostPathMount, Mount, PlanError, SecretEntry, StoragePlan, StorageRequest, Volume,
+        FileSystem, HostPathMount, Mount, PlanError, SecretEntry, StoragePlan, StorageRequest,
+        Volume,
     },
     source::HostPathSource,
 };
@@ -11,8 +12,11 @@ pub(crate) fn directory(
 ) -> Result<StoragePlan, PlanError> {
     refuse_ownership(request)?;
     let entries = || {
-        [("path", source.path.clone()), ("readonly", source.readonly.to_string())]
-            .map(|(key, value)| (key.to_owned(), value))
+        [
+            ("path", source.path.clone()),
+            ("readonly", source.readonly.to_string()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
     };
     Ok(StoragePlan {
         volume: Volume::Mount(Mount {
@@ -23,7 +27,9 @@ pub(crate) fn directory(
             }),
         }),
         config_map: entries().into(),
-        secret: entries().map(|(key, value)| (key, SecretEntry::Literal(value))).into(),
+        secret: entries()
+            .map(|(key, value)| (key, SecretEntry::Literal(value)))
+            .into(),
         tasks: Vec::new(),
     })
 }

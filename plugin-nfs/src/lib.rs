@@ -4,7 +4,10 @@ mod plan;
 
 use async_trait::async_trait;
 use dlf_core::{
-    plugin::{PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin, StorageRequest},
+    plugin::{
+        PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin,
+        StorageRequest,
+    },
     source::{Source, SourceType},
 };
 
@@ -30,7 +33,10 @@ impl StoragePlugin for Nfs {
             Source::Nfs(source) => plan::export(request, source),
             other => Err(PlanError::new(
                 "SourceTypeNotSupported",
-                format!("plugin nfs plans sources of type NFS, not {}", other.kind().as_str()),
+                format!(
+                    "plugin nfs plans sources of type NFS, not {}",
+                    other.kind().as_str()
+                ),
             )),
         }
     }

@@ -2,13 +2,16 @@ use std::collections::BTreeMap;
 
 use dlf_core::{
     plugin::{
-        FileSystem, Intent, Mount, NfsMount, PlanError, SecretEntry, StoragePlan, StorageRequest, Task,
-        Volume,
+        FileSystem, Intent, Mount, NfsMount, PlanError, SecretEntry, StoragePlan, StorageRequest,
+        Task, Volume,
     },
     source::NfsSource,
 };
 
-pub(crate) fn export(request: &StorageRequest, source: &NfsSource) -> Result<StoragePlan, PlanError> {
+pub(crate) fn export(
+    request: &StorageRequest,
+    source: &NfsSource,
+) -> Result<StoragePlan, PlanError> {
     refuse_ownership(request)?;
     Ok(StoragePlan {
         volume: Volume::Mount(Mount {
@@ -21,7 +24,9 @@ pub(crate) fn export(request: &StorageRequest, source: &NfsSource) -> Result<Sto
             }),
         }),
         config_map: entries(source).collect(),
-        secret: entries(source).map(|(key, value)| (key, SecretEntry::Literal(value))).collect(),
+        secret: entries(source)
+            .map(|(key, value)| (key, SecretEntry::Literal(value)))
+            .collect(),
         tasks: tasks(request.intent, source),
     })
 }
@@ -51,7 +56,10 @@ fn tasks(intent: Intent, source: &NfsSource) -> Vec<Task> {
     match intent {
         Intent::Exist if source.create => Vec::new(),
         Intent::Exist => {
-            vec![Task::ProbeNfs { server: source.server.clone(), share: source.share.clone() }]
+            vec![Task::ProbeNfs {
+                server: source.server.clone(),
+                share: source.share.clone(),
+            }]
         }
         Intent::Delete => Vec::new(),
     }

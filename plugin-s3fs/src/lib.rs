@@ -4,7 +4,10 @@ mod plan;
 
 use async_trait::async_trait;
 use dlf_core::{
-    plugin::{PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin, StorageRequest},
+    plugin::{
+        PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin,
+        StorageRequest,
+    },
     source::{Source, SourceType},
 };
 
@@ -30,7 +33,10 @@ impl StoragePlugin for S3fs {
             Source::ObjectStore(source) => plan::bucket(request, source),
             other => Err(PlanError::new(
                 "SourceTypeNotSupported",
-                format!("plugin s3fs plans sources of type COS, not {}", other.kind().as_str()),
+                format!(
+                    "plugin s3fs plans sources of type COS, not {}",
+                    other.kind().as_str()
+                ),
             )),
         }
     }

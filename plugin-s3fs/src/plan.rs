@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use dlf_core::{
     plugin::{
-        FileSystem, Intent, Mount, ObjectStoreMount, OriginRef, PlanError, SecretEntry, StoragePlan,
-        StorageRequest, Task, Volume,
+        FileSystem, Intent, Mount, ObjectStoreMount, OriginRef, PlanError, SecretEntry,
+        StoragePlan, StorageRequest, Task, Volume,
     },
     source::{KeySource, ObjectStoreSource},
 };
@@ -29,7 +29,10 @@ fn origin(source: &ObjectStoreSource) -> Result<OriginRef, PlanError> {
         KeySource::Anonymous => None,
         KeySource::Secret { name } => Some(name.clone()),
         KeySource::Inline { .. } => {
-            return Err(PlanError::new("InlineKeys", "a plan is made from references, never from keys"));
+            return Err(PlanError::new(
+                "InlineKeys",
+                "a plan is made from references, never from keys",
+            ));
         }
     };
     Ok(OriginRef {
@@ -50,7 +53,11 @@ fn mount(
     Ok(Mount {
         readonly: source.readonly,
         file_system: FileSystem::ObjectStore(ObjectStoreMount {
-            program: request.mount.program.clone().unwrap_or_else(|| DEFAULT_PROGRAM.to_owned()),
+            program: request
+                .mount
+                .program
+                .clone()
+                .unwrap_or_else(|| DEFAULT_PROGRAM.to_owned()),
             options: BTreeMap::new(),
             origins: vec![origin.clone()],
             uid: request.mount.uid,
@@ -72,7 +79,9 @@ fn umask(text: Option<&str>) -> Result<u32, PlanError> {
 }
 
 fn config_map(source: &ObjectStoreSource) -> BTreeMap<String, String> {
-    entries(source).map(|(key, value)| (key.to_owned(), value)).collect()
+    entries(source)
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 /// What both the ConfigMap and the Secret say: where the bucket is.
@@ -80,7 +89,10 @@ fn entries(source: &ObjectStoreSource) -> impl Iterator<Item = (&'static str, St
     [
         ("endpoint", source.endpoint.clone()),
         ("bucket", source.location.bucket.clone()),
-        ("folder", source.location.prefix.trim_end_matches('/').to_owned()),
+        (
+            "folder",
+            source.location.prefix.trim_end_matches('/').to_owned(),
+        ),
         ("region", source.region.clone()),
         ("readonly", source.readonly.to_string()),
     ]
@@ -90,7 +102,10 @@ fn entries(source: &ObjectStoreSource) -> impl Iterator<Item = (&'static str, St
 fn secret(source: &ObjectStoreSource, origin: &OriginRef) -> BTreeMap<String, SecretEntry> {
     let keys = ["accessKeyID", "secretAccessKey"].map(|key| {
         let entry = match &origin.key_secret {
-            Some(secret) => SecretEntry::Key { secret: secret.clone(), key: key.to_owned() },
+            Some(secret) => SecretEntry::Key {
+                secret: secret.clone(),
+                key: key.to_owned(),
+            },
             None => SecretEntry::Literal(String::new()),
         };
         (key.to_owned(), entry)
@@ -102,7 +117,10 @@ fn secret(source: &ObjectStoreSource, origin: &OriginRef) -> BTreeMap<String, Se
 fn tasks(intent: Intent, source: &ObjectStoreSource, origin: OriginRef) -> Vec<Task> {
     match intent {
         Intent::Exist if source.provision => {
-            vec![Task::EnsureBucket(origin.clone()), Task::ProbeObjectStore(origin)]
+            vec![
+                Task::EnsureBucket(origin.clone()),
+                Task::ProbeObjectStore(origin),
+            ]
         }
         Intent::Exist => vec![Task::ProbeObjectStore(origin)],
         Intent::Delete if source.remove_on_delete => vec![Task::EmptyBucket(origin)],

@@ -12,9 +12,14 @@ use dlf_plugin_s3fs::S3fs;
 fn request() -> (StorageRequest, ObjectStoreSource) {
     let source = ObjectStoreSource {
         endpoint: "https://s3.example.com".to_owned(),
-        location: BucketPath { bucket: "books".to_owned(), prefix: "train/".to_owned() },
+        location: BucketPath {
+            bucket: "books".to_owned(),
+            prefix: "train/".to_owned(),
+        },
         region: "eu".to_owned(),
-        keys: KeySource::Secret { name: "my-keys".to_owned() },
+        keys: KeySource::Secret {
+            name: "my-keys".to_owned(),
+        },
         ca_secret: Some("my-ca".to_owned()),
         readonly: true,
         provision: false,
@@ -28,7 +33,11 @@ fn request() -> (StorageRequest, ObjectStoreSource) {
             labels: BTreeMap::new(),
         },
         source: Source::ObjectStore(source.clone()),
-        mount: MountSpec { uid: Some(1000), umask: Some("0022".to_owned()), ..MountSpec::default() },
+        mount: MountSpec {
+            uid: Some(1000),
+            umask: Some("0022".to_owned()),
+            ..MountSpec::default()
+        },
         revalidate_ms: Some(60_000),
         intent: Intent::Exist,
         config: serde_json::Value::Null,

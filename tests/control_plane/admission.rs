@@ -12,7 +12,9 @@ fn pod(name: &str, labels: &str) -> String {
 }
 
 fn dataset(name: &str, local: &str) -> String {
-    format!("apiVersion: com.ie.ibm.hpsys/v1alpha1\nkind: Dataset\nmetadata:\n  name: {name}\nspec:\n  local: {{{local}}}\n")
+    format!(
+        "apiVersion: com.ie.ibm.hpsys/v1alpha1\nkind: Dataset\nmetadata:\n  name: {name}\nspec:\n  local: {{{local}}}\n"
+    )
 }
 
 const BUCKET: &str = "type: COS, endpoint: \"http://10.85.255.2:8333\", bucket: books";
@@ -33,7 +35,12 @@ fn labels_that_cannot_be_meant_are_refused_with_the_label_named() {
         let refused = namespace.apply(&pod("p", labels)).expect_refused();
         contains(&refused, named).unwrap();
     }
-    let _ = namespace.apply(&pod("stranger", "dataset: mine, dataset.owner: me, dataset.team.owner: us")).expect_ok();
+    let _ = namespace
+        .apply(&pod(
+            "stranger",
+            "dataset: mine, dataset.owner: me, dataset.team.owner: us",
+        ))
+        .expect_ok();
 }
 
 #[test]
@@ -42,16 +49,26 @@ fn specs_that_cannot_work_are_refused_with_the_key_named() {
     for (local, named) in [
         ("type: S3", "found 'S3'"),
         ("type: COS, bucket: books", "spec.local.endpoint is missing"),
-        ("type: COS, endpoint: \"s3.example.com\", bucket: books", "s3.example.com"),
+        (
+            "type: COS, endpoint: \"s3.example.com\", bucket: books",
+            "s3.example.com",
+        ),
         (&format!("{BUCKET}, buckett: x"), "buckett"),
         (&format!("{BUCKET}, readonly: \"yes\""), "yes"),
-        (&format!("{BUCKET}, folder: a, region: \"\", secret-namespace: other"), "secret-namespace"),
-        ("type: COS, endpoint: \"http://s3\", bucket: \"books/a\", folder: b", "agree"),
+        (
+            &format!("{BUCKET}, folder: a, region: \"\", secret-namespace: other"),
+            "secret-namespace",
+        ),
+        (
+            "type: COS, endpoint: \"http://s3\", bucket: \"books/a\", folder: b",
+            "agree",
+        ),
         ("type: NFS, server: nfs", "spec.local.share is missing"),
         ("type: HOST, path: \"/etc\"", "namespace"),
     ] {
-        let refused = namespace.apply(&dataset("d", local)).expect_refused();
-        contains(&refused, named).unwrap();
+        let answer = namespace.apply(&dataset("d", local));
+        assert!(!answer.ok, "{local} was taken");
+        contains(&answer.error, named).unwrap();
     }
     let refused = namespace.apply(&dataset("a.b", BUCKET)).expect_refused();
     contains(&refused, "DNS label").unwrap();
@@ -65,8 +82,18 @@ fn inline_keys_are_taken_with_a_warning() {
     contains(&applied.error, "secret-name").unwrap();
     let _ = applied.expect_ok();
     let secret = dlf_tests::eventually("Secret d-source", Duration::from_secs(20), || {
-        let found = namespace.kubectl(&["get", "secret", "d-source", "-o", "jsonpath={.data.secretAccessKey}"]);
-        if found.ok { Ok(found.text) } else { Err(found.error) }
+        let found = namespace.kubectl(&[
+            "get",
+            "secret",
+            "d-source",
+            "-o",
+            "jsonpath={.data.secretAccessKey}",
+        ]);
+        if found.ok {
+            Ok(found.text)
+        } else {
+            Err(found.error)
+        }
     });
     assert_eq!(secret, "bm90LWZvci1sb2dz");
     let internal = namespace.get("datasetinternal", "d").to_string();
@@ -78,7 +105,11 @@ fn the_younger_of_two_datasets_of_one_name_is_refused() {
     let namespace = Namespace::new("rivals");
     let _ = namespace.apply(&dataset("d", BUCKET)).expect_ok();
     let other = dataset("d", BUCKET).replace("com.ie.ibm.hpsys", "datashim.io");
-    contains(&namespace.apply(&other).expect_refused(), "com.ie.ibm.hpsys").unwrap();
+    contains(
+        &namespace.apply(&other).expect_refused(),
+        "com.ie.ibm.hpsys",
+    )
+    .unwrap();
 }
 
 #[test]
@@ -94,10 +125,19 @@ fn a_dataset_and_its_pod_come_in_one_apply_a_hundred_times() {
     let namespace = Namespace::new("together");
     for number in 0..100 {
         let name = format!("d{number}");
-        let both = format!("{}---\n{}", dataset(&name, BUCKET), pod(&name, &format!("dataset.0.id: {name}")));
+        let both = format!(
+            "{}---\n{}",
+            dataset(&name, BUCKET),
+            pod(&name, &format!("dataset.0.id: {name}"))
+        );
         let _ = namespace.apply(&both).expect_ok();
     }
-    let volumes = namespace.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].spec.volumes[*].persistentVolumeClaim.claimName}"]);
+    let volumes = namespace.kubectl(&[
+        "get",
+        "pods",
+        "-o",
+        "jsonpath={.items[*].spec.volumes[*].persistentVolumeClaim.claimName}",
+    ]);
     assert_eq!(volumes.expect_ok().split_whitespace().count(), 100);
 }
 
@@ -106,14 +146,29 @@ fn dataset_labels_of_a_pod_do_not_change_after_it_was_made() {
     let namespace = Namespace::new("updates");
     let _ = namespace.apply(&dataset("d", BUCKET)).expect_ok();
     let _ = namespace.apply(&pod("p", "dataset.0.id: d")).expect_ok();
-    let refused = namespace.kubectl(&["label", "--overwrite", "pod", "p", "dataset.0.id=e"]).expect_refused();
+    let refused = namespace
+        .kubectl(&["label", "--overwrite", "pod", "p", "dataset.0.id=e"])
+        .expect_refused();
     contains(&refused, "dataset.0.id").unwrap();
-    let _ = namespace.kubectl(&["label", "pod", "p", "colour=blue"]).expect_ok();
+    let _ = namespace
+        .kubectl(&["label", "pod", "p", "colour=blue"])
+        .expect_ok();
 }
 
 #[test]
 fn a_namespace_can_be_switched_off() {
     let namespace = Namespace::new("off");
-    let _ = kubectl_with(&["label", "namespace", &namespace.name, "monitor-pods-datasets=disabled"], "").expect_ok();
-    let _ = namespace.apply(&pod("p", "dataset.0.id: nowhere")).expect_ok();
+    let _ = kubectl_with(
+        &[
+            "label",
+            "namespace",
+            &namespace.name,
+            "monitor-pods-datasets=disabled",
+        ],
+        "",
+    )
+    .expect_ok();
+    let _ = namespace
+        .apply(&pod("p", "dataset.0.id: nowhere"))
+        .expect_ok();
 }

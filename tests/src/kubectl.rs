@@ -72,7 +72,9 @@ pub fn kubectl_with(arguments: &[&str], input: &str) -> Output {
         // A command that ends without reading its input is no error of ours.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let output = child.wait_with_output().unwrap_or_else(|error| panic!("kubectl: {error}"));
+    let output = child
+        .wait_with_output()
+        .unwrap_or_else(|error| panic!("kubectl: {error}"));
     Output {
         ok: output.status.success(),
         text: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -24,13 +24,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 ///
 /// # Panics
 /// When it still gives an error after `patience`: with what was waited for and that error.
-pub fn eventually<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+pub fn eventually<T>(
+    what: &str,
+    patience: Duration,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> T {
     let deadline = Instant::now() + patience;
     loop {
         match look() {
             Ok(found) => return found,
             Err(error) => {
-                assert!(Instant::now() < deadline, "waited {patience:?} for {what}: {error}");
+                assert!(
+                    Instant::now() < deadline,
+                    "waited {patience:?} for {what}: {error}"
+                );
                 sleep(LOOK_EVERY);
             }
         }
@@ -42,5 +49,9 @@ pub fn eventually<T>(what: &str, patience: Duration, mut look: impl FnMut() -> R
 /// # Errors
 /// Both texts.
 pub fn contains(text: &str, part: &str) -> Result<(), String> {
-    if text.contains(part) { Ok(()) } else { Err(format!("expected {part:?} in {text:?}")) }
+    if text.contains(part) {
+        Ok(())
+    } else {
+        Err(format!("expected {part:?} in {text:?}"))
+    }
 }

@@ -24,13 +24,21 @@ impl Namespace {
     #[must_use]
     pub fn new(purpose: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("{purpose}-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "{purpose}-{}-{}",
+            process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let _ = kubectl(&["create", "namespace", &name]).expect_ok();
         // Pods are refused until their service account is there.
-        eventually("the default service account", Duration::from_secs(30), || {
-            let found = kubectl(&["-n", &name, "get", "serviceaccount", "default"]);
-            if found.ok { Ok(()) } else { Err(found.error) }
-        });
+        eventually(
+            "the default service account",
+            Duration::from_secs(30),
+            || {
+                let found = kubectl(&["-n", &name, "get", "serviceaccount", "default"]);
+                if found.ok { Ok(()) } else { Err(found.error) }
+            },
+        );
         Self { name }
     }
 
@@ -60,12 +68,24 @@ impl Namespace {
 
     /// Waits until a condition of a dataset is as expected; gives reason and message.
     #[must_use]
-    pub fn wait_condition(&self, dataset: &str, kind: &str, status: &str, patience: Duration) -> (String, String) {
+    pub fn wait_condition(
+        &self,
+        dataset: &str,
+        kind: &str,
+        status: &str,
+        patience: Duration,
+    ) -> (String, String) {
         eventually(&format!("{kind}={status} of {dataset}"), patience, || {
             let found = self.kubectl(&["get", dataset, "-o", "json"]);
-            let object: Value = serde_json::from_str(&found.text).map_err(|_| found.error.clone())?;
-            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let condition = conditions.iter().find(|condition| condition["type"] == kind);
+            let object: Value =
+                serde_json::from_str(&found.text).map_err(|_| found.error.clone())?;
+            let conditions = object["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let condition = conditions
+                .iter()
+                .find(|condition| condition["type"] == kind);
             match condition {
                 Some(condition) if condition["status"] == status => {
                     let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
@@ -84,7 +104,10 @@ impl Namespace {
                 return Ok(());
             }
             let events = self.events(pod);
-            Err(format!("it is {}{}; its events: {events}", found.text, found.error))
+            Err(format!(
+                "it is {}{}; its events: {events}",
+                found.text, found.error
+            ))
         });
     }
 
@@ -93,7 +116,11 @@ impl Namespace {
         eventually(&format!("pod {pod} ready"), patience, || {
             let path = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
             let found = self.kubectl(&["get", "pod", pod, "-o", path]);
-            if found.text == "True" { Ok(()) } else { Err(format!("{found:?}; its events: {}", self.events(pod))) }
+            if found.text == "True" {
+                Ok(())
+            } else {
+                Err(format!("{found:?}; its events: {}", self.events(pod)))
+            }
         });
     }
 
@@ -102,7 +129,8 @@ impl Namespace {
     pub fn events(&self, object: &str) -> String {
         let field = format!("involvedObject.name={object}");
         let path = "jsonpath={range .items[*]}{.reason}: {.message}\n{end}";
-        self.kubectl(&["get", "events", "--field-selector", &field, "-o", path]).text
+        self.kubectl(&["get", "events", "--field-selector", &field, "-o", path])
+            .text
     }
 
     /// What the operator made for this namespace's datasets, anywhere, as `kind/name` lines.
@@ -121,13 +149,23 @@ impl Drop for Namespace {
             return;
         }
         assert!(deleted.ok, "{}", deleted.error);
-        eventually("the namespace and all its traces to go", GONE_WITHIN, || {
-            let left = kubectl(&["get", "namespace", &self.name, "-o", "jsonpath={.status.conditions}"]);
-            let traces = self.traces();
-            if left.error.contains("NotFound") && traces.is_empty() {
-                return Ok(());
-            }
-            Err(format!("{} {} {traces}", left.text, left.error))
-        });
+        eventually(
+            "the namespace and all its traces to go",
+            GONE_WITHIN,
+            || {
+                let left = kubectl(&[
+                    "get",
+                    "namespace",
+                    &self.name,
+                    "-o",
+                    "jsonpath={.status.conditions}",
+                ]);
+                let traces = self.traces();
+                if left.error.contains("NotFound") && traces.is_empty() {
+                    return Ok(());
+                }
+                Err(format!("{} {} {traces}", left.text, left.error))
+            },
+        );
     }
 }

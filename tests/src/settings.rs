@@ -31,6 +31,10 @@ pub fn settings() -> &'static Settings {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster/cluster.env");
         let text = fs::read_to_string(file).unwrap_or_default();
         let pairs = text.lines().filter_map(|line| line.split_once('='));
-        Settings(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        Settings(
+            pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
     })
 }

@@ -3,8 +3,13 @@
 
 use std::{env, fs, path::Path};
 
-const PROTOS: [&str; 5] =
-    ["dataset.proto", "nodes.proto", "mounter.proto", "csi.proto", "pluginregistration.proto"];
+const PROTOS: [&str; 5] = [
+    "dataset.proto",
+    "nodes.proto",
+    "mounter.proto",
+    "csi.proto",
+    "pluginregistration.proto",
+];
 
 #[test]
 fn regenerating_the_wire_code_changes_nothing() {
@@ -27,7 +32,11 @@ fn regenerating_the_wire_code_changes_nothing() {
             fs::write(&kept, text).expect("the committed file is writable");
         } else {
             let kept_text = fs::read_to_string(&kept).unwrap_or_default();
-            assert!(text == kept_text, "{} is stale: see this test's head", kept.display());
+            assert!(
+                text == kept_text,
+                "{} is stale: see this test's head",
+                kept.display()
+            );
         }
     }
     fs::remove_dir_all(&fresh).expect("the scratch directory goes");

@@ -63,12 +63,16 @@ impl Core {
                 None
             }
         };
-        let keep = match draft {
-            Some(_) => FopenFlags::empty(),
+        let mut answer = FopenFlags::empty();
+        if draft.is_none() {
             // An inode is one version, so its cached pages are right for as long as it lives.
-            None => FopenFlags::FOPEN_KEEP_CACHE,
-        };
-        Ok((self.open_handle(ino, writable, false, draft), keep))
+            answer |= FopenFlags::FOPEN_KEEP_CACHE;
+        }
+        if !writable {
+            // There is nothing to report at close: a request less for each file read.
+            answer |= FopenFlags::FOPEN_NOFLUSH;
+        }
+        Ok((self.open_handle(ino, writable, false, draft), answer))
     }
 
     fn open_handle(

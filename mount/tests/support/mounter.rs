@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use dlf_wire::channel::Channel;
 use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume, NetworkRules, Origin, dataset_config};
 use dlf_wire::mounter::v1::{
-    Configure, FromMounter, Hello, Start, Stop, ToMounter, from_mounter, to_mounter,
+    Configure, FromMounter, Hello, List, Start, Stop, ToMounter, from_mounter, to_mounter,
 };
 use rustix::mount::{MountFlags, UnmountFlags};
 use tempfile::TempDir;
@@ -148,6 +148,16 @@ impl Mounter {
         mount
     }
 
+    pub fn pid_of(&mut self, id: &str) -> u32 {
+        match self.ask(to_mounter::Message::List(List {}), None) {
+            from_mounter::Message::Children(list) => {
+                let child = list.children.iter().find(|child| child.mount_id == id);
+                child.expect("the mount has a child").pid
+            }
+            other => panic!("no list: {other:?}"),
+        }
+    }
+
     pub fn configure(&mut self, id: &str, dataset: &DatasetConfig) {
         let configure = to_mounter::Message::Configure(Configure {
             mount_id: id.to_owned(),
@@ -207,6 +217,14 @@ pub struct Mount {
 impl Mount {
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// How far the kernel reads ahead: what the driver sets once the child serves.
+    pub fn set_read_ahead(&self, kib: &str) {
+        let device = fs::metadata(&self.path).unwrap().dev();
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+        fs::write(file, kib).unwrap();
     }
 }
 

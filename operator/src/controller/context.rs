@@ -6,11 +6,17 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Client,
     core::PartialObjectMeta,
-    runtime::{events::Recorder, reflector::{ObjectRef, Store}},
+    runtime::{
+        events::Recorder,
+        reflector::{ObjectRef, Store},
+    },
 };
 use tokio::sync::OwnedMutexGuard;
 
-use super::{owned::Writer, references::{Referrer, SecretReferences}};
+use super::{
+    owned::Writer,
+    references::{Referrer, SecretReferences},
+};
 use crate::{nodes::Hub, pods::PodIndex, tasks::Tasks};
 
 /// What the controllers of both groups share.
@@ -72,7 +78,11 @@ impl Context {
     #[must_use]
     pub fn internal(&self, namespace: &str, name: &str) -> Option<Arc<DatasetInternal>> {
         let reference = ObjectRef::new_with(name, self.group).within(namespace);
-        self.shared.stores.get(&self.group)?.internals.get(&reference)
+        self.shared
+            .stores
+            .get(&self.group)?
+            .internals
+            .get(&reference)
     }
 
     /// Whether nothing may be made in the namespace any more.
@@ -97,9 +107,16 @@ impl Lanes {
     /// Waits for the lane of a name and holds it until the guard is dropped.
     pub async fn enter(&self, namespace: &str, name: &str) -> OwnedMutexGuard<()> {
         let lane = {
-            let mut lanes = self.lanes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut lanes = self
+                .lanes
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
-            Arc::clone(lanes.entry((namespace.to_owned(), name.to_owned())).or_default())
+            Arc::clone(
+                lanes
+                    .entry((namespace.to_owned(), name.to_owned()))
+                    .or_default(),
+            )
         };
         lane.lock_owned().await
     }
@@ -114,17 +131,27 @@ pub struct Handles {
 impl Handles {
     /// Remembers whose handle it is.
     pub fn set(&self, handle: &str, dataset: Referrer) {
-        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(handle.to_owned(), dataset);
+        self.inner
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(handle.to_owned(), dataset);
     }
 
     /// Whose handle it is.
     #[must_use]
     pub fn get(&self, handle: &str) -> Option<Referrer> {
-        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(handle).cloned()
+        self.inner
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(handle)
+            .cloned()
     }
 
     /// Forgets a handle.
     pub fn remove(&self, handle: &str) {
-        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(handle);
+        self.inner
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .remove(handle);
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with a reconcile: to be tried again, or for the user to mend.
 
-use dlf_core::condition::Truth;
 use dlf_core::api::Phase;
+use dlf_core::condition::Truth;
 use thiserror::Error;
 
 /// Why a reconcile has to be tried again: nothing in it is the user's to mend.
@@ -50,12 +50,20 @@ pub struct Problem {
 impl Problem {
     /// One that only an edit cures.
     pub fn failed(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason: reason.into(), message: message.into(), phase: Phase::Failed }
+        Self {
+            reason: reason.into(),
+            message: message.into(),
+            phase: Phase::Failed,
+        }
     }
 
     /// One that heals when what it names is there.
     pub fn pending(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason: reason.into(), message: message.into(), phase: Phase::Pending }
+        Self {
+            reason: reason.into(),
+            message: message.into(),
+            phase: Phase::Pending,
+        }
     }
 
     /// A problem is never a truth.

@@ -26,13 +26,25 @@ pub(super) async fn of_change(
 ) {
     let phase = |status: &DatasetStatus| status.provision.as_ref().map(|phase| phase.status);
     let ready = |status: &DatasetStatus| -> Option<Condition> {
-        status.conditions.iter().find(|found| found.type_ == ConditionType::Ready.as_str()).cloned()
+        status
+            .conditions
+            .iter()
+            .find(|found| found.type_ == ConditionType::Ready.as_str())
+            .cloned()
     };
     let (was, is) = (ready(before), ready(after));
-    let reason = |condition: &Option<Condition>| condition.as_ref().map(|found| found.reason.clone());
+    let reason =
+        |condition: &Option<Condition>| condition.as_ref().map(|found| found.reason.clone());
     if phase(before).is_none() {
-        publish(dataset, group, EventType::Normal, "Created", "the Dataset was seen and is being worked on", recorder)
-            .await;
+        publish(
+            dataset,
+            group,
+            EventType::Normal,
+            "Created",
+            "the Dataset was seen and is being worked on",
+            recorder,
+        )
+        .await;
     }
     let Some(is) = is else { return };
     if reason(&was).as_ref() == Some(&is.reason) {
@@ -40,13 +52,37 @@ pub(super) async fn of_change(
     }
     match phase(after) {
         Some(Phase::OK) if is.status == "True" => {
-            publish(dataset, group, EventType::Normal, "Provisioned", &is.message, recorder).await;
+            publish(
+                dataset,
+                group,
+                EventType::Normal,
+                "Provisioned",
+                &is.message,
+                recorder,
+            )
+            .await;
         }
         Some(Phase::Failed) => {
-            publish(dataset, group, EventType::Warning, "Failed", &is.message, recorder).await;
+            publish(
+                dataset,
+                group,
+                EventType::Warning,
+                "Failed",
+                &is.message,
+                recorder,
+            )
+            .await;
         }
         _ if !PASSING.contains(&is.reason.as_str()) => {
-            publish(dataset, group, EventType::Warning, &is.reason, &is.message, recorder).await;
+            publish(
+                dataset,
+                group,
+                EventType::Warning,
+                &is.reason,
+                &is.message,
+                recorder,
+            )
+            .await;
         }
         _ => {}
     }
@@ -63,8 +99,13 @@ pub(super) async fn publish(
 ) {
     let mut note = note.to_owned();
     note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
-    let event =
-        Event { type_, reason: reason.to_owned(), note: Some(note), action: "Reconcile".to_owned(), secondary: None };
+    let event = Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
     if let Err(error) = recorder.publish(&event, &dataset.object_ref(group)).await {
         warn!(%error, reason, "an event was not published");
     }

@@ -29,7 +29,9 @@ pub fn check(config: &Config, namespace: &str, source: &Source) -> Result<(), Pr
                 ),
             ))
         }
-        Source::HostPath(directory) if config.host_path_rule(namespace, &directory.path).is_none() => {
+        Source::HostPath(directory)
+            if config.host_path_rule(namespace, &directory.path).is_none() =>
+        {
             Err(Problem::failed(
                 "HostPathNotAllowed",
                 format!(

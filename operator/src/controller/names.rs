@@ -31,7 +31,9 @@ impl Identity {
     pub fn of(dataset: &Dataset, group: ApiGroup) -> Result<Self, ReconcileError> {
         Ok(Self {
             group,
-            namespace: dataset.namespace().ok_or(ReconcileError::Incomplete("namespace"))?,
+            namespace: dataset
+                .namespace()
+                .ok_or(ReconcileError::Incomplete("namespace"))?,
             name: dataset.name_any(),
             uid: dataset.uid().ok_or(ReconcileError::Incomplete("uid"))?,
         })
@@ -60,7 +62,11 @@ impl Identity {
     }
 
     fn beside(&self, kind: OwnedKind, name: String) -> ObjectKey {
-        ObjectKey { kind, namespace: self.namespace.clone(), name }
+        ObjectKey {
+            kind,
+            namespace: self.namespace.clone(),
+            name,
+        }
     }
 
     /// The claim pods mount.
@@ -72,7 +78,11 @@ impl Identity {
     /// The volume bound to it.
     #[must_use]
     pub fn volume(&self) -> ObjectKey {
-        ObjectKey { kind: OwnedKind::Volume, namespace: String::new(), name: self.handle() }
+        ObjectKey {
+            kind: OwnedKind::Volume,
+            namespace: String::new(),
+            name: self.handle(),
+        }
     }
 
     /// What `configmap` pods see.

@@ -24,10 +24,17 @@ struct Inner {
 impl SecretReferences {
     /// The Secrets of its namespace that a dataset names now.
     pub fn set(&self, referrer: &Referrer, names: impl IntoIterator<Item = String>) {
-        let now: BTreeSet<SecretKey> =
-            names.into_iter().map(|name| (referrer.1.clone(), name)).collect();
+        let now: BTreeSet<SecretKey> = names
+            .into_iter()
+            .map(|name| (referrer.1.clone(), name))
+            .collect();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in inner.refers.remove(referrer).unwrap_or_default().difference(&now) {
+        for gone in inner
+            .refers
+            .remove(referrer)
+            .unwrap_or_default()
+            .difference(&now)
+        {
             if let Some(referrers) = inner.referrers.get_mut(gone) {
                 referrers.remove(referrer);
                 if referrers.is_empty() {
@@ -36,7 +43,11 @@ impl SecretReferences {
             }
         }
         for key in &now {
-            inner.referrers.entry(key.clone()).or_default().insert(referrer.clone());
+            inner
+                .referrers
+                .entry(key.clone())
+                .or_default()
+                .insert(referrer.clone());
         }
         if !now.is_empty() {
             inner.refers.insert(referrer.clone(), now);
@@ -48,7 +59,13 @@ impl SecretReferences {
     pub fn of(&self, namespace: &str, name: &str) -> Vec<Referrer> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), name.to_owned());
-        inner.referrers.get(&key).into_iter().flatten().cloned().collect()
+        inner
+            .referrers
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 }
 

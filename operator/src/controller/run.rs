@@ -1,9 +1,4 @@
-use std::{
-    collections::HashMap,
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use dlf_core::{
     api::{ApiGroup, Dataset, DatasetInternal},
@@ -18,7 +13,7 @@ use kube::{
     core::PartialObjectMeta,
     runtime::{
         applier,
-        controller::{Action, Config},
+        controller::{self, Action, Config},
         events::{Recorder, Reporter},
         reflector::{Store, store},
         watcher,
@@ -91,15 +86,31 @@ type AllWakers = HashMap<ApiGroup, Wakers>;
 /// Runs the controllers of both kinds in both groups until `stop` resolves; what is being written
 /// then is written to its end.
 pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
-    let wakers: AllWakers = ApiGroup::ALL.into_iter().map(|group| (group, Wakers::default())).collect();
+    let wakers: AllWakers = ApiGroup::ALL
+        .into_iter()
+        .map(|group| (group, Wakers::default()))
+        .collect();
     let mut watches = JoinSet::new();
     let shared = Arc::new(start_watches(parts, &wakers, &mut watches));
     let mut controllers = JoinSet::new();
     for (group, wakers) in &wakers {
         let stores = &shared.stores[group];
-        let context = Arc::new(Context { group: *group, shared: Arc::clone(&shared) });
-        controllers.spawn(control(stores.datasets.clone(), wakers.datasets.clone(), Arc::clone(&context), dataset::reconcile));
-        controllers.spawn(control(stores.internals.clone(), wakers.internals.clone(), context, internal::reconcile));
+        let context = Arc::new(Context {
+            group: *group,
+            shared: Arc::clone(&shared),
+        });
+        controllers.spawn(control(
+            stores.datasets.clone(),
+            wakers.datasets.clone(),
+            Arc::clone(&context),
+            dataset::reconcile,
+        ));
+        controllers.spawn(control(
+            stores.internals.clone(),
+            wakers.internals.clone(),
+            context,
+            internal::reconcile,
+        ));
     }
     stop.await;
     for wakers in wakers.values() {
@@ -111,8 +122,12 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
 }
 
 /// One controller: takes woken names one by one and reconciles them, many at once.
-async fn control<K, Reconcile, Reconciled>(objects: Store<K>, waker: Waker<Name>, context: Arc<Context>, reconcile: Reconcile)
-where
+async fn control<K, Reconcile, Reconciled>(
+    objects: Store<K>,
+    waker: Waker<Name>,
+    context: Arc<Context>,
+    reconcile: Reconcile,
+) where
     K: Resource<DynamicType = ApiGroup> + Clone + Send + Sync + 'static,
     Reconcile: Fn(Arc<K>, Arc<Context>) -> Reconciled + Send + 'static,
     Reconciled: Future<Output = Result<Action, ReconcileError>> + Send + 'static,
@@ -132,6 +147,10 @@ where
     .for_each(|outcome| async move {
         match outcome {
             Ok((object, _)) => debug!(%object, "reconciled"),
+            // A name is woken in both groups and kinds, and exists in some.
+            Err(controller::Error::ObjectNotFound(object)) => {
+                debug!(%object, "nothing of that name")
+            }
             Err(error) => warn!(%error, "a reconcile is tried again"),
         }
     })
@@ -142,7 +161,11 @@ where
 fn retry(error: &ReconcileError) -> Action {
     let spread = Duration::from_millis(u64::from(rand_u16()) % 1_000);
     let conflict = matches!(error, ReconcileError::Api { source: kube::Error::Api(status), .. } if status.code == 409);
-    let base = if conflict { RETRY_FIRST } else { RETRY_FIRST * 10 };
+    let base = if conflict {
+        RETRY_FIRST
+    } else {
+        RETRY_FIRST * 10
+    };
     Action::requeue((base + spread).min(RETRY_MAX))
 }
 
@@ -154,21 +177,40 @@ fn rand_u16() -> u16 {
 
 /// Starts every watch and makes what the controllers share.
 fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) -> Shared {
-    let Parts { client, namespace, plugins, nodes, tasks, changes, pods, pod_changes } = parts;
-    let reporter = Reporter { controller: "dlf-operator".to_owned(), instance: std::env::var("DLF_POD").ok() };
+    let Parts {
+        client,
+        namespace,
+        plugins,
+        nodes,
+        tasks,
+        changes,
+        pods,
+        pod_changes,
+    } = parts;
+    let reporter = Reporter {
+        controller: "dlf-operator".to_owned(),
+        instance: std::env::var("DLF_POD").ok(),
+    };
     let index = OwnedIndex::default();
     let references = SecretReferences::default();
     let handles = Handles::default();
 
     let (namespaces, namespace_writer) = store::<PartialObjectMeta<Namespace>>();
-    let namespace_watch = stored(Api::all(client.clone()), watcher::Config::default(), namespace_writer);
+    let namespace_watch = stored(
+        Api::all(client.clone()),
+        watcher::Config::default(),
+        namespace_writer,
+    );
     watches.spawn(follow(namespace_watch, |_| {}));
 
     watch_owned(&client, &index, wakers, watches);
     watch_secrets(&client, &references, wakers, watches);
     watch_pods(pod_changes, wakers, watches);
     watch_changes(changes, &handles, wakers, watches);
-    let stores = ApiGroup::ALL.into_iter().map(|group| (group, watch_group(&client, group, wakers, watches))).collect();
+    let stores = ApiGroup::ALL
+        .into_iter()
+        .map(|group| (group, watch_group(&client, group, wakers, watches)))
+        .collect();
 
     Shared {
         recorder: Recorder::new(client.clone(), reporter),
@@ -187,25 +229,43 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
     }
 }
 
-fn watch_group(client: &Client, group: ApiGroup, all: &AllWakers, watches: &mut JoinSet<()>) -> Stores {
+fn watch_group(
+    client: &Client,
+    group: ApiGroup,
+    all: &AllWakers,
+    watches: &mut JoinSet<()>,
+) -> Stores {
     let (datasets, writer) = store_with::<Dataset>(group);
-    let stream = stored(Api::all_with(client.clone(), &group), watcher::Config::default(), writer);
+    let stream = stored(
+        Api::all_with(client.clone(), &group),
+        watcher::Config::default(),
+        writer,
+    );
     let everyone = all.clone();
     watches.spawn(follow(stream, move |change| {
         // A Dataset matters to its rival in the other group too.
         if let Change::Applied(object) | Change::Deleted(object) = change {
-            everyone.values().for_each(|wakers| wakers.wake(&name_of(&object)));
+            everyone
+                .values()
+                .for_each(|wakers| wakers.wake(&name_of(&object)));
         }
     }));
     let (internals, writer) = store_with::<DatasetInternal>(group);
-    let stream = stored(Api::all_with(client.clone(), &group), watcher::Config::default(), writer);
+    let stream = stored(
+        Api::all_with(client.clone(), &group),
+        watcher::Config::default(),
+        writer,
+    );
     let own = all[&group].clone();
     watches.spawn(follow(stream, move |change| {
         if let Change::Applied(object) | Change::Deleted(object) = change {
             own.wake(&name_of(&object));
         }
     }));
-    Stores { datasets, internals }
+    Stores {
+        datasets,
+        internals,
+    }
 }
 
 fn store_with<K>(group: ApiGroup) -> (Store<K>, kube::runtime::reflector::store::Writer<K>)
@@ -218,7 +278,8 @@ where
 
 fn watch_owned(client: &Client, index: &OwnedIndex, all: &AllWakers, watches: &mut JoinSet<()>) {
     for kind in OwnedKind::ALL {
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &kind.resource());
+        let api: Api<PartialObjectMeta<DynamicObject>> =
+            Api::all_with(client.clone(), &kind.resource());
         let config = watcher::Config::default().labels(LABEL_DATASET_UID);
         let (index, all) = (index.clone(), all.clone());
         watches.spawn(follow(events(api, config), move |change| {
@@ -234,17 +295,25 @@ fn watch_owned(client: &Client, index: &OwnedIndex, all: &AllWakers, watches: &m
     }
 }
 
-fn watch_secrets(client: &Client, references: &SecretReferences, all: &AllWakers, watches: &mut JoinSet<()>) {
+fn watch_secrets(
+    client: &Client,
+    references: &SecretReferences,
+    all: &AllWakers,
+    watches: &mut JoinSet<()>,
+) {
     let api: Api<PartialObjectMeta<Secret>> = Api::all(client.clone());
     let (references, all) = (references.clone(), all.clone());
-    watches.spawn(follow(events(api, watcher::Config::default()), move |change| {
-        if let Change::Applied(secret) | Change::Deleted(secret) = change {
-            let (namespace, name) = name_of(&secret);
-            for (group, namespace, name) in references.of(&namespace, &name) {
-                all[&group].internals.wake((namespace, name));
+    watches.spawn(follow(
+        events(api, watcher::Config::default()),
+        move |change| {
+            if let Change::Applied(secret) | Change::Deleted(secret) = change {
+                let (namespace, name) = name_of(&secret);
+                for (group, namespace, name) in references.of(&namespace, &name) {
+                    all[&group].internals.wake((namespace, name));
+                }
             }
-        }
-    }));
+        },
+    ));
 }
 
 /// A pod that begins or ceases to use a dataset wakes it.
@@ -252,13 +321,19 @@ fn watch_pods(changes: Waker<Name>, all: &AllWakers, watches: &mut JoinSet<()>) 
     let all = all.clone();
     watches.spawn(async move {
         while let Some(name) = changes.next().await {
-            all.values().for_each(|wakers| wakers.datasets.wake(name.clone()));
+            all.values()
+                .for_each(|wakers| wakers.datasets.wake(name.clone()));
         }
     });
 }
 
 /// What nodes and workers report wakes the dataset it is about.
-fn watch_changes(changes: Arc<Changes>, handles: &Handles, all: &AllWakers, watches: &mut JoinSet<()>) {
+fn watch_changes(
+    changes: Arc<Changes>,
+    handles: &Handles,
+    all: &AllWakers,
+    watches: &mut JoinSet<()>,
+) {
     let (handles, all) = (handles.clone(), all.clone());
     watches.spawn(async move {
         loop {

@@ -26,10 +26,22 @@ pub(super) fn in_use(users: &BTreeSet<String>) -> Finding {
     if users.is_empty() {
         return Finding::new(ConditionType::InUse, false, "NotUsed", "no pod uses it");
     }
-    let named: Vec<&str> = users.iter().take(NAMED_USERS_MAX).map(String::as_str).collect();
+    let named: Vec<&str> = users
+        .iter()
+        .take(NAMED_USERS_MAX)
+        .map(String::as_str)
+        .collect();
     let more = users.len() - named.len();
-    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
-    let message = format!("used by pod{} {}{rest}", if users.len() == 1 { "" } else { "s" }, named.join(", "));
+    let rest = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
+    let message = format!(
+        "used by pod{} {}{rest}",
+        if users.len() == 1 { "" } else { "s" },
+        named.join(", ")
+    );
     Finding::new(ConditionType::InUse, true, "PodsUseIt", message)
 }
 
@@ -47,7 +59,10 @@ pub(super) async fn write<K>(
     client: &Client,
 ) -> Result<Option<(DatasetStatus, DatasetStatus)>, ReconcileError>
 where
-    K: Resource<DynamicType = ApiGroup, Scope = DynamicResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = ApiGroup, Scope = DynamicResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
 {
     let generation = object.meta().generation.unwrap_or_default();
     let now = Time(k8s_openapi::jiff::Timestamp::now());
@@ -56,7 +71,9 @@ where
     if after == before {
         return Ok(None);
     }
-    let namespace = object.namespace().ok_or(ReconcileError::Incomplete("namespace"))?;
+    let namespace = object
+        .namespace()
+        .ok_or(ReconcileError::Incomplete("namespace"))?;
     let api: Api<K> = Api::namespaced_with(client.clone(), &namespace, group);
     let patch = json!([
         { "op": "test", "path": "/metadata/uid", "value": object.uid() },
@@ -64,8 +81,15 @@ where
     ]);
     let patch: json_patch::Patch = serde_json::from_value(patch).unwrap_or_default();
     let patch: Patch<()> = Patch::Json(patch);
-    match api.patch_status(&object.name_any(), &PatchParams::default(), &patch).await {
-        Err(kube::Error::Api(status)) if status.code == 404 || status.reason == "Invalid" => Ok(None),
-        other => other.map(|_| Some((before, after))).doing("writing the status"),
+    match api
+        .patch_status(&object.name_any(), &PatchParams::default(), &patch)
+        .await
+    {
+        Err(kube::Error::Api(status)) if status.code == 404 || status.reason == "Invalid" => {
+            Ok(None)
+        }
+        other => other
+            .map(|_| Some((before, after)))
+            .doing("writing the status"),
     }
 }

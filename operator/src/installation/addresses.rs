@@ -32,7 +32,9 @@ pub async fn keep_network_rules(client: Client, network: Network, nodes: Arc<Hub
         interval.tick().await;
         match forbidden_sockets(&client).await {
             Ok(sockets) => nodes.set_network(rules(&network, sockets)),
-            Err(error) => warn!(%error, "the API server's addresses were not found out and are again later"),
+            Err(error) => {
+                warn!(%error, "the API server's addresses were not found out and are again later")
+            }
         }
     }
 }
@@ -61,19 +63,32 @@ async fn forbidden_sockets(client: &Client) -> kube::Result<BTreeSet<String>> {
 
 async fn api_server(client: &Client) -> kube::Result<BTreeSet<String>> {
     let (namespace, name) = API_SERVER;
-    let service = Api::<Service>::namespaced(client.clone(), namespace).get(name).await?;
+    let service = Api::<Service>::namespaced(client.clone(), namespace)
+        .get(name)
+        .await?;
     let mut sockets: BTreeSet<String> = service
         .spec
         .iter()
         .flat_map(|spec| {
             let ports = spec.ports.iter().flatten().map(|port| port.port);
-            ports.flat_map(|port| spec.cluster_ips.iter().flatten().map(move |ip| socket(ip, port)))
+            ports.flat_map(|port| {
+                spec.cluster_ips
+                    .iter()
+                    .flatten()
+                    .map(move |ip| socket(ip, port))
+            })
         })
         .collect();
     let params = ListParams::default().labels(&format!("{SERVICE_LABEL}={name}"));
-    for slice in Api::<EndpointSlice>::namespaced(client.clone(), namespace).list(&params).await? {
+    for slice in Api::<EndpointSlice>::namespaced(client.clone(), namespace)
+        .list(&params)
+        .await?
+    {
         for port in slice.ports.iter().flatten().filter_map(|port| port.port) {
-            let addresses = slice.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
+            let addresses = slice
+                .endpoints
+                .iter()
+                .flat_map(|endpoint| &endpoint.addresses);
             sockets.extend(addresses.map(|address| socket(address, port)));
         }
     }
@@ -81,7 +96,10 @@ async fn api_server(client: &Client) -> kube::Result<BTreeSet<String>> {
 }
 
 fn kubelet(node: &Node) -> Vec<String> {
-    let addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
+    let addresses = node
+        .status
+        .iter()
+        .flat_map(|status| status.addresses.iter().flatten());
     addresses
         .filter(|address| address.address.parse::<std::net::IpAddr>().is_ok())
         .map(|address| socket(&address.address, i32::from(KUBELET_PORT)))
@@ -89,5 +107,9 @@ fn kubelet(node: &Node) -> Vec<String> {
 }
 
 fn socket(ip: &str, port: i32) -> String {
-    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+    if ip.contains(':') {
+        format!("[{ip}]:{port}")
+    } else {
+        format!("{ip}:{port}")
+    }
 }

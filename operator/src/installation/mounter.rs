@@ -55,13 +55,23 @@ impl Template {
     /// Reads the template; its revision is a hash of its text.
     pub fn read(path: &Path) -> Result<Self, TemplateError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TemplateError::Read { path: shown.clone(), source })?;
-        let object: Value = serde_saphyr::from_str(&text)
-            .map_err(|error| TemplateError::Parse { path: shown.clone(), detail: error.to_string() })?;
-        if object["kind"] != "DaemonSet" || !object["spec"]["template"]["spec"]["containers"].is_array() {
+        let text = std::fs::read_to_string(path).map_err(|source| TemplateError::Read {
+            path: shown.clone(),
+            source,
+        })?;
+        let object: Value =
+            serde_saphyr::from_str(&text).map_err(|error| TemplateError::Parse {
+                path: shown.clone(),
+                detail: error.to_string(),
+            })?;
+        if object["kind"] != "DaemonSet"
+            || !object["spec"]["template"]["spec"]["containers"].is_array()
+        {
             let detail = "kind is not DaemonSet or it has no containers".to_owned();
-            return Err(TemplateError::Parse { path: shown, detail });
+            return Err(TemplateError::Parse {
+                path: shown,
+                detail,
+            });
         }
         let revision = hex::encode(&Sha256::digest(text.as_bytes())[..4]);
         Ok(Self { object, revision })
@@ -107,9 +117,18 @@ pub async fn keep_mounters(client: Client, namespace: String, template: Template
     loop {
         interval.tick().await;
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        match api.patch(&template.name(), &params, &Patch::Apply(template.daemon_set(&namespace))).await {
+        match api
+            .patch(
+                &template.name(),
+                &params,
+                &Patch::Apply(template.daemon_set(&namespace)),
+            )
+            .await
+        {
             Ok(_) => nodes.set_mounter(&template.revision),
-            Err(error) => warn!(%error, "the mounter's DaemonSet was not applied and is tried again"),
+            Err(error) => {
+                warn!(%error, "the mounter's DaemonSet was not applied and is tried again")
+            }
         }
         if let Err(error) = delete_unused(&api, &template, &nodes, &mut unused).await {
             warn!(%error, "older mounters were not looked at and are again later");
@@ -123,8 +142,14 @@ async fn delete_unused(
     nodes: &Hub,
     unused: &mut std::collections::HashMap<String, u32>,
 ) -> kube::Result<()> {
-    for found in api.list_metadata(&ListParams::default().labels(REVISION_LABEL)).await? {
-        let Some(revision) = found.labels().get(REVISION_LABEL).filter(|revision| **revision != template.revision)
+    for found in api
+        .list_metadata(&ListParams::default().labels(REVISION_LABEL))
+        .await?
+    {
+        let Some(revision) = found
+            .labels()
+            .get(REVISION_LABEL)
+            .filter(|revision| **revision != template.revision)
         else {
             continue;
         };
@@ -136,7 +161,8 @@ async fn delete_unused(
         *looks += 1;
         if *looks >= UNUSED_LOOKS {
             info!(%revision, "no node has a mount in this mounter any more: deleting it");
-            api.delete(&found.name_any(), &DeleteParams::default()).await?;
+            api.delete(&found.name_any(), &DeleteParams::default())
+                .await?;
             unused.remove(revision);
         }
     }
@@ -154,11 +180,19 @@ mod tests {
         std::fs::write(&path, yaml).unwrap();
         let template = Template::read(&path).unwrap();
         let made = template.daemon_set("dlf-system");
-        assert_eq!(made["metadata"]["name"], format!("dlf-mounter-{}", template.revision()));
+        assert_eq!(
+            made["metadata"]["name"],
+            format!("dlf-mounter-{}", template.revision())
+        );
         let container = &made["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["env"][0]["value"], template.revision());
         std::fs::write(&path, "kind: Pod").unwrap();
-        assert!(Template::read(&path).unwrap_err().to_string().contains("DaemonSet"));
+        assert!(
+            Template::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("DaemonSet")
+        );
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -86,7 +86,9 @@ pub struct CacheDefaults {
 
 impl Default for CacheDefaults {
     fn default() -> Self {
-        Self { mode: CacheMode::Auto }
+        Self {
+            mode: CacheMode::Auto,
+        }
     }
 }
 
@@ -132,7 +134,10 @@ pub struct Admission {
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { inline_keys: true, internal_writers: Vec::new() }
+        Self {
+            inline_keys: true,
+            internal_writers: Vec::new(),
+        }
     }
 }
 
@@ -162,7 +167,10 @@ impl Config {
     /// Reads a file, or nothing but the environment.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let mut figment = Figment::new();
-        let shown = path.map_or_else(|| "environment".to_owned(), |path| path.display().to_string());
+        let shown = path.map_or_else(
+            || "environment".to_owned(),
+            |path| path.display().to_string(),
+        );
         if let Some(path) = path {
             if !path.is_file() {
                 return Err(ConfigError::Missing { path: shown });
@@ -172,8 +180,14 @@ impl Config {
         let config: Self = figment
             .merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"))
             .extract()
-            .map_err(|error| ConfigError::Invalid { path: shown.clone(), detail: error.to_string() })?;
-        config.check().map_err(|detail| ConfigError::Invalid { path: shown, detail })?;
+            .map_err(|error| ConfigError::Invalid {
+                path: shown.clone(),
+                detail: error.to_string(),
+            })?;
+        config.check().map_err(|detail| ConfigError::Invalid {
+            path: shown,
+            detail,
+        })?;
         Ok(config)
     }
 
@@ -181,7 +195,9 @@ impl Config {
         for rule in &self.host_path {
             let normal = rule.prefix.starts_with('/')
                 && rule.prefix.len() > 1
-                && rule.prefix[1..].split('/').all(|part| !matches!(part, "" | "." | ".."));
+                && rule.prefix[1..]
+                    .split('/')
+                    .all(|part| !matches!(part, "" | "." | ".."));
             if !normal {
                 return Err(format!(
                     "host_path.prefix: found {:?}; expected an absolute path below /, without a trailing slash, empty parts, `.` or `..`",
@@ -201,7 +217,11 @@ impl Config {
                 path.strip_prefix(rule.prefix.as_str())
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
-            .filter(|rule| rule.namespaces.iter().any(|pattern| matches_glob(pattern, namespace)))
+            .filter(|rule| {
+                rule.namespaces
+                    .iter()
+                    .any(|pattern| matches_glob(pattern, namespace))
+            })
             .max_by_key(|rule| rule.prefix.len())
     }
 
@@ -211,15 +231,22 @@ impl Config {
         self.nfs_server.is_empty()
             || self.nfs_server.iter().any(|rule| {
                 matches_glob(&rule.server, server)
-                    && rule.namespaces.iter().any(|pattern| matches_glob(pattern, namespace))
+                    && rule
+                        .namespaces
+                        .iter()
+                        .any(|pattern| matches_glob(pattern, namespace))
             })
     }
 }
 
 /// Whether `text` fits `pattern`, in which `*` stands for any characters.
 pub(crate) fn matches_glob(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut left) = text.strip_prefix(head) else { return false };
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut left) = text.strip_prefix(head) else {
+        return false;
+    };
     let mut parts: Vec<&str> = rest.split('*').collect();
     let Some(tail) = parts.pop() else { return true };
     for part in parts {

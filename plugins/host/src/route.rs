@@ -17,8 +17,19 @@ pub(crate) fn storage<'a>(
         .and_then(|route| route.storage.as_deref())
 }
 
-fn fits(wanted: &Match, kind: SourceType, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+fn fits(
+    wanted: &Match,
+    kind: SourceType,
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+) -> bool {
     wanted.kind.is_none_or(|wanted| wanted == kind)
-        && wanted.namespace.as_deref().is_none_or(|pattern| matches_glob(pattern, namespace))
-        && wanted.labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+        && wanted
+            .namespace
+            .as_deref()
+            .is_none_or(|pattern| matches_glob(pattern, namespace))
+        && wanted
+            .labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
 }

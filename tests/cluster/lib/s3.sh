@@ -63,7 +63,7 @@ start_s3() { # main|second
     -s3.port.https="${ports[1]}" -s3.cert.file="$S3_DIR/tls/s3.crt" -s3.key.file="$S3_DIR/tls/s3.key" \
     -s3.autoCreateBucket=false -s3.allowDeleteBucketNotEmpty=false -master.telemetry=false -volume.preStopSeconds=1 \
     -s3.port.iceberg=0 -s3.port.lance=0 -s3.localSocket="$dir/s3.sock" -filer.localSocket="$dir/filer.sock" \
-    -master.volumeSizeLimitMB=1024 -volume.max=32
+    -master.volumeSizeLimitMB=1024 -volume.max=1000
 }
 
 # s3_request NAME METHOD PATH [CURL_OPTION...]: one signed request; fails on an HTTP error.

@@ -53,7 +53,10 @@ async fn the_largest_message_passes_and_a_larger_one_is_refused() {
 
     let larger = start(&"x".repeat(MESSAGE_BYTES_MAX));
     let refused = a.send(&larger, None).await.unwrap_err();
-    assert!(matches!(refused, ChannelError::TooLarge { .. }), "{refused}");
+    assert!(
+        matches!(refused, ChannelError::TooLarge { .. }),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

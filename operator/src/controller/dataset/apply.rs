@@ -25,7 +25,10 @@ pub(super) async fn run(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Result<Arc<DatasetInternal>, Problem>, ReconcileError> {
-    let Built { inline_keys, internal } = built;
+    let Built {
+        inline_keys,
+        internal,
+    } = built;
     add_finalizer(dataset, identity, ctx).await?;
     if let Some(secret) = inline_keys {
         let key = identity.inline_keys();
@@ -44,21 +47,40 @@ pub(super) async fn run(
     ensure_internal(internal, identity, ctx).await
 }
 
-async fn add_finalizer(dataset: &Dataset, identity: &Identity, ctx: &Context) -> Result<(), ReconcileError> {
-    if dataset.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+async fn add_finalizer(
+    dataset: &Dataset,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<(), ReconcileError> {
+    if dataset
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER)
+    {
         return Ok(());
     }
-    let finalizers: Vec<&str> =
-        dataset.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
+    let finalizers: Vec<&str> = dataset
+        .finalizers()
+        .iter()
+        .map(String::as_str)
+        .chain([FINALIZER])
+        .collect();
     let patch = json!({ "metadata": {
         "finalizers": finalizers,
         "resourceVersion": dataset.resource_version(),
     }});
-    let api: Api<Dataset> =
-        Api::namespaced_with(ctx.shared.client.clone(), &identity.namespace, &identity.group);
-    api.patch_metadata(&identity.name, &PatchParams::default(), &Patch::Merge(patch))
-        .await
-        .doing("adding the finalizer")?;
+    let api: Api<Dataset> = Api::namespaced_with(
+        ctx.shared.client.clone(),
+        &identity.namespace,
+        &identity.group,
+    );
+    api.patch_metadata(
+        &identity.name,
+        &PatchParams::default(),
+        &Patch::Merge(patch),
+    )
+    .await
+    .doing("adding the finalizer")?;
     Ok(())
 }
 
@@ -85,8 +107,11 @@ async fn ensure_internal(
             return Ok(Ok(existing));
         }
     }
-    let api: Api<DatasetInternal> =
-        Api::namespaced_with(ctx.shared.client.clone(), &identity.namespace, &identity.group);
+    let api: Api<DatasetInternal> = Api::namespaced_with(
+        ctx.shared.client.clone(),
+        &identity.namespace,
+        &identity.group,
+    );
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let applied = api
         .patch(&identity.name, &params, &Patch::Apply(&desired))

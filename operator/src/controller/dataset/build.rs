@@ -25,11 +25,20 @@ pub(super) fn run(dataset: &Dataset, identity: &Identity, valid: &Valid) -> Buil
         Source::Nfs(_) | Source::HostPath(_) => None,
     };
     let spec = effective_spec(dataset, identity, inline_keys.is_some());
-    Built { inline_keys, internal: internal(dataset, identity, &spec) }
+    Built {
+        inline_keys,
+        internal: internal(dataset, identity, &spec),
+    }
 }
 
 fn inline_secret(identity: &Identity, keys: &KeySource) -> Option<Value> {
-    let KeySource::Inline { access_key_id, secret_access_key } = keys else { return None };
+    let KeySource::Inline {
+        access_key_id,
+        secret_access_key,
+    } = keys
+    else {
+        return None;
+    };
     Some(json!({
         "apiVersion": "v1",
         "kind": "Secret",

@@ -31,7 +31,11 @@ pub(super) async fn run(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Action, ReconcileError> {
-    if !dataset.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+    if !dataset
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER)
+    {
         return Ok(Action::await_change());
     }
     let found = dereference::run(identity, ctx);
@@ -47,7 +51,14 @@ pub(super) async fn run(
     if !remove_all(identity, ctx).await? {
         return Ok(Action::requeue(LOOK_AGAIN));
     }
-    ctx.shared.references.set(&(identity.group, identity.namespace.clone(), identity.name.clone()), []);
+    ctx.shared.references.set(
+        &(
+            identity.group,
+            identity.namespace.clone(),
+            identity.name.clone(),
+        ),
+        [],
+    );
     remove_finalizer(dataset, identity, ctx).await?;
     Ok(Action::await_change())
 }
@@ -55,7 +66,12 @@ pub(super) async fn run(
 /// One layer after the other; false while one is still going.
 async fn remove_all(identity: &Identity, ctx: &Context) -> Result<bool, ReconcileError> {
     let writer = &ctx.shared.writer;
-    let remove = async |key| writer.remove(&key, &identity.uid).await.doing("deleting what the Dataset made");
+    let remove = async |key| {
+        writer
+            .remove(&key, &identity.uid)
+            .await
+            .doing("deleting what the Dataset made")
+    };
     if !remove_internal(identity, ctx).await? || !remove(identity.claim()).await? {
         return Ok(false);
     }
@@ -73,12 +89,23 @@ async fn remove_all(identity: &Identity, ctx: &Context) -> Result<bool, Reconcil
 }
 
 async fn remove_internal(identity: &Identity, ctx: &Context) -> Result<bool, ReconcileError> {
-    let api: Api<DatasetInternal> =
-        Api::namespaced_with(ctx.shared.client.clone(), &identity.namespace, &identity.group);
-    let Some(found) = api.get_opt(&identity.name).await.doing("looking for the DatasetInternal")? else {
+    let api: Api<DatasetInternal> = Api::namespaced_with(
+        ctx.shared.client.clone(),
+        &identity.namespace,
+        &identity.group,
+    );
+    let Some(found) = api
+        .get_opt(&identity.name)
+        .await
+        .doing("looking for the DatasetInternal")?
+    else {
         return Ok(true);
     };
-    if found.labels().get(LABEL_DATASET_UID).is_some_and(|uid| *uid != identity.uid) {
+    if found
+        .labels()
+        .get(LABEL_DATASET_UID)
+        .is_some_and(|uid| *uid != identity.uid)
+    {
         return Ok(true);
     }
     match api.delete(&identity.name, &DeleteParams::default()).await {
@@ -88,12 +115,30 @@ async fn remove_internal(identity: &Identity, ctx: &Context) -> Result<bool, Rec
     }
 }
 
-async fn remove_finalizer(dataset: &Dataset, identity: &Identity, ctx: &Context) -> Result<(), ReconcileError> {
-    let left: Vec<&String> = dataset.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
+async fn remove_finalizer(
+    dataset: &Dataset,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<(), ReconcileError> {
+    let left: Vec<&String> = dataset
+        .finalizers()
+        .iter()
+        .filter(|finalizer| *finalizer != FINALIZER)
+        .collect();
     let patch = json!({ "metadata": { "finalizers": left, "resourceVersion": dataset.resource_version() } });
-    let api: Api<Dataset> =
-        Api::namespaced_with(ctx.shared.client.clone(), &identity.namespace, &identity.group);
-    match api.patch_metadata(&identity.name, &PatchParams::default(), &Patch::Merge(patch)).await {
+    let api: Api<Dataset> = Api::namespaced_with(
+        ctx.shared.client.clone(),
+        &identity.namespace,
+        &identity.group,
+    );
+    match api
+        .patch_metadata(
+            &identity.name,
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+    {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(|_| ()).doing("removing the finalizer"),
     }
@@ -107,10 +152,22 @@ async fn report(
     ctx: &Context,
 ) -> Result<(), ReconcileError> {
     let before = dataset.status.clone().unwrap_or_default();
-    let mut findings: Vec<Finding> =
-        vec![Finding::new(ConditionType::Ready, Problem::TRUTH, "Deleting", &waiting.message)];
+    let mut findings: Vec<Finding> = vec![Finding::new(
+        ConditionType::Ready,
+        Problem::TRUTH,
+        "Deleting",
+        &waiting.message,
+    )];
     findings.push(in_use(&found.users));
     let after = before.clone();
-    write(dataset, &identity.group, before, after, &findings, &ctx.shared.client).await?;
+    write(
+        dataset,
+        &identity.group,
+        before,
+        after,
+        &findings,
+        &ctx.shared.client,
+    )
+    .await?;
     Ok(())
 }

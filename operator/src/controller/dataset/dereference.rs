@@ -14,7 +14,12 @@ pub(super) struct Found {
 }
 
 pub(super) fn run(identity: &Identity, ctx: &Context) -> Found {
-    let Identity { namespace, name, group, .. } = identity;
+    let Identity {
+        namespace,
+        name,
+        group,
+        ..
+    } = identity;
     Found {
         namespace_terminating: ctx.is_terminating(namespace),
         rival: ctx.dataset(group.other(), namespace, name),

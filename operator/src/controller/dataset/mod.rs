@@ -17,13 +17,23 @@ use super::{Context, error::ReconcileError, names::Identity};
 /// Long enough to cost nothing, short enough that nothing stays wrong for a day.
 const RESYNC: Duration = Duration::from_mins(30);
 
+/// What stands in the way may be an object that is not ours, and those are not watched.
+const OBSTACLE_RECHECK: Duration = Duration::from_secs(15);
+
 /// Brings what a Dataset makes to what it says.
 ///
 /// # Errors
 /// What has to be tried again.
-pub(super) async fn reconcile(dataset: Arc<Dataset>, ctx: Arc<Context>) -> Result<Action, ReconcileError> {
+pub(super) async fn reconcile(
+    dataset: Arc<Dataset>,
+    ctx: Arc<Context>,
+) -> Result<Action, ReconcileError> {
     let identity = Identity::of(&dataset, ctx.group)?;
-    let _lane = ctx.shared.lanes.enter(&identity.namespace, &identity.name).await;
+    let _lane = ctx
+        .shared
+        .lanes
+        .enter(&identity.namespace, &identity.name)
+        .await;
     if dataset.metadata.deletion_timestamp.is_some() {
         return delete::run(&dataset, &identity, &ctx).await;
     }
@@ -38,6 +48,11 @@ pub(super) async fn reconcile(dataset: Arc<Dataset>, ctx: Arc<Context>) -> Resul
         }
         Err(problem) => Err(problem),
     };
+    let look_again = if outcome.is_err() {
+        OBSTACLE_RECHECK
+    } else {
+        RESYNC
+    };
     status::update(&dataset, &identity, &found, outcome, &ctx).await?;
-    Ok(Action::requeue(RESYNC))
+    Ok(Action::requeue(look_again))
 }

@@ -33,9 +33,24 @@ pub(super) async fn update(
         consumers: u32::try_from(found.users.len()).unwrap_or(u32::MAX),
         ..before.usage.clone().unwrap_or_default()
     });
-    let after = write(dataset, &identity.group, before, after, &findings, &ctx.shared.client).await?;
+    let after = write(
+        dataset,
+        &identity.group,
+        before,
+        after,
+        &findings,
+        &ctx.shared.client,
+    )
+    .await?;
     if let Some((before, after)) = after {
-        events::of_change(dataset, &identity.group, &before, &after, &ctx.shared.recorder).await;
+        events::of_change(
+            dataset,
+            &identity.group,
+            &before,
+            &after,
+            &ctx.shared.recorder,
+        )
+        .await;
     }
     Ok(())
 }
@@ -43,14 +58,23 @@ pub(super) async fn update(
 /// What the DatasetInternal says, once it speaks of its present spec.
 fn mirrored(internal: &DatasetInternal) -> (DatasetStatus, Vec<Finding>) {
     let status = internal.status.clone().unwrap_or_default();
-    if status.observed_generation.is_none() || status.observed_generation != internal.metadata.generation {
+    if status.observed_generation.is_none()
+        || status.observed_generation != internal.metadata.generation
+    {
         let waiting = Problem::pending("Planning", "what this spec needs is being planned");
         let (mut after, findings) = failed(&waiting);
         after.source = status.source;
         return (after, findings);
     }
     let findings = status.conditions.iter().filter_map(finding).collect();
-    (DatasetStatus { conditions: Vec::new(), observed_generation: None, ..status }, findings)
+    (
+        DatasetStatus {
+            conditions: Vec::new(),
+            observed_generation: None,
+            ..status
+        },
+        findings,
+    )
 }
 
 fn finding(condition: &Condition) -> Option<Finding> {
@@ -68,14 +92,33 @@ fn finding(condition: &Condition) -> Option<Finding> {
         "False" => Truth::False,
         _ => Truth::Unknown,
     };
-    Some(Finding::new(kind, truth, &condition.reason, &condition.message))
+    Some(Finding::new(
+        kind,
+        truth,
+        &condition.reason,
+        &condition.message,
+    ))
 }
 
 fn failed(problem: &Problem) -> (DatasetStatus, Vec<Finding>) {
     let status = DatasetStatus {
-        provision: Some(PhaseStatus { status: problem.phase, info: problem.message.clone() }),
-        caching: Some(PhaseStatus { status: Phase::Disabled, info: String::new() }),
+        provision: Some(PhaseStatus {
+            status: problem.phase,
+            info: problem.message.clone(),
+        }),
+        caching: Some(PhaseStatus {
+            status: Phase::Disabled,
+            info: String::new(),
+        }),
         ..DatasetStatus::default()
     };
-    (status, vec![Finding::new(ConditionType::Ready, Problem::TRUTH, &problem.reason, &problem.message)])
+    (
+        status,
+        vec![Finding::new(
+            ConditionType::Ready,
+            Problem::TRUTH,
+            &problem.reason,
+            &problem.message,
+        )],
+    )
 }

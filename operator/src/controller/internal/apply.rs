@@ -1,7 +1,10 @@
 use dlf_core::plugin::StoragePlan;
 use dlf_wire::dataset::v1::{DatasetConfig, Origin};
 
-use super::{build::{self, Built}, kept};
+use super::{
+    build::{self, Built},
+    kept,
+};
 use crate::controller::{
     Context,
     error::{Doing, Problem, ReconcileError},
@@ -33,18 +36,39 @@ pub(super) struct Planned {
 
 impl Applied {
     pub(super) const fn failed(problem: Problem) -> Self {
-        Self { problem: Some(problem), provisioned: false, planned: None, node_config: None }
+        Self {
+            problem: Some(problem),
+            provisioned: false,
+            planned: None,
+            node_config: None,
+        }
     }
 }
 
 /// Writes claim and volume first, whatever the source's health, then what consumers and nodes read.
-pub(super) async fn run(built: Built, identity: &Identity, ctx: &Context) -> Result<Applied, ReconcileError> {
-    let Built { plan, size, source, claim, volume, config_map, consumer_secret, node_config, origins } = built;
+pub(super) async fn run(
+    built: Built,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Applied, ReconcileError> {
+    let Built {
+        plan,
+        size,
+        source,
+        claim,
+        volume,
+        config_map,
+        consumer_secret,
+        node_config,
+        origins,
+    } = built;
     let mut obstacles = Obstacles::default();
     obstacles.note(claim_and_volume(claim, volume, identity, ctx).await?);
     obstacles.note(ensure(&identity.config_map(), config_map, identity, ctx).await?);
     match consumer_secret {
-        Ok(secret) => obstacles.note(ensure(&identity.consumer_secret(), secret, identity, ctx).await?),
+        Ok(secret) => {
+            obstacles.note(ensure(&identity.consumer_secret(), secret, identity, ctx).await?)
+        }
         Err(problem) => obstacles.note(Some(problem)),
     }
     let mut node_config_ready = None;
@@ -57,12 +81,22 @@ pub(super) async fn run(built: Built, identity: &Identity, ctx: &Context) -> Res
         }
         Err(problem) => obstacles.note(Some(problem)),
     }
-    let made = ctx.shared.writer.index().get(&identity.claim()).and_then(|claim| claim.size);
+    let made = ctx
+        .shared
+        .writer
+        .index()
+        .get(&identity.claim())
+        .and_then(|claim| claim.size);
     let size_pending = made.filter(|made| *made != size).map(|made| (made, size));
     Ok(Applied {
         provisioned: obstacles.0.is_none(),
         problem: obstacles.0,
-        planned: Some(Planned { plan, origins, source, size_pending }),
+        planned: Some(Planned {
+            plan,
+            origins,
+            source,
+            size_pending,
+        }),
         node_config: node_config_ready,
     })
 }
@@ -92,11 +126,19 @@ async fn claim_and_volume(
         return Ok(Some(problem));
     }
     let writer = &ctx.shared.writer;
-    let Some(claim) = writer.index().get(&claim_key) else { return Ok(None) };
+    let Some(claim) = writer.index().get(&claim_key) else {
+        return Ok(None);
+    };
     let bound = build::bind(volume, identity, &claim.uid);
-    let ensured = writer.ensure(&volume_key, bound, &identity.uid).await.doing("writing the volume")?;
+    let ensured = writer
+        .ensure(&volume_key, bound, &identity.uid)
+        .await
+        .doing("writing the volume")?;
     if ensured == Ensured::Written {
-        writer.touch(&claim_key).await.doing("having the claim bound")?;
+        writer
+            .touch(&claim_key)
+            .await
+            .doing("having the claim bound")?;
     }
     Ok(problem(&volume_key, &ensured))
 }
@@ -108,7 +150,10 @@ async fn ensure(
     ctx: &Context,
 ) -> Result<Option<Problem>, ReconcileError> {
     let ensured = ctx.shared.writer.ensure(key, desired, &identity.uid).await;
-    Ok(problem(key, &ensured.doing("writing what the Dataset makes")?))
+    Ok(problem(
+        key,
+        &ensured.doing("writing what the Dataset makes")?,
+    ))
 }
 
 /// What stands in the way of an object, for a person.
@@ -126,7 +171,10 @@ fn problem(key: &ObjectKey, ensured: &Ensured) -> Option<Problem> {
         )),
         Ensured::Terminating => Some(Problem::pending(
             "Terminating",
-            format!("{kind} {} is being deleted; it is made again once the pods that use it have gone", key.name),
+            format!(
+                "{kind} {} is being deleted; it is made again once the pods that use it have gone",
+                key.name
+            ),
         )),
     }
 }

@@ -32,26 +32,30 @@ pub(super) struct Built {
     pub(super) origins: Vec<Origin>,
 }
 
-pub(super) fn run(
-    identity: &Identity,
-    valid: &Valid,
-    found: &Found,
-    ctx: &Context,
-) -> Built {
+pub(super) fn run(identity: &Identity, valid: &Valid, found: &Found, ctx: &Context) -> Built {
     let claim = ctx.shared.writer.index().get(&identity.claim());
-    let size = claim.and_then(|claim| claim.size).unwrap_or_else(|| valid.size.clone());
+    let size = claim
+        .and_then(|claim| claim.size)
+        .unwrap_or_else(|| valid.size.clone());
     let Volume::Mount(mount) = &valid.plan.volume;
     let origins = found.origins.clone();
     Built {
         claim: claim_of(identity, &size),
         volume: volume_of(identity, &size),
         config_map: config_map(identity, &valid.plan.config_map),
-        consumer_secret: found.consumer_secret.clone().map(|entries| secret(identity, &entries)),
-        node_config: origins.clone().and_then(|origins| {
-            node_config(identity, mount, origins, ctx.shared.plugins.config())
-        }),
+        consumer_secret: found
+            .consumer_secret
+            .clone()
+            .map(|entries| secret(identity, &entries)),
+        node_config: origins
+            .clone()
+            .and_then(|origins| node_config(identity, mount, origins, ctx.shared.plugins.config())),
         origins: origins.unwrap_or_default(),
-        source: format!("{} {}", valid.source.kind().as_str(), valid.source.address()),
+        source: format!(
+            "{} {}",
+            valid.source.kind().as_str(),
+            valid.source.address()
+        ),
         plan: valid.plan.clone(),
         size: valid.size.clone(),
     }
@@ -116,8 +120,10 @@ fn config_map(identity: &Identity, entries: &BTreeMap<String, String>) -> Value 
 }
 
 fn secret(identity: &Identity, entries: &BTreeMap<String, String>) -> Value {
-    let data: BTreeMap<&String, String> =
-        entries.iter().map(|(key, value)| (key, BASE64_STANDARD.encode(value))).collect();
+    let data: BTreeMap<&String, String> = entries
+        .iter()
+        .map(|(key, value)| (key, BASE64_STANDARD.encode(value)))
+        .collect();
     json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -150,12 +156,19 @@ fn node_config(
             create: export.create,
         }),
         FileSystem::HostPath(directory) => {
-            let rule = config.host_path_rule(&identity.namespace, &directory.path).ok_or_else(|| {
-                Problem::failed("HostPathNotAllowed", "spec.local.path is not below an allowed prefix")
-            })?;
+            let rule = config
+                .host_path_rule(&identity.namespace, &directory.path)
+                .ok_or_else(|| {
+                    Problem::failed(
+                        "HostPathNotAllowed",
+                        "spec.local.path is not below an allowed prefix",
+                    )
+                })?;
             dataset_config::Volume::HostPath(HostPathVolume {
                 prefix: rule.prefix.clone(),
-                path: directory.path[rule.prefix.len()..].trim_start_matches('/').to_owned(),
+                path: directory.path[rule.prefix.len()..]
+                    .trim_start_matches('/')
+                    .to_owned(),
                 create: directory.create,
             })
         }
@@ -176,14 +189,20 @@ fn node_config(
 fn source_revision(volume: &dataset_config::Volume) -> String {
     let text = match volume {
         dataset_config::Volume::Fuse(fuse) => {
-            let places: Vec<_> = fuse.origins.iter().map(|origin| (&origin.bucket, &origin.prefix)).collect();
+            let places: Vec<_> = fuse
+                .origins
+                .iter()
+                .map(|origin| (&origin.bucket, &origin.prefix))
+                .collect();
             let options: BTreeMap<_, _> = fuse.options.iter().collect();
             format!(
                 "fuse {} {options:?} {places:?} {:?} {:?} {:o}",
                 fuse.program, fuse.uid, fuse.gid, fuse.umask
             )
         }
-        dataset_config::Volume::Nfs(nfs) => format!("nfs {} {} {}", nfs.server, nfs.share, nfs.options),
+        dataset_config::Volume::Nfs(nfs) => {
+            format!("nfs {} {} {}", nfs.server, nfs.share, nfs.options)
+        }
         dataset_config::Volume::HostPath(path) => format!("host {} {}", path.prefix, path.path),
     };
     hex::encode(&Sha256::digest(text.as_bytes())[..8])

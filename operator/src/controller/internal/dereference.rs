@@ -21,24 +21,41 @@ pub(super) struct Found {
     pub(super) consumer_secret: Result<BTreeMap<String, String>, Problem>,
 }
 
-pub(super) async fn run(valid: &Valid, identity: &Identity, ctx: &Context) -> Result<Found, ReconcileError> {
+pub(super) async fn run(
+    valid: &Valid,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Found, ReconcileError> {
     let secrets = secrets(&valid.plan, identity, ctx).await?;
     Ok(Found {
-        origins: origins(&valid.plan).iter().map(|origin| resolve(origin, &secrets)).collect(),
+        origins: origins(&valid.plan)
+            .iter()
+            .map(|origin| resolve(origin, &secrets))
+            .collect(),
         consumer_secret: entries(&valid.plan, &secrets),
     })
 }
 
 /// The Secrets that a plan refers to.
-pub(super) async fn secrets(plan: &StoragePlan, identity: &Identity, ctx: &Context) -> Result<Secrets, ReconcileError> {
+pub(super) async fn secrets(
+    plan: &StoragePlan,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Secrets, ReconcileError> {
     Secrets::get(names(plan), identity, ctx).await
 }
 
 /// Origins as they were last resolved, for when the user's Secret has gone before the Dataset.
-pub(super) async fn kept_origins(identity: &Identity, ctx: &Context) -> Result<Option<Vec<Origin>>, ReconcileError> {
+pub(super) async fn kept_origins(
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Option<Vec<Origin>>, ReconcileError> {
     let key = identity.resolved_secret(&ctx.shared.namespace);
     let api: Api<Secret> = Api::namespaced(ctx.shared.client.clone(), &key.namespace);
-    let secret = api.get_opt(&key.name).await.doing("reading the resolved origins")?;
+    let secret = api
+        .get_opt(&key.name)
+        .await
+        .doing("reading the resolved origins")?;
     Ok(secret.as_ref().and_then(kept::read))
 }
 
@@ -52,7 +69,10 @@ pub(super) fn origins(plan: &StoragePlan) -> &[OriginRef] {
 }
 
 fn names(plan: &StoragePlan) -> BTreeSet<String> {
-    let of_origins = origins(plan).iter().flat_map(|origin| [&origin.key_secret, &origin.ca_secret]).flatten();
+    let of_origins = origins(plan)
+        .iter()
+        .flat_map(|origin| [&origin.key_secret, &origin.ca_secret])
+        .flatten();
     let of_entries = plan.secret.values().filter_map(|entry| match entry {
         SecretEntry::Key { secret, .. } => Some(secret),
         SecretEntry::Literal(_) => None,
@@ -73,7 +93,11 @@ pub(super) fn resolve(origin: &OriginRef, secrets: &Secrets) -> Result<Origin, P
             })
         })
         .transpose()?;
-    let ca_pem = origin.ca_secret.as_ref().map(|secret| secrets.text(secret, "ca.crt")).transpose()?;
+    let ca_pem = origin
+        .ca_secret
+        .as_ref()
+        .map(|secret| secrets.text(secret, "ca.crt"))
+        .transpose()?;
     Ok(Origin {
         endpoint: origin.endpoint.clone(),
         bucket: origin.bucket.clone(),

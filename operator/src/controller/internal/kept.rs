@@ -77,13 +77,29 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_given_back() {
-        let keys = Keys { access_key_id: "id".into(), secret_access_key: "key".into(), session_token: String::new() };
+        let keys = Keys {
+            access_key_id: "id".into(),
+            secret_access_key: "key".into(),
+            session_token: String::new(),
+        };
         let origins = vec![
-            Origin { endpoint: "http://s3".into(), bucket: "b".into(), prefix: "p/".into(), keys: Some(keys), ..Origin::default() },
+            Origin {
+                endpoint: "http://s3".into(),
+                bucket: "b".into(),
+                prefix: "p/".into(),
+                keys: Some(keys),
+                ..Origin::default()
+            },
             Origin::default(),
         ];
-        let identity = Identity { group: ApiGroup::Hpsys, namespace: "ns".into(), name: "n".into(), uid: "u".into() };
-        let made: Secret = serde_json::from_value(secret(&identity, "dlf-system", &origins)).unwrap();
+        let identity = Identity {
+            group: ApiGroup::Hpsys,
+            namespace: "ns".into(),
+            name: "n".into(),
+            uid: "u".into(),
+        };
+        let made: Secret =
+            serde_json::from_value(secret(&identity, "dlf-system", &origins)).unwrap();
         assert_eq!(read(&made), Some(origins));
     }
 }

@@ -22,12 +22,20 @@ impl Secrets {
         ctx: &Context,
     ) -> Result<Self, ReconcileError> {
         let names: Vec<String> = names.into_iter().collect();
-        let referrer = (identity.group, identity.namespace.clone(), identity.name.clone());
+        let referrer = (
+            identity.group,
+            identity.namespace.clone(),
+            identity.name.clone(),
+        );
         ctx.shared.references.set(&referrer, names.iter().cloned());
         let api: Api<Secret> = Api::namespaced(ctx.shared.client.clone(), &identity.namespace);
         let mut found = BTreeMap::new();
         for name in names {
-            if let Some(secret) = api.get_opt(&name).await.doing("reading a Secret that the Dataset names")? {
+            if let Some(secret) = api
+                .get_opt(&name)
+                .await
+                .doing("reading a Secret that the Dataset names")?
+            {
                 found.insert(name, secret);
             }
         }
@@ -42,7 +50,9 @@ impl Secrets {
         let Some(found) = self.0.get(secret) else {
             return Err(Problem::pending(
                 "SecretMissing",
-                format!("Secret {secret} is not in this namespace; make it with the key {key}, and this heals by itself"),
+                format!(
+                    "Secret {secret} is not in this namespace; make it with the key {key}, and this heals by itself"
+                ),
             ));
         };
         let value = found.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| {
@@ -51,7 +61,10 @@ impl Secrets {
             Problem::pending("SecretKeyMissing", format!("Secret {secret} has no key {key} (it has {has}); add it, and this heals by itself"))
         })?;
         String::from_utf8(value.0.clone()).map_err(|_| {
-            Problem::pending("SecretKeyInvalid", format!("Secret {secret}: the value of {key} is not UTF-8 text"))
+            Problem::pending(
+                "SecretKeyInvalid",
+                format!("Secret {secret}: the value of {key} is not UTF-8 text"),
+            )
         })
     }
 }

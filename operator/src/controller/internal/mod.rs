@@ -9,7 +9,7 @@ mod source;
 mod status;
 mod validate;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dlf_core::api::{Dataset, DatasetInternal};
 use dlf_wire::nodes::v1::Failure;
@@ -21,17 +21,30 @@ use super::{
     names::Identity,
 };
 
+/// What stands in the way may be an object that is not ours, and those are not watched.
+const OBSTACLE_RECHECK: Duration = Duration::from_secs(15);
+
 /// Brings what a DatasetInternal makes to what it says.
 ///
 /// # Errors
 /// What has to be tried again.
-pub(super) async fn reconcile(internal: Arc<DatasetInternal>, ctx: Arc<Context>) -> Result<Action, ReconcileError> {
-    let namespace = internal.namespace().ok_or(ReconcileError::Incomplete("namespace"))?;
-    let _lane = ctx.shared.lanes.enter(&namespace, &internal.name_any()).await;
+pub(super) async fn reconcile(
+    internal: Arc<DatasetInternal>,
+    ctx: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let namespace = internal
+        .namespace()
+        .ok_or(ReconcileError::Incomplete("namespace"))?;
+    let _lane = ctx
+        .shared
+        .lanes
+        .enter(&namespace, &internal.name_any())
+        .await;
     let Some(dataset) = ctx.dataset(ctx.group, &namespace, &internal.name_any()) else {
         return Ok(Action::await_change());
     };
-    let going = dataset.metadata.deletion_timestamp.is_some() || internal.metadata.deletion_timestamp.is_some();
+    let going = dataset.metadata.deletion_timestamp.is_some()
+        || internal.metadata.deletion_timestamp.is_some();
     if going || ctx.is_terminating(&namespace) {
         return Ok(Action::await_change());
     }
@@ -47,16 +60,33 @@ pub(super) async fn reconcile(internal: Arc<DatasetInternal>, ctx: Arc<Context>)
     let source = source::ask(&outcome, &identity, &ctx);
     tell_nodes(&mut outcome, &source, &identity, &ctx);
     status::update(&internal, &identity, &outcome, &source, &ctx).await?;
-    Ok(Action::requeue(source.look_again()))
+    let look_again = source.look_again();
+    Ok(Action::requeue(if outcome.problem.is_some() {
+        look_again.min(OBSTACLE_RECHECK)
+    } else {
+        look_again
+    }))
 }
 
 /// Mounts that exist follow every change; new ones wait while something stands in the way.
-fn tell_nodes(outcome: &mut apply::Applied, source: &source::Answer, identity: &Identity, ctx: &Context) {
+fn tell_nodes(
+    outcome: &mut apply::Applied,
+    source: &source::Answer,
+    identity: &Identity,
+    ctx: &Context,
+) {
     let handle = identity.handle();
-    let referrer = (identity.group, identity.namespace.clone(), identity.name.clone());
+    let referrer = (
+        identity.group,
+        identity.namespace.clone(),
+        identity.name.clone(),
+    );
     ctx.shared.handles.set(&handle, referrer);
     let obstacle = outcome.problem.clone().or_else(|| source.problem());
-    let refusal = obstacle.map(|problem| Failure { reason: problem.reason, message: problem.message });
+    let refusal = obstacle.map(|problem| Failure {
+        reason: problem.reason,
+        message: problem.message,
+    });
     match (outcome.node_config.take(), refusal) {
         (Some(config), refusal) => ctx.shared.nodes.publish(config, refusal),
         (None, Some(refusal)) => ctx.shared.nodes.refuse(&handle, refusal),

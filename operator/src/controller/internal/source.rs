@@ -32,9 +32,15 @@ use crate::{
 };
 
 /// How long a source's last answer is good for, and how long one that failed is left alone.
-const FRESH: Freshness = Freshness { done: Duration::from_mins(10), failed: Duration::from_secs(20) };
+const FRESH: Freshness = Freshness {
+    done: Duration::from_mins(10),
+    failed: Duration::from_secs(20),
+};
 /// What was done once for a dataset and its keys is done.
-const FOR_GOOD: Freshness = Freshness { done: Duration::MAX, failed: Duration::from_secs(20) };
+const FOR_GOOD: Freshness = Freshness {
+    done: Duration::MAX,
+    failed: Duration::from_secs(20),
+};
 
 /// What the source last said.
 pub(super) enum Answer {
@@ -53,7 +59,10 @@ impl Answer {
     pub(super) fn problem(&self) -> Option<Problem> {
         match self {
             Self::NotAsked | Self::Reachable => None,
-            Self::Waiting => Some(Problem::pending("CheckingSource", "the source is being asked whether it is there")),
+            Self::Waiting => Some(Problem::pending(
+                "CheckingSource",
+                "the source is being asked whether it is there",
+            )),
             Self::Failed(failure) => Some(Problem::pending(&failure.reason, &failure.message)),
         }
     }
@@ -62,9 +71,16 @@ impl Answer {
         let kind = ConditionType::SourceReachable;
         match self {
             Self::NotAsked => None,
-            Self::Waiting => Some(Finding::new(kind, Truth::Unknown, "CheckingSource", "not answered yet")),
+            Self::Waiting => Some(Finding::new(
+                kind,
+                Truth::Unknown,
+                "CheckingSource",
+                "not answered yet",
+            )),
             Self::Reachable => Some(Finding::new(kind, true, "Reachable", "the source answered")),
-            Self::Failed(failure) => Some(Finding::new(kind, false, &failure.reason, &failure.message)),
+            Self::Failed(failure) => {
+                Some(Finding::new(kind, false, &failure.reason, &failure.message))
+            }
         }
     }
 
@@ -79,12 +95,23 @@ impl Answer {
 
 /// Has the planned tasks done one after the other, and gives the first answer that is not good.
 pub(super) fn ask(applied: &Applied, identity: &Identity, ctx: &Context) -> Answer {
-    let Some(planned) = &applied.planned else { return Answer::NotAsked };
+    let Some(planned) = &applied.planned else {
+        return Answer::NotAsked;
+    };
     let mut answer = Answer::NotAsked;
     for task in &planned.plan.tasks {
-        let Some(kind) = wire_task(task, &planned.origins, identity) else { return Answer::NotAsked };
-        let fresh = if matches!(task, Task::EnsureBucket(_)) { FOR_GOOD } else { FRESH };
-        let progress = ctx.shared.tasks.want(spec(kind, identity, &planned.origins), fresh);
+        let Some(kind) = wire_task(task, &planned.origins, identity) else {
+            return Answer::NotAsked;
+        };
+        let fresh = if matches!(task, Task::EnsureBucket(_)) {
+            FOR_GOOD
+        } else {
+            FRESH
+        };
+        let progress = ctx
+            .shared
+            .tasks
+            .want(spec(kind, identity, &planned.origins), fresh);
         answer = match progress.latest.map(|finished| finished.outcome) {
             Some(Outcome::Done { .. }) => Answer::Reachable,
             Some(Outcome::Failed(failure)) => Answer::Failed(failure),
@@ -116,16 +143,21 @@ fn spec(kind: task::Kind, identity: &Identity, origins: &[Origin]) -> TaskSpec {
 fn wire_task(task: &Task, origins: &[Origin], identity: &Identity) -> Option<task::Kind> {
     let origin = || origins.last().cloned();
     Some(match task {
-        Task::ProbeNfs { server, share } => {
-            task::Kind::ProbeNfs(ProbeNfs { server: server.clone(), share: share.clone() })
-        }
-        Task::ProbeObjectStore(_) => task::Kind::ProbeObjectStore(ProbeObjectStore { origin: Some(origin()?) }),
-        Task::EnsureBucket(_) => {
-            task::Kind::EnsureBucket(EnsureBucket { origin: Some(origin()?), owner: identity.uid.clone() })
-        }
-        Task::EmptyBucket(_) => {
-            task::Kind::EmptyBucket(EmptyBucket { origin: Some(origin()?), owner: identity.uid.clone() })
-        }
+        Task::ProbeNfs { server, share } => task::Kind::ProbeNfs(ProbeNfs {
+            server: server.clone(),
+            share: share.clone(),
+        }),
+        Task::ProbeObjectStore(_) => task::Kind::ProbeObjectStore(ProbeObjectStore {
+            origin: Some(origin()?),
+        }),
+        Task::EnsureBucket(_) => task::Kind::EnsureBucket(EnsureBucket {
+            origin: Some(origin()?),
+            owner: identity.uid.clone(),
+        }),
+        Task::EmptyBucket(_) => task::Kind::EmptyBucket(EmptyBucket {
+            origin: Some(origin()?),
+            owner: identity.uid.clone(),
+        }),
     })
 }
 
@@ -135,7 +167,9 @@ pub(super) async fn empty(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Result<(), Problem>, ReconcileError> {
-    let Some(internal) = ctx.internal(&identity.namespace, &identity.name) else { return Ok(Ok(())) };
+    let Some(internal) = ctx.internal(&identity.namespace, &identity.name) else {
+        return Ok(Ok(()));
+    };
     // What could not be read or planned was never made either.
     let Ok(source) = Source::parse(&internal.spec, dataset.labels(), &identity.namespace) else {
         return Ok(Ok(()));
@@ -147,8 +181,10 @@ pub(super) async fn empty(
         return Ok(Ok(()));
     }
     let secrets = dereference::secrets(&plan, identity, ctx).await?;
-    let resolved: Result<Vec<Origin>, Problem> =
-        origins(&plan).iter().map(|origin| dereference::resolve(origin, &secrets)).collect();
+    let resolved: Result<Vec<Origin>, Problem> = origins(&plan)
+        .iter()
+        .map(|origin| dereference::resolve(origin, &secrets))
+        .collect();
     let origins = match resolved {
         Ok(origins) => origins,
         Err(missing) => match dereference::kept_origins(identity, ctx).await? {
@@ -157,8 +193,13 @@ pub(super) async fn empty(
         },
     };
     for task in &plan.tasks {
-        let Some(kind) = wire_task(task, &origins, identity) else { continue };
-        let progress = ctx.shared.tasks.want(spec(kind, identity, &origins), FOR_GOOD);
+        let Some(kind) = wire_task(task, &origins, identity) else {
+            continue;
+        };
+        let progress = ctx
+            .shared
+            .tasks
+            .want(spec(kind, identity, &origins), FOR_GOOD);
         if let Err(waiting) = emptied(progress, dataset, ctx).await {
             return Ok(Err(waiting));
         }
@@ -172,7 +213,15 @@ async fn emptied(progress: Progress, dataset: &Dataset, ctx: &Context) -> Result
         Some(Outcome::Done { deleted: false, .. }) => {
             let note = "the bucket is kept: it was not made by `provision` for this Dataset, so remove-on-delete does \
                         not apply to it";
-            events::publish(dataset, &ctx.group, EventType::Normal, "BucketKept", note, &ctx.shared.recorder).await;
+            events::publish(
+                dataset,
+                &ctx.group,
+                EventType::Normal,
+                "BucketKept",
+                note,
+                &ctx.shared.recorder,
+            )
+            .await;
             Ok(())
         }
         // A bucket that is gone already is as empty as can be.
@@ -186,7 +235,10 @@ async fn emptied(progress: Progress, dataset: &Dataset, ctx: &Context) -> Result
         )),
         None => Err(Problem::pending(
             "EmptyingBucket",
-            format!("the bucket is being emptied, {} objects so far", progress.objects_done),
+            format!(
+                "the bucket is being emptied, {} objects so far",
+                progress.objects_done
+            ),
         )),
     }
 }

@@ -25,8 +25,14 @@ pub(super) async fn update(
     let (phase, ready) = ready(applied, source);
     let after = DatasetStatus {
         provision: Some(phase),
-        caching: Some(PhaseStatus { status: Phase::Disabled, info: String::new() }),
-        source: applied.planned.as_ref().map(|planned| planned.source.clone()),
+        caching: Some(PhaseStatus {
+            status: Phase::Disabled,
+            info: String::new(),
+        }),
+        source: applied
+            .planned
+            .as_ref()
+            .map(|planned| planned.source.clone()),
         usage: before.usage.clone(),
         ..DatasetStatus::default()
     };
@@ -34,7 +40,15 @@ pub(super) async fn update(
     findings.extend(source.finding());
     findings.extend(applied.planned.as_ref().and_then(size_pending));
     findings.extend(cache(internal, applied));
-    write(internal, &identity.group, before, after, &findings, &ctx.shared.client).await?;
+    write(
+        internal,
+        &identity.group,
+        before,
+        after,
+        &findings,
+        &ctx.shared.client,
+    )
+    .await?;
     Ok(())
 }
 
@@ -42,11 +56,21 @@ fn ready(applied: &Applied, source: &Answer) -> (PhaseStatus, Finding) {
     let obstacle = applied.problem.clone().or_else(|| source.problem());
     match obstacle {
         None => (
-            PhaseStatus { status: Phase::OK, info: String::new() },
+            PhaseStatus {
+                status: Phase::OK,
+                info: String::new(),
+            },
             Finding::new(ConditionType::Ready, true, "Ready", "pods can use it"),
         ),
-        Some(Problem { reason, message, phase }) => (
-            PhaseStatus { status: phase, info: message.clone() },
+        Some(Problem {
+            reason,
+            message,
+            phase,
+        }) => (
+            PhaseStatus {
+                status: phase,
+                info: message.clone(),
+            },
             Finding::new(ConditionType::Ready, Problem::TRUTH, reason, message),
         ),
     }
@@ -60,10 +84,18 @@ fn provisioned(applied: &Applied) -> Finding {
             "Provisioned",
             "claim, volume, ConfigMap and Secret exist",
         ),
-        None => Finding::new(ConditionType::Provisioned, Truth::Unknown, "Planning", "not everything was written yet"),
-        Some(problem) => {
-            Finding::new(ConditionType::Provisioned, Problem::TRUTH, &problem.reason, &problem.message)
-        }
+        None => Finding::new(
+            ConditionType::Provisioned,
+            Truth::Unknown,
+            "Planning",
+            "not everything was written yet",
+        ),
+        Some(problem) => Finding::new(
+            ConditionType::Provisioned,
+            Problem::TRUTH,
+            &problem.reason,
+            &problem.message,
+        ),
     }
 }
 
@@ -87,9 +119,15 @@ fn cache(internal: &DatasetInternal, applied: &Applied) -> Option<Finding> {
     let Volume::Mount(mount) = &applied.planned.as_ref()?.plan.volume;
     let (reason, message) = match mount.file_system {
         FileSystem::ObjectStore(_) => return None,
-        FileSystem::Nfs(_) | FileSystem::HostPath(_) => {
-            ("CacheNotApplicable", "sources of this type are not cached; leave spec.cache out")
-        }
+        FileSystem::Nfs(_) | FileSystem::HostPath(_) => (
+            "CacheNotApplicable",
+            "sources of this type are not cached; leave spec.cache out",
+        ),
     };
-    Some(Finding::new(ConditionType::CacheReady, false, reason, message))
+    Some(Finding::new(
+        ConditionType::CacheReady,
+        false,
+        reason,
+        message,
+    ))
 }

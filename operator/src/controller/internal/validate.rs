@@ -25,13 +25,25 @@ pub(super) struct Valid {
 /// Size of a claim whose Dataset does not say: the data is elsewhere, so any will do.
 const DEFAULT_SIZE: &str = "5Gi";
 
-pub(super) async fn run(internal: &DatasetInternal, identity: &Identity, ctx: &Context) -> Result<Valid, Problem> {
+pub(super) async fn run(
+    internal: &DatasetInternal,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Valid, Problem> {
     let source = Source::parse(&internal.spec, internal.labels(), &identity.namespace)
         .map_err(|error| Problem::failed(error.reason(), error.to_string()))?;
     gates::check(ctx.shared.plugins.config(), &identity.namespace, &source)?;
     let plan = plan(internal, identity, &source, Intent::Exist, ctx).await?;
-    let size = internal.spec.mount.as_ref().and_then(|mount| mount.size.clone());
-    Ok(Valid { source, plan, size: size.unwrap_or_else(|| DEFAULT_SIZE.to_owned()) })
+    let size = internal
+        .spec
+        .mount
+        .as_ref()
+        .and_then(|mount| mount.size.clone());
+    Ok(Valid {
+        source,
+        plan,
+        size: size.unwrap_or_else(|| DEFAULT_SIZE.to_owned()),
+    })
 }
 
 /// Asks the plugin the dataset is routed to, and checks what it answers.
@@ -63,7 +75,10 @@ pub(super) async fn plan(
         .await
         .map_err(|_| {
             let seconds = PLAN_DEADLINE.as_secs();
-            Problem::pending("PluginTimeout", format!("plugin {name} gave no plan within {seconds} s"))
+            Problem::pending(
+                "PluginTimeout",
+                format!("plugin {name} gave no plan within {seconds} s"),
+            )
         })?
         .map_err(|error| Problem::failed(error.reason, error.message))?;
     check(name, &plan)?;
@@ -80,7 +95,11 @@ fn check(plugin: &str, plan: &StoragePlan) -> Result<(), Problem> {
 }
 
 fn revalidate_ms(internal: &DatasetInternal) -> Result<Option<u64>, Problem> {
-    let text = internal.spec.cache.as_ref().and_then(|cache| cache.revalidate.as_deref());
+    let text = internal
+        .spec
+        .cache
+        .as_ref()
+        .and_then(|cache| cache.revalidate.as_deref());
     let Some(text) = text else {
         return Ok(u64::try_from(DEFAULT_REVALIDATE.as_millis()).ok());
     };
@@ -90,14 +109,19 @@ fn revalidate_ms(internal: &DatasetInternal) -> Result<Option<u64>, Problem> {
     milliseconds(text).map(Some).ok_or_else(|| {
         Problem::failed(
             "InvalidSpec",
-            format!("spec.cache.revalidate: found {text:?}; expected a duration as 60s, 0s, or never"),
+            format!(
+                "spec.cache.revalidate: found {text:?}; expected a duration as 60s, 0s, or never"
+            ),
         )
     })
 }
 
 /// A duration as `500ms`, `60s`, `10m` or `1h`.
 fn milliseconds(text: &str) -> Option<u64> {
-    let digits = text.len() - text.trim_start_matches(|byte: char| byte.is_ascii_digit()).len();
+    let digits = text.len()
+        - text
+            .trim_start_matches(|byte: char| byte.is_ascii_digit())
+            .len();
     let (number, unit) = text.split_at(digits);
     let factor = match unit {
         "ms" => 1,
@@ -118,7 +142,14 @@ mod tests {
         assert_eq!(milliseconds("500ms"), Some(500));
         assert_eq!(milliseconds("0s"), Some(0));
         assert_eq!(milliseconds("2h"), Some(7_200_000));
-        for wrong in ["", "60", "s", "1d", "99999999999999999999s", "18446744073709551615h"] {
+        for wrong in [
+            "",
+            "60",
+            "s",
+            "1d",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
             assert_eq!(milliseconds(wrong), None, "{wrong}");
         }
     }

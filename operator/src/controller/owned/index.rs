@@ -31,7 +31,11 @@ impl Owned {
     /// Whether it is what `hash` stands for and nobody else has touched it since.
     #[must_use]
     pub fn is_as_applied(&self, hash: &str) -> bool {
-        self.hash == hash && self.written.as_ref().is_none_or(|written| *written == self.version)
+        self.hash == hash
+            && self
+                .written
+                .as_ref()
+                .is_none_or(|written| *written == self.version)
     }
 }
 
@@ -66,14 +70,21 @@ impl OwnedIndex {
 
     /// An object that is gone; gives the dataset to wake.
     pub fn delete(&self, kind: OwnedKind, object: &impl Resource) -> Option<(String, String)> {
-        self.lock().remove(&key_of(kind, object)).map(|owned| owned.dataset)
+        self.lock()
+            .remove(&key_of(kind, object))
+            .map(|owned| owned.dataset)
     }
 
     /// After a new list: forgets what is not in it; gives the datasets to wake.
-    pub fn keep_only(&self, kind: OwnedKind, listed: &HashSet<(String, String)>) -> Vec<(String, String)> {
+    pub fn keep_only(
+        &self,
+        kind: OwnedKind,
+        listed: &HashSet<(String, String)>,
+    ) -> Vec<(String, String)> {
         let mut gone = Vec::new();
         self.lock().retain(|key, owned| {
-            let there = key.kind != kind || listed.contains(&(key.namespace.clone(), key.name.clone()));
+            let there =
+                key.kind != kind || listed.contains(&(key.namespace.clone(), key.name.clone()));
             if !there {
                 gone.push(owned.dataset.clone());
             }
@@ -92,7 +103,11 @@ impl OwnedIndex {
 }
 
 fn key_of(kind: OwnedKind, object: &impl Resource) -> ObjectKey {
-    ObjectKey { kind, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    ObjectKey {
+        kind,
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
 }
 
 fn owned_of(object: &impl Resource) -> Option<Owned> {
@@ -104,7 +119,11 @@ fn owned_of(object: &impl Resource) -> Option<Owned> {
         uid: object.uid().unwrap_or_default(),
         terminating: object.meta().deletion_timestamp.is_some(),
         size: object.annotations().get(SIZE_ANNOTATION).cloned(),
-        hash: object.annotations().get(HASH_ANNOTATION).cloned().unwrap_or_default(),
+        hash: object
+            .annotations()
+            .get(HASH_ANNOTATION)
+            .cloned()
+            .unwrap_or_default(),
         version: object.resource_version().unwrap_or_default(),
         written: None,
     })

@@ -83,7 +83,12 @@ impl Writer {
     ///
     /// # Errors
     /// What the API server answered, unless it is a conflict of names.
-    pub async fn ensure(&self, key: &ObjectKey, mut desired: Value, uid: &str) -> Result<Ensured, kube::Error> {
+    pub async fn ensure(
+        &self,
+        key: &ObjectKey,
+        mut desired: Value,
+        uid: &str,
+    ) -> Result<Ensured, kube::Error> {
         let hash = fingerprint(&desired);
         desired["metadata"]["annotations"][HASH_ANNOTATION] = Value::String(hash.clone());
         match self.index.get(key) {
@@ -95,10 +100,18 @@ impl Writer {
         }
     }
 
-    async fn create(&self, key: &ObjectKey, desired: &Value, uid: &str) -> Result<Ensured, kube::Error> {
+    async fn create(
+        &self,
+        key: &ObjectKey,
+        desired: &Value,
+        uid: &str,
+    ) -> Result<Ensured, kube::Error> {
         let object: DynamicObject =
             serde_json::from_value(desired.clone()).map_err(kube::Error::SerdeError)?;
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
         match self.api(key).create(&params, &object).await {
             Ok(made) => {
                 self.index.wrote(key, &made);
@@ -112,7 +125,12 @@ impl Writer {
     }
 
     /// An object the watches do not show yet, or somebody else's.
-    async fn adopt(&self, key: &ObjectKey, desired: &Value, uid: &str) -> Result<Ensured, kube::Error> {
+    async fn adopt(
+        &self,
+        key: &ObjectKey,
+        desired: &Value,
+        uid: &str,
+    ) -> Result<Ensured, kube::Error> {
         let Some(found) = self.api(key).get_metadata_opt(&key.name).await? else {
             return Ok(Ensured::Terminating);
         };
@@ -127,7 +145,10 @@ impl Writer {
 
     async fn patch(&self, key: &ObjectKey, desired: &Value) -> Result<Ensured, kube::Error> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written = self.api(key).patch(&key.name, &params, &Patch::Apply(desired)).await?;
+        let written = self
+            .api(key)
+            .patch(&key.name, &params, &Patch::Apply(desired))
+            .await?;
         self.index.wrote(key, &written);
         Ok(Ensured::Written)
     }
@@ -138,8 +159,11 @@ impl Writer {
     /// What the API server answered.
     pub async fn touch(&self, key: &ObjectKey) -> Result<(), kube::Error> {
         let now = k8s_openapi::jiff::Timestamp::now().to_string();
-        let patch = serde_json::json!({ "metadata": { "annotations": { TOUCHED_ANNOTATION: now } } });
-        self.api(key).patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        let patch =
+            serde_json::json!({ "metadata": { "annotations": { TOUCHED_ANNOTATION: now } } });
+        self.api(key)
+            .patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
         Ok(())
     }
 
@@ -149,7 +173,9 @@ impl Writer {
     /// What the API server answered.
     pub async fn remove(&self, key: &ObjectKey, uid: &str) -> Result<bool, kube::Error> {
         let api = self.api(key);
-        let Some(found) = api.get_metadata_opt(&key.name).await? else { return Ok(true) };
+        let Some(found) = api.get_metadata_opt(&key.name).await? else {
+            return Ok(true);
+        };
         if found.labels().get(LABEL_DATASET_UID).map(String::as_str) != Some(uid) {
             return Ok(true);
         }

@@ -8,6 +8,9 @@ use dlf_core::{
     source::{KeySource, Source},
 };
 
+use dlf_plugin_host::Config;
+
+use crate::controller::gates;
 use crate::webhook::{
     Webhook,
     problem::Problem,
@@ -16,8 +19,6 @@ use crate::webhook::{
 
 const INLINE_KEYS_WARNING: &str = "spec.local.accessKeyID and secretAccessKey: keys in a Dataset are seen by all who may \
      read it; put them into a Secret and name it in spec.local.secret-name";
-const INLINE_KEYS_REFUSAL: &str = "spec.local.accessKeyID and secretAccessKey: this cluster refuses keys in a Dataset; put \
-     them into a Secret and name it in spec.local.secret-name";
 
 /// Decides on a Dataset.
 pub(in crate::webhook) async fn datasets(
@@ -38,7 +39,7 @@ pub(in crate::webhook) async fn datasets(
     Ok(check(
         new,
         &request.namespace,
-        webhook.plugins.borrow().config().admission.inline_keys,
+        webhook.plugins.borrow().config(),
     ))
 }
 
@@ -67,7 +68,7 @@ async fn twin(webhook: &Webhook, namespace: &str, new: &Dataset) -> Option<Strin
 }
 
 /// What can be said of a Dataset alone.
-fn check(dataset: &Dataset, namespace: &str, inline_keys_allowed: bool) -> Verdict {
+fn check(dataset: &Dataset, namespace: &str, config: &Config) -> Verdict {
     let name = dataset.metadata.name.as_deref().unwrap_or_default();
     // A generated name is not there yet, and the CRD's rule sees it later.
     if !name.is_empty() && !is_dns_label(name) {
@@ -91,14 +92,15 @@ fn check(dataset: &Dataset, namespace: &str, inline_keys_allowed: bool) -> Verdi
         Ok(source) => source,
         Err(error) => return Verdict::refuse(error.to_string()),
     };
-    let inline = matches!(&source, Source::ObjectStore(bucket) if matches!(bucket.keys, KeySource::Inline { .. }));
-    match (inline, inline_keys_allowed) {
-        (false, _) => Verdict::admit(),
-        (true, true) => Verdict {
+    if let Err(closed) = gates::check(config, namespace, &source) {
+        return Verdict::refuse(closed.message);
+    }
+    match source {
+        Source::ObjectStore(bucket) if matches!(bucket.keys, KeySource::Inline { .. }) => Verdict {
             warnings: vec![INLINE_KEYS_WARNING.to_owned()],
             ..Verdict::admit()
         },
-        (true, false) => Verdict::refuse(INLINE_KEYS_REFUSAL),
+        _ => Verdict::admit(),
     }
 }
 
@@ -126,16 +128,18 @@ mod tests {
     #[test]
     fn keys_in_a_dataset_are_warned_of_or_refused() {
         let inline = dataset("a", &bucket("id", "secret"), &json!({}));
-        let verdict = check(&inline, "ns", true);
+        let mut refusing = Config::default();
+        refusing.admission.inline_keys = false;
+        let verdict = check(&inline, "ns", &Config::default());
         assert!(verdict.refusal.is_none() && verdict.warnings[0].contains("secret-name"));
         assert!(
-            check(&inline, "ns", false)
+            check(&inline, "ns", &refusing)
                 .refusal
                 .unwrap()
                 .contains("secret-name")
         );
         let anonymous = dataset("a", &bucket("", ""), &json!({}));
-        assert_eq!(check(&anonymous, "ns", false), Verdict::admit());
+        assert_eq!(check(&anonymous, "ns", &refusing), Verdict::admit());
     }
 
     #[test]
@@ -156,7 +160,7 @@ mod tests {
                 "spec.mount.path",
             ),
         ] {
-            let refusal = check(&dataset, "ns", true).refusal.unwrap();
+            let refusal = check(&dataset, "ns", &Config::default()).refusal.unwrap();
             assert!(refusal.contains(key), "{refusal}");
         }
     }

@@ -60,9 +60,15 @@ fn a_whole_file_is_understood() {
 #[test]
 fn an_error_names_the_key_and_what_was_expected() {
     let unknown = load("[cache]\nmodus = \"Off\"").unwrap_err();
-    assert!(unknown.contains("modus") && unknown.contains("mode"), "{unknown}");
+    assert!(
+        unknown.contains("modus") && unknown.contains("mode"),
+        "{unknown}"
+    );
     let wrong = load("[cache]\nmode = \"Sometimes\"").unwrap_err();
-    assert!(wrong.contains("Sometimes") && wrong.contains("Advise"), "{wrong}");
+    assert!(
+        wrong.contains("Sometimes") && wrong.contains("Advise"),
+        "{wrong}"
+    );
     let prefix = load("[[host_path]]\nprefix = \"/\"\nnamespaces = [\"*\"]").unwrap_err();
     assert!(prefix.contains("host_path.prefix"), "{prefix}");
 }

@@ -1,0 +1,116 @@
+//! Every example's README is followed to the letter.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use dlf_tests::{Bucket, Namespace, settings};
+
+/// The commands of an example: every line of its `sh` blocks.
+fn commands(example: &Path) -> String {
+    let text = fs::read_to_string(example.join("README.md")).unwrap();
+    let blocks = text
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    blocks.collect()
+}
+
+fn follow(name: &str) {
+    let example = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../examples")
+        .join(name);
+    let (namespace, bucket) = (Namespace::new(name), Bucket::new(name));
+    bucket.put("hello.txt", b"hello\n");
+    let settings = settings();
+    let ca = fs::read(settings.get("S3_CA_FILE")).unwrap();
+    let home = std::env::temp_dir().join(format!("dlf-example-{}", namespace.name));
+    fs::create_dir_all(&home).unwrap();
+    // A kubeconfig whose context is the example's namespace: the README names none.
+    let kubeconfig = home.join("config");
+    fs::copy(settings.get("KUBECONFIG"), &kubeconfig).unwrap();
+    let kubectl = settings.get("KUBECTL");
+    let bin = Path::new(&kubectl).parent().unwrap().to_path_buf();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let script = format!(
+        "kubectl config set-context --current --namespace={} >/dev/null\n{}",
+        namespace.name,
+        commands(&example)
+    );
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .current_dir(&example)
+        .env("PATH", path)
+        .env("KUBECONFIG", &kubeconfig)
+        .env("IMAGE", settings.get("TEST_IMAGE"))
+        .env("S3_BUCKET", &bucket.name)
+        .env("S3_CA", base64(&ca))
+        .envs(
+            [
+                "S3_ENDPOINT",
+                "S3_KEY",
+                "S3_SECRET",
+                "S3_TLS_ENDPOINT",
+                "NFS_SERVER",
+                "NFS_SHARE",
+            ]
+            .map(|name| (name, settings.get(name))),
+        )
+        .output()
+        .unwrap();
+    fs::remove_dir_all(&home).unwrap();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        namespace.kubectl(&["get", "dlf,pods,events"]).text
+    );
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use std::{io::Write, process::Stdio};
+    let mut child = Command::new("base64")
+        .arg("-w0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(bytes).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn slide() {
+    follow("slide");
+}
+
+#[test]
+fn configmap() {
+    follow("configmap");
+}
+
+#[test]
+fn several_datasets() {
+    follow("several-datasets");
+}
+
+#[test]
+fn deployment() {
+    follow("deployment");
+}
+
+#[test]
+fn cronjob() {
+    follow("cronjob");
+}
+
+#[test]
+fn private_ca() {
+    follow("private-ca");
+}
