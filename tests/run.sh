@@ -59,12 +59,12 @@ lint() {
   fi
 }
 
-# cargo_tests STAGE CARGO_OPTION...: runs tests and adds up what libtest reports. `--show-output`
+# cargo_tests STAGE THREADS CARGO_OPTION...: runs tests and adds up what libtest reports. `--show-output`
 # lets passing tests say SKIPPED; everything a test prints stands in the log too.
 cargo_tests() {
-  local stage=$1 log=$OUT/$1.log status p f i s
-  shift
-  cargo test --locked --no-fail-fast "$@" -- --show-output 2>&1 | tee "$log"
+  local stage=$1 threads=$2 log=$OUT/$1.log status p f i s
+  shift 2
+  cargo test --locked --no-fail-fast "$@" -- --show-output --test-threads="$threads" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
   read -r p f i < <(awk '/^test result:/ { p += $4; f += $6; i += $8 } END { print p + 0, f + 0, i + 0 }' "$log")
   s=$(grep -c '^SKIPPED [^:]*: ' "$log")
@@ -72,21 +72,27 @@ cargo_tests() {
   if [[ $status != 0 && $f == 0 ]]; then fail "$stage: cargo test ended with $status and no test says why: it did not compile, or a test program died"; fi
 }
 
-unit() { cargo_tests unit --workspace --exclude dlf-tests; }
+# The crates' own tests; those of the file system, the client and the worker use the cluster's servers.
+unit() {
+  with_cluster || { fail 'unit: no cluster'; return; }
+  cargo_tests unit 2 --workspace --exclude dlf-tests
+}
 
 with_cluster() {
-  tests/cluster/up.sh && set -a && . target/cluster/cluster.env && set +a
+  tests/cluster/up.sh && tests/cluster/tools.sh helm csi-sanity && set -a && . target/cluster/cluster.env && set +a
 }
 
 control-plane() {
   with_cluster || { fail 'control-plane: no cluster'; return; }
-  cargo_tests control-plane -p dlf-tests --test control_plane
+  deploy/scripts/install.sh || { fail 'control-plane: DLF does not come up'; return; }
+  cargo_tests control-plane 4 -p dlf-tests --test control_plane
 }
 
 end-to-end() {
   with_cluster || { fail 'end-to-end: no cluster'; return; }
   deploy/scripts/install.sh || { fail 'end-to-end: DLF does not come up'; return; }
-  cargo_tests end-to-end -p dlf-tests --test end_to_end
+  cargo_tests end-to-end 3 -p dlf-tests --test end_to_end
+  cargo_tests faults 1 -p dlf-tests --test faults
 }
 
 stage() { # NAME

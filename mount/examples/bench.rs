@@ -60,7 +60,7 @@ fn main() {
         println!("run {run}");
         let before = processor_time(child);
         sequential(&mount);
-        let spent = processor_time(child) - before;
+        let spent = processor_time(child).saturating_sub(before);
         println!("    in {:.2} s of processor time", spent.as_secs_f64());
         random(&mount);
         small(&mount);

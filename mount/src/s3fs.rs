@@ -198,14 +198,18 @@ fn arguments(
         "auto_unmount".to_owned(),
         "allow_other".to_owned(),
         format!("umask={:04o}", volume.umask),
-        format!("uid={}", volume.uid.unwrap_or(0)),
-        format!("gid={}", gid.or(volume.gid).unwrap_or(0)),
         format!("tmpdir={}", files.temporary.display()),
         format!("ensure_diskfree={DISK_FREE_MIB}"),
         format!("connect_timeout={timeout_s}"),
         format!("readwrite_timeout={timeout_s}"),
         format!("retries={RETRIES}"),
     ];
+    // s3fs grants the ids 0 to root only, which it is not; they are what it shows by itself.
+    for (name, id) in [("uid", volume.uid), ("gid", gid.or(volume.gid))] {
+        if let Some(id) = id.filter(|id| *id != 0) {
+            options.push(format!("{name}={id}"));
+        }
+    }
     match &files.keys {
         Some(path) => options.push(format!("passwd_file={}", path.display())),
         None => options.push("public_bucket=1".to_owned()),

@@ -9,7 +9,7 @@ use std::{
 use dlf_core::names::LABEL_USES_DATASETS;
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
-    Client, Resource, ResourceExt,
+    Client, Resource,
     api::Api,
     runtime::{reflector::store::Writer, watcher},
 };
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     waker::{Name, Waker},
-    watches::{Change, follow, stored},
+    watches::{Change, follow, name_of, stored},
 };
 
 /// As much of a Pod as the operator looks at: a full one costs 41 KB, this one under 3 KB.
@@ -138,7 +138,9 @@ pub async fn watch(
             Change::Deleted(pod) => index.delete(&pod),
             Change::Listed(listed) => index.keep_only(&listed),
         };
-        woken.into_iter().for_each(|dataset| changes.wake(dataset));
+        for dataset in woken {
+            changes.wake(dataset);
+        }
     })
     .await;
 }
@@ -168,16 +170,12 @@ impl PodIndex {
         } else {
             BTreeSet::new()
         };
-        self.set(pod.namespace().unwrap_or_default(), pod.name_any(), now)
+        self.set(name_of(pod), now)
     }
 
     /// A pod that is gone; gives the datasets whose users changed.
     pub fn delete(&self, pod: &SlimPod) -> Vec<DatasetKey> {
-        self.set(
-            pod.namespace().unwrap_or_default(),
-            pod.name_any(),
-            BTreeSet::new(),
-        )
+        self.set(name_of(pod), BTreeSet::new())
     }
 
     /// After a new list: forgets pods that are not in it; gives the datasets whose users changed.
@@ -192,7 +190,7 @@ impl PodIndex {
                 .collect()
         };
         gone.into_iter()
-            .flat_map(|(namespace, name)| self.set(namespace, name, BTreeSet::new()))
+            .flat_map(|pod| self.set(pod, BTreeSet::new()))
             .collect()
     }
 
@@ -203,13 +201,12 @@ impl PodIndex {
         inner.used_by.get(dataset).cloned().unwrap_or_default()
     }
 
-    fn set(&self, namespace: String, name: String, now: BTreeSet<String>) -> Vec<DatasetKey> {
+    fn set(&self, pod: PodKey, now: BTreeSet<String>) -> Vec<DatasetKey> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (namespace.clone(), name.clone());
-        let before = inner.uses.remove(&key).unwrap_or_default();
+        let before = inner.uses.remove(&pod).unwrap_or_default();
         let changed: Vec<DatasetKey> = before
             .symmetric_difference(&now)
-            .map(|dataset| (namespace.clone(), dataset.clone()))
+            .map(|dataset| (pod.0.clone(), dataset.clone()))
             .collect();
         for dataset in &changed {
             if now.contains(&dataset.1) {
@@ -217,16 +214,16 @@ impl PodIndex {
                     .used_by
                     .entry(dataset.clone())
                     .or_default()
-                    .insert(name.clone());
+                    .insert(pod.1.clone());
             } else if let Some(users) = inner.used_by.get_mut(dataset) {
-                users.remove(&name);
+                users.remove(&pod.1);
                 if users.is_empty() {
                     inner.used_by.remove(dataset);
                 }
             }
         }
         if !now.is_empty() {
-            inner.uses.insert(key, now);
+            inner.uses.insert(pod, now);
         }
         changed
     }

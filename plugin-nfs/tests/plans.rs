@@ -1,5 +1,7 @@
 //! What the plugin plans, as snapshots a person can read.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use dlf_core::{

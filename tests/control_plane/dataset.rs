@@ -251,7 +251,7 @@ fn what_was_there_before_is_left_alone_and_reported() {
     let _ = namespace
         .kubectl(&["delete", "configmap", "books"])
         .expect_ok();
-    eventually("the dataset to be ready", Duration::from_secs(60), || {
+    eventually("the dataset to be ready", Duration::from_mins(1), || {
         let found =
             namespace.kubectl(&["get", dataset, "-o", "jsonpath={.status.provision.status}"]);
         if found.text == "OK" {

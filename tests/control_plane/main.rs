@@ -1,4 +1,6 @@
 //! The operator and its webhooks against a real API server: what needs no running pod.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod admission;
 mod dataset;

@@ -2,9 +2,9 @@
 
 use std::{fmt::Write, time::Duration};
 
-use dlf_tests::{Bucket, Namespace, contains, eventually, settings};
-
-use crate::{POD_WITHIN, SLEEP, dataset, pod};
+use dlf_tests::{
+    Bucket, Namespace, POD_WITHIN, SLEEP, contains, dataset, eventually, pod, settings,
+};
 
 #[test]
 fn the_slides_pod_reads_and_writes_the_bucket_in_both_groups() {
@@ -65,9 +65,9 @@ fn twenty_datasets_in_one_pod_with_init_and_sidecar_containers() {
             &format!("p{number}/n.txt"),
             format!("{number}\n").as_bytes(),
         );
-        let _ = write!(
+        let _ = writeln!(
             manifests,
-            "{}---\n",
+            "{}---",
             dataset(
                 &format!("d{number}"),
                 &format!("{}/p{number}", bucket.name),
@@ -251,7 +251,7 @@ fn a_dataset_in_use_stays_until_its_last_pod_has_gone() {
         .expect_refused();
     contains(&refused, "deleted").unwrap();
     let _ = namespace.kubectl(&["delete", "pod", "user"]).expect_ok();
-    eventually("the Dataset to go", Duration::from_secs(60), || {
+    eventually("the Dataset to go", Duration::from_mins(1), || {
         let found = namespace.kubectl(&["get", kind]);
         if found.error.contains("NotFound") {
             Ok(())

@@ -51,6 +51,7 @@ impl Output {
 }
 
 /// Runs `kubectl` with these arguments.
+#[must_use]
 pub fn kubectl(arguments: &[&str]) -> Output {
     kubectl_with(arguments, "")
 }
@@ -59,6 +60,7 @@ pub fn kubectl(arguments: &[&str]) -> Output {
 ///
 /// # Panics
 /// When it cannot be started at all.
+#[must_use]
 pub fn kubectl_with(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(settings().get("KUBECTL"))
         .env("KUBECONFIG", settings().get("KUBECONFIG"))

@@ -3,6 +3,7 @@
 //! bound.
 
 mod kubectl;
+mod manifests;
 mod namespace;
 mod s3;
 mod settings;
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub use kubectl::{Output, kubectl, kubectl_with};
+pub use manifests::{POD_WITHIN, SLEEP, dataset, pod};
 pub use namespace::Namespace;
 pub use s3::{Bucket, s3};
 pub use settings::{Settings, settings};

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{Output, eventually, kubectl, kubectl_with};
 
 /// Everything of a namespace goes within this, pods with their grace period included.
-const GONE_WITHIN: Duration = Duration::from_secs(120);
+const GONE_WITHIN: Duration = Duration::from_mins(2);
 
 /// A namespace of one test. Dropped, it is deleted, and nothing of its datasets may be left.
 #[derive(Debug)]

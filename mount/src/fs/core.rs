@@ -1,10 +1,11 @@
 //! The file system's state, which every operation works on, and looking names up.
 
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use fuser::{Errno, FileAttr};
+use fuser::{Errno, FileAttr, Notifier};
 use tokio::sync::Semaphore;
 
 use super::directory::OpenDirectory;
@@ -35,6 +36,9 @@ pub(crate) struct Core {
     pub directories: Handles<OpenDirectory>,
     pub readahead: Arc<Semaphore>,
     pub draft_memory: Arc<Semaphore>,
+    pub(super) notifier: OnceLock<Notifier>,
+    /// The kernel is being told to drop names.
+    pub(super) trimming: AtomicBool,
 }
 
 /// The answer to a look-up.
@@ -56,6 +60,8 @@ impl Core {
             directories: Handles::default(),
             readahead: Arc::new(Semaphore::new(READAHEAD_BYTES_MAX)),
             draft_memory: Arc::new(Semaphore::new(DRAFT_BYTES_MAX)),
+            notifier: OnceLock::new(),
+            trimming: AtomicBool::new(false),
         }
     }
 

@@ -85,9 +85,19 @@ impl<D: Clone> Inodes<D> {
         }
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Up to `count` files that only the kernel's cache refers to, whichever come first. No
+    /// directories: dropping one takes away what is mounted over it.
+    pub(crate) fn unused(&self, count: usize) -> Vec<(u64, Arc<str>)> {
+        let unused = |inode: &&Inode<D>| inode.pins == 0 && matches!(inode.node, Node::File(_));
+        let inodes = self.table.values().filter(unused);
+        inodes
+            .take(count)
+            .map(|inode| (inode.parent, inode.name.clone()))
+            .collect()
     }
 
     pub(crate) fn get(&self, ino: u64) -> Option<Entry<D>> {

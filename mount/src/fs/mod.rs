@@ -24,6 +24,7 @@ mod reply;
 mod requests;
 mod settings;
 mod source;
+mod trim;
 mod upload;
 mod write;
 
@@ -79,6 +80,7 @@ impl NativeFs {
         config.clone_fd = std::fs::File::open("/dev/fuse").is_ok();
         let requests = Requests::new(self.core.clone(), tokio::runtime::Handle::current());
         let session = Session::from_fd(requests, device, SessionACL::All, config)?;
+        self.core.set_notifier(session.notifier());
         let (over, ended) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("fuse-session".to_owned())

@@ -125,6 +125,7 @@ impl Filesystem for Requests {
                 Looked::Found(entry) => {
                     let (attr, ttl) = core.attr(&entry);
                     reply.entry(&ttl, &attr, GENERATION);
+                    core.trim();
                 }
                 Looked::Absent(ttl) if ttl.is_zero() => reply.error(Errno::ENOENT),
                 // Inode 0 is a "no" that the kernel may keep.

@@ -53,7 +53,7 @@ pub struct Shared {
 pub struct Stores {
     /// Its Datasets.
     pub datasets: Store<Dataset>,
-    /// Its DatasetInternals.
+    /// Its objects of kind DatasetInternal.
     pub internals: Store<DatasetInternal>,
 }
 

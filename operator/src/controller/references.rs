@@ -80,7 +80,7 @@ mod tests {
         references.set(&dataset, ["a".to_owned(), "b".to_owned()]);
         references.set(&dataset, ["b".to_owned(), "c".to_owned()]);
         assert!(references.of("ns", "a").is_empty());
-        assert_eq!(references.of("ns", "c"), [dataset.clone()]);
+        assert_eq!(references.of("ns", "c"), std::slice::from_ref(&dataset));
         references.set(&dataset, []);
         let inner = references.inner.lock().unwrap();
         assert!(inner.referrers.is_empty() && inner.refers.is_empty());

@@ -149,7 +149,7 @@ async fn control<K, Reconcile, Reconciled>(
             Ok((object, _)) => debug!(%object, "reconciled"),
             // A name is woken in both groups and kinds, and exists in some.
             Err(controller::Error::ObjectNotFound(object)) => {
-                debug!(%object, "nothing of that name")
+                debug!(%object, "nothing of that name");
             }
             Err(error) => warn!(%error, "a reconcile is tried again"),
         }
@@ -245,9 +245,9 @@ fn watch_group(
     watches.spawn(follow(stream, move |change| {
         // A Dataset matters to its rival in the other group too.
         if let Change::Applied(object) | Change::Deleted(object) = change {
-            everyone
-                .values()
-                .for_each(|wakers| wakers.wake(&name_of(&object)));
+            for wakers in everyone.values() {
+                wakers.wake(&name_of(&object));
+            }
         }
     }));
     let (internals, writer) = store_with::<DatasetInternal>(group);
@@ -289,7 +289,9 @@ fn watch_owned(client: &Client, index: &OwnedIndex, all: &AllWakers, watches: &m
                 Change::Listed(listed) => index.keep_only(kind, &listed),
             };
             for name in woken {
-                all.values().for_each(|wakers| wakers.wake(&name));
+                for wakers in all.values() {
+                    wakers.wake(&name);
+                }
             }
         }));
     }
@@ -321,8 +323,9 @@ fn watch_pods(changes: Waker<Name>, all: &AllWakers, watches: &mut JoinSet<()>) 
     let all = all.clone();
     watches.spawn(async move {
         while let Some(name) = changes.next().await {
-            all.values()
-                .for_each(|wakers| wakers.datasets.wake(name.clone()));
+            for wakers in all.values() {
+                wakers.datasets.wake(name.clone());
+            }
         }
     });
 }

@@ -33,7 +33,7 @@ pub async fn keep_network_rules(client: Client, network: Network, nodes: Arc<Hub
         match forbidden_sockets(&client).await {
             Ok(sockets) => nodes.set_network(rules(&network, sockets)),
             Err(error) => {
-                warn!(%error, "the API server's addresses were not found out and are again later")
+                warn!(%error, "the API server's addresses were not found out and are again later");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the leader keeps up for the installation as a whole: the mounter's DaemonSets, and the
+//! What the leader keeps up for the installation as a whole: the mounter's revisions, and the
 //! addresses no dataset may point at.
 
 mod addresses;

@@ -127,7 +127,7 @@ pub async fn keep_mounters(client: Client, namespace: String, template: Template
         {
             Ok(_) => nodes.set_mounter(&template.revision),
             Err(error) => {
-                warn!(%error, "the mounter's DaemonSet was not applied and is tried again")
+                warn!(%error, "the mounter's DaemonSet was not applied and is tried again");
             }
         }
         if let Err(error) = delete_unused(&api, &template, &nodes, &mut unused).await {

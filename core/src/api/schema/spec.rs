@@ -33,8 +33,8 @@ pub(super) fn schema() -> Value {
         "description": "Where the data is and how it is to be served.",
         "x-kubernetes-validations": [rules::one_source()],
         "properties": {
-            "local": strings("A source the cluster can reach: type COS, NFS, HOST or OBC.", local_rules()),
-            "remote": strings("A source to be looked up: type CatalogEntry.", remote_rules()),
+            "local": strings("A source the cluster can reach: type COS, NFS, HOST or OBC.", &local_rules()),
+            "remote": strings("A source to be looked up: type CatalogEntry.", &remote_rules()),
             "type": { "type": "string", "enum": ["ARCHIVE"], "description": "ARCHIVE takes its target from local." },
             "url": text(VALUE_LENGTH_MAX, "ARCHIVE: where the archive is."),
             "format": text(64, "ARCHIVE: its format."),
@@ -46,7 +46,7 @@ pub(super) fn schema() -> Value {
     })
 }
 
-fn strings(description: &str, rules: Vec<Value>) -> Value {
+fn strings(description: &str, rules: &[Value]) -> Value {
     json!({
         "type": "object",
         "description": description,

@@ -70,6 +70,20 @@ fn a_draft_hides_what_the_source_still_has() {
     }
 }
 
+#[test]
+fn only_files_that_nobody_has_open_are_unused() {
+    let (mut inodes, now) = (table(), Instant::now());
+    let directory = inodes.enter(ROOT, "d", Node::Directory, now).ino;
+    inodes.enter(ROOT, "draft", Node::Draft(()), now);
+    let open = inodes.enter(directory, "open", version("1"), now).ino;
+    inodes.open(open);
+    inodes.enter(directory, "unused", version("1"), now);
+    assert_eq!(inodes.unused(9), [(directory, Arc::from("unused"))]);
+    inodes.close(open);
+    assert_eq!(inodes.unused(9).len(), 2);
+    assert_eq!(inodes.unused(1).len(), 1);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Enter(usize, u8, u8),

@@ -33,6 +33,7 @@ impl Requests {
             |(mut reply, offset), listed: Listed| {
                 listed.entries(offset, &mut reply);
                 reply.ok();
+                listed.core.trim();
             },
         );
     }

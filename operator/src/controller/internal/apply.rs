@@ -67,7 +67,7 @@ pub(super) async fn run(
     obstacles.note(ensure(&identity.config_map(), config_map, identity, ctx).await?);
     match consumer_secret {
         Ok(secret) => {
-            obstacles.note(ensure(&identity.consumer_secret(), secret, identity, ctx).await?)
+            obstacles.note(ensure(&identity.consumer_secret(), secret, identity, ctx).await?);
         }
         Err(problem) => obstacles.note(Some(problem)),
     }

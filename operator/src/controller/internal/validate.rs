@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use crate::controller::{Context, error::Problem, gates, names::Identity};
 
 /// How stale a read may be when the Dataset does not say.
-const DEFAULT_REVALIDATE: Duration = Duration::from_secs(60);
+const DEFAULT_REVALIDATE: Duration = Duration::from_mins(1);
 /// A plugin that takes longer is broken.
 const PLAN_DEADLINE: Duration = Duration::from_secs(5);
 

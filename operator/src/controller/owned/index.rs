@@ -76,6 +76,7 @@ impl OwnedIndex {
     }
 
     /// After a new list: forgets what is not in it; gives the datasets to wake.
+    #[must_use]
     pub fn keep_only(
         &self,
         kind: OwnedKind,

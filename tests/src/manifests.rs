@@ -1,0 +1,33 @@
+use std::time::Duration;
+
+use crate::settings;
+
+/// How long a pod may take to run: image there, two nodes, two cores shared by everything.
+pub const POD_WITHIN: Duration = Duration::from_secs(90);
+
+/// A Dataset of a bucket with the test cluster's keys and `more` keys of `spec.local`.
+#[must_use]
+pub fn dataset(name: &str, bucket: &str, more: &str) -> String {
+    let settings = settings();
+    format!(
+        "apiVersion: com.ie.ibm.hpsys/v1alpha1\nkind: Dataset\nmetadata:\n  name: {name}\nspec:\n  local: {{type: COS, \
+         endpoint: \"{}\", bucket: \"{bucket}\", region: \"\", accessKeyID: \"{}\", secretAccessKey: \"{}\"{more}}}\n",
+        settings.get("S3_ENDPOINT"),
+        settings.get("S3_KEY"),
+        settings.get("S3_SECRET"),
+    )
+}
+
+/// A pod with these labels that runs a script; `more` is added to its spec.
+#[must_use]
+pub fn pod(name: &str, labels: &str, script: &str, more: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  labels: {{{labels}}}\nspec:\n  restartPolicy: Never\n  \
+         terminationGracePeriodSeconds: 1\n{more}  containers:\n  - name: main\n    image: {}\n    command: [sh, -euc, '{}']\n",
+        settings().get("TEST_IMAGE"),
+        script.replace('\'', "''"),
+    )
+}
+
+/// A script that does nothing until it is told to end.
+pub const SLEEP: &str = "trap \"exit 0\" TERM; while true; do sleep 1; done";
