@@ -42,6 +42,8 @@ struct State {
     /// What the source has of this draft, and as what.
     committed: Option<Version>,
     dirty: bool,
+    /// The program was told that this could not be written, by `fsync` or `close`.
+    refused: bool,
     /// Parts that were lost cannot be sent again: the draft cannot be completed any more.
     failed: Option<Errno>,
 }
@@ -60,6 +62,7 @@ impl Draft {
                 upload: None,
                 committed: None,
                 dirty: true,
+                refused: false,
                 failed: None,
             }),
             memory,
@@ -113,6 +116,7 @@ impl Draft {
         self.reserve(&mut state, data.len()).await?;
         state.tail.extend_from_slice(data);
         state.dirty = true;
+        state.refused = false;
         self.size.fetch_add(data.len() as u64, Ordering::AcqRel);
         state.send_full_parts(source, key).await
     }
@@ -153,8 +157,11 @@ impl Draft {
         let exclusive = exclusive && state.committed.is_none();
         let etag = match state.upload.take() {
             None => {
-                let body = state.tail.clone().freeze();
-                source.put(key, body, exclusive).await?
+                let body = state.tail.split().freeze();
+                let put = source.put(key, body.clone(), exclusive).await;
+                // Kept for what may be written after it.
+                state.tail = BytesMut::from(body);
+                put.inspect_err(|_| state.refused = true)?
             }
             Some(upload) => {
                 let tail = state.tail.split().freeze();
@@ -169,8 +176,13 @@ impl Draft {
             modified: self.modified(),
         };
         state.committed = Some(version.clone());
-        state.dirty = false;
+        (state.dirty, state.refused) = (false, false);
         Ok(Some(version))
+    }
+
+    /// Whether the program knows that the last of it could not be written.
+    pub(crate) async fn was_refused(&self) -> bool {
+        self.state.lock().await.refused
     }
 
     /// Whether the source has anything of it.

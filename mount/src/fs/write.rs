@@ -133,9 +133,14 @@ impl Core {
 
     /// Nobody writes to the draft any more: commit it, or fall back to what the source has.
     async fn finish(&self, file: &OpenFile, draft: &Arc<Draft>) -> Result<(), Errno> {
-        let result = self.commit(file, draft).await;
+        // What a program was told has failed does not appear after all.
+        let result = if draft.was_refused().await {
+            Err(Errno::EIO)
+        } else {
+            self.commit(file, draft).await
+        };
         if let Err(errno) = &result {
-            tracing::warn!(?errno, "a file could not be written when it was closed");
+            tracing::warn!(?errno, "a file was closed that could not be written");
             draft.abandon(&self.source).await;
             self.superseded(file.ino);
         }

@@ -44,12 +44,12 @@ impl Mounter {
         let copy = directory.path().join("dlf-mounter");
         fs::copy(program, &copy).unwrap();
         fs::create_dir(directory.path().join("staging")).unwrap();
-        let process = Command::new(&copy)
-            .env("DLF_SOCKET_DIR", directory.path().join("socket"))
-            .env("DLF_STAGING_DIR", directory.path().join("staging"))
-            .env("DLF_MOUNTER_REVISION", "test")
-            .spawn()
-            .unwrap();
+        let process = spawn(
+            Command::new(&copy)
+                .env("DLF_SOCKET_DIR", directory.path().join("socket"))
+                .env("DLF_STAGING_DIR", directory.path().join("staging"))
+                .env("DLF_MOUNTER_REVISION", "test"),
+        );
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -289,4 +289,19 @@ pub fn with_volume(volume: FuseVolume) -> DatasetConfig {
         volume: Some(dataset_config::Volume::Fuse(volume)),
         ..DatasetConfig::default()
     }
+}
+
+/// Starts a program that was written just now. Another test's fork may hold the copy's descriptor
+/// until its exec, and a file that is open for writing cannot be run (`ETXTBSY`).
+fn spawn(command: &mut Command) -> Child {
+    const TRIES: u32 = 100;
+    for _ in 0..TRIES {
+        match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            started => return started.unwrap(),
+        }
+    }
+    panic!("the program stays busy");
 }
