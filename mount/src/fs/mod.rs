@@ -3,11 +3,11 @@
 //! The kernel's requests come in on a few threads (`fuser`), which hand each to a task and go on;
 //! the task answers when the source has. What every operation means is in `docs/semantics.md`.
 //!
-//! - [`inode`]: the names the kernel knows; one inode is one version of an object
-//! - [`listing`]: from pages of keys to directory entries
-//! - [`readahead`], `reader`: reads
+//! - `inode`: the names the kernel knows; one inode is one version of an object
+//! - `listing`: from pages of keys to directory entries
+//! - `readahead`, `reader`: reads
 //! - `draft`, `upload`: a file on its way to the source
-//! - [`core`], `file`, `write`, `directory`, `change`: the operations
+//! - `core`, `file`, `write`, `directory`, `change`: the operations
 
 mod change;
 mod core;
