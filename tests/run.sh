@@ -75,7 +75,7 @@ cargo_tests() {
 # The crates' own tests; those of the file system, the client and the worker use the cluster's servers.
 unit() {
   with_cluster || { fail 'unit: no cluster'; return; }
-  cargo_tests unit 2 --workspace --exclude dlf-tests
+  cargo_tests unit 2 --workspace --exclude dlf-tests --lib --bins --tests
 }
 
 with_cluster() {
