@@ -1,27 +1,13 @@
 //! The operator's address rules as they arrive, read into those of `dlf-core`.
 
-use std::str::FromStr;
-
 use dlf_core::network::AddressRules;
 use dlf_wire::dataset::v1::NetworkRules;
 
-/// A rule that cannot be read. Nothing is dialled then: a rule we skip might be the one that counts.
-#[derive(Debug, thiserror::Error)]
-#[error("the operator's address rule {0:?} cannot be read: driver and operator differ in version")]
-pub struct BadRule(String);
+pub use dlf_core::network::BadRule;
 
-/// Reads the rules.
+/// Reads the rules. With a bad one nothing is dialled.
 pub fn address_rules(rules: &NetworkRules) -> Result<AddressRules, BadRule> {
-    Ok(AddressRules {
-        allow: parse(&rules.allow)?,
-        deny: parse(&rules.deny)?,
-        deny_sockets: parse(&rules.deny_sockets)?,
-    })
-}
-
-fn parse<T: FromStr>(texts: &[String]) -> Result<Vec<T>, BadRule> {
-    let read = |text: &String| text.parse().map_err(|_| BadRule(text.clone()));
-    texts.iter().map(read).collect()
+    AddressRules::parse(&rules.allow, &rules.deny, &rules.deny_sockets)
 }
 
 #[cfg(test)]

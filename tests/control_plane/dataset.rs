@@ -2,21 +2,14 @@
 
 use std::time::Duration;
 
-use dlf_tests::{Bucket, Namespace, contains, eventually, settings};
+use dlf_tests::{Bucket, Namespace, contains, dataset, eventually, settings};
 use serde_json::json;
 
 /// Even a black hole is named within this.
 const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
 fn bucket_of(group: &str, name: &str, bucket: &str, more: &str) -> String {
-    let settings = settings();
-    format!(
-        "apiVersion: {group}/v1alpha1\nkind: Dataset\nmetadata:\n  name: {name}\nspec:\n  local: {{type: COS, endpoint: \
-         \"{}\", bucket: \"{bucket}\", region: \"\", accessKeyID: \"{}\", secretAccessKey: \"{}\"{more}}}\n",
-        settings.get("S3_ENDPOINT"),
-        settings.get("S3_KEY"),
-        settings.get("S3_SECRET"),
-    )
+    dataset(name, bucket, more).replace("com.ie.ibm.hpsys", group)
 }
 
 #[test]

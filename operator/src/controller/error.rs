@@ -1,7 +1,6 @@
 //! What can go wrong with a reconcile: to be tried again, or for the user to mend.
 
 use dlf_core::api::Phase;
-use dlf_core::condition::Truth;
 use thiserror::Error;
 
 /// Why a reconcile has to be tried again: nothing in it is the user's to mend.
@@ -65,7 +64,4 @@ impl Problem {
             phase: Phase::Pending,
         }
     }
-
-    /// A problem is never a truth.
-    pub(super) const TRUTH: Truth = Truth::False;
 }

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use super::{
     error::ReconcileError,
     owned::{ObjectKey, OwnedKind},
+    references::Referrer,
 };
 
 /// Who a dataset is; everything it makes is named after it.
@@ -37,6 +38,12 @@ impl Identity {
             name: dataset.name_any(),
             uid: dataset.uid().ok_or(ReconcileError::Incomplete("uid"))?,
         })
+    }
+
+    /// Its name for what wakes it.
+    #[must_use]
+    pub fn referrer(&self) -> Referrer {
+        (self.group, self.namespace.clone(), self.name.clone())
     }
 
     /// Labels of everything it makes.

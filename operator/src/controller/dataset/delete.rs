@@ -51,14 +51,7 @@ pub(super) async fn run(
     if !remove_all(identity, ctx).await? {
         return Ok(Action::requeue(LOOK_AGAIN));
     }
-    ctx.shared.references.set(
-        &(
-            identity.group,
-            identity.namespace.clone(),
-            identity.name.clone(),
-        ),
-        [],
-    );
+    ctx.shared.references.set(&identity.referrer(), []);
     remove_finalizer(dataset, identity, ctx).await?;
     Ok(Action::await_change())
 }
@@ -154,7 +147,7 @@ async fn report(
     let before = dataset.status.clone().unwrap_or_default();
     let mut findings: Vec<Finding> = vec![Finding::new(
         ConditionType::Ready,
-        Problem::TRUTH,
+        false,
         "Deleting",
         &waiting.message,
     )];

@@ -116,7 +116,7 @@ fn failed(problem: &Problem) -> (DatasetStatus, Vec<Finding>) {
         status,
         vec![Finding::new(
             ConditionType::Ready,
-            Problem::TRUTH,
+            false,
             &problem.reason,
             &problem.message,
         )],

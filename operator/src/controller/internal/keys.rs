@@ -22,11 +22,7 @@ impl Secrets {
         ctx: &Context,
     ) -> Result<Self, ReconcileError> {
         let names: Vec<String> = names.into_iter().collect();
-        let referrer = (
-            identity.group,
-            identity.namespace.clone(),
-            identity.name.clone(),
-        );
+        let referrer = identity.referrer();
         ctx.shared.references.set(&referrer, names.iter().cloned());
         let api: Api<Secret> = Api::namespaced(ctx.shared.client.clone(), &identity.namespace);
         let mut found = BTreeMap::new();

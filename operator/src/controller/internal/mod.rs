@@ -76,11 +76,7 @@ fn tell_nodes(
     ctx: &Context,
 ) {
     let handle = identity.handle();
-    let referrer = (
-        identity.group,
-        identity.namespace.clone(),
-        identity.name.clone(),
-    );
+    let referrer = identity.referrer();
     ctx.shared.handles.set(&handle, referrer);
     let obstacle = outcome.problem.clone().or_else(|| source.problem());
     let refusal = obstacle.map(|problem| Failure {

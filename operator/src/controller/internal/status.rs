@@ -71,7 +71,7 @@ fn ready(applied: &Applied, source: &Answer) -> (PhaseStatus, Finding) {
                 status: phase,
                 info: message.clone(),
             },
-            Finding::new(ConditionType::Ready, Problem::TRUTH, reason, message),
+            Finding::new(ConditionType::Ready, false, reason, message),
         ),
     }
 }
@@ -92,7 +92,7 @@ fn provisioned(applied: &Applied) -> Finding {
         ),
         Some(problem) => Finding::new(
             ConditionType::Provisioned,
-            Problem::TRUTH,
+            false,
             &problem.reason,
             &problem.message,
         ),
