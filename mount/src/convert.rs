@@ -1,7 +1,7 @@
 //! From what the node driver sends to what the object-store client takes.
 
 use dlf_cache::{ClientOptions, ConfigError, Keys, ObjectStore, Origin};
-use dlf_core::network::AddressRules;
+use dlf_core::network::{AddressRules, BadRule};
 use dlf_wire::dataset::v1 as wire;
 
 use crate::fs::source_timeout;
@@ -17,8 +17,8 @@ pub enum InvalidConfig {
     #[error(transparent)]
     Origin(#[from] ConfigError),
     /// A rule is neither a CIDR nor an `ip:port`.
-    #[error("network rule {0:?} cannot be read")]
-    Rule(String),
+    #[error(transparent)]
+    Rule(#[from] BadRule),
 }
 
 /// The FUSE part of a dataset.
@@ -79,16 +79,11 @@ pub(crate) fn rules(network: Option<&wire::NetworkRules>) -> Result<AddressRules
     // Without rules everything built in would be allowed to be dialled but nothing of the
     // cluster's own refused: a sender that has none says so with empty lists.
     let network = network.ok_or(InvalidConfig::Missing("network rules"))?;
-    Ok(AddressRules {
-        allow: parse_all(&network.allow)?,
-        deny: parse_all(&network.deny)?,
-        deny_sockets: parse_all(&network.deny_sockets)?,
-    })
-}
-
-fn parse_all<T: std::str::FromStr>(texts: &[String]) -> Result<Vec<T>, InvalidConfig> {
-    let parse = |text: &String| text.parse().map_err(|_| InvalidConfig::Rule(text.clone()));
-    texts.iter().map(parse).collect()
+    Ok(AddressRules::parse(
+        &network.allow,
+        &network.deny,
+        &network.deny_sockets,
+    )?)
 }
 
 fn non_empty(text: &str) -> Option<String> {
