@@ -1,21 +1,26 @@
 #!/usr/bin/env bash
-# Every test, stage by stage; the last line is `N passed, N failed[, N skipped]`.
+# Every test, stage by stage; the last line is `N passed, N failed[, N skipped]`, before it what failed.
 #   run.sh [STAGE...]    stages: lint unit control-plane end-to-end; all without arguments
-# A check of stage lint counts as one test. A Rust test that cannot run here prints
-# `SKIPPED name: reason` and is counted as skipped.
+# With CONTEXT=name the tests that need a cluster use that one; with S3_ENDPOINT, S3_KEY and S3_SECRET
+# they have an S3. A check of stage lint counts as one test. A Rust test that cannot run here prints
+# `SKIPPED name: reason` and is counted as skipped. Everything a test prints is in target/test/STAGE.log.
 set -uo pipefail # not -e: a failure is counted, and the next test runs
 cd "$(dirname "$0")/.." || exit 1
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/dlf/target}
+# shellcheck source=deploy/scripts/lib.sh
+. deploy/scripts/lib.sh
+set +e
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 OUT=target/test
 TIMES=()
+FAILURES=() # `STAGE: what failed`
 passed=0 failed=0 skipped=0
 mkdir -p "$OUT"
 
 pass() { passed=$((passed + 1)); }
-fail() {
+fail() { # STAGE WHAT
   failed=$((failed + 1))
-  printf 'FAILED %s\n' "$*"
+  FAILURES+=("$1: $2")
+  printf 'FAILED %s: %s\n' "$1" "$2"
 }
 skip() { # NAME REASON
   skipped=$((skipped + 1))
@@ -29,11 +34,11 @@ check() {
   printf '   %s\n' "$name"
   if "$@" >"$log" 2>&1; then pass; else
     cat "$log"
-    fail "$name: $*"
+    fail lint "$name: $*"
   fi
 }
 
-shell_scripts() { git ls-files '*.sh' .ci/run .githooks 2>/dev/null; }
+shell_scripts() { git ls-files '*.sh' .ci/run; }
 check_scripts() { shell_scripts | xargs shellcheck; }
 check_chart() {
   tests/cluster/tools.sh helm || return 1
@@ -45,52 +50,78 @@ check_chart() {
 }
 
 lint() {
+  local tools
   check format cargo fmt --all --check
   check clippy cargo clippy --locked --workspace --all-targets -- -D warnings
   RUSTDOCFLAGS='-D warnings' check documentation cargo doc --locked --workspace --no-deps --document-private-items
-  if cargo deny --version >/dev/null 2>&1; then check dependencies cargo deny --locked check; else
-    skip dependencies 'cargo-deny is not installed (cargo install --locked cargo-deny)'
-  fi
-  if command -v shellcheck >/dev/null; then check scripts check_scripts; else
-    skip scripts 'shellcheck is not installed'
+  if tools=$(tests/lint/tools.sh); then
+    check dependencies "$tools/cargo-deny" --locked check bans licenses sources
+    check scripts check_scripts
+  else
+    skip dependencies 'cargo-deny could not be installed'
+    skip scripts 'shellcheck could not be installed'
   fi
   if command -v go >/dev/null; then check chart check_chart; else
     skip chart 'helm is built with go, which is not installed'
   fi
 }
 
-# cargo_tests STAGE THREADS CARGO_OPTION...: runs tests and adds up what libtest reports. `--show-output`
-# lets passing tests say SKIPPED; everything a test prints stands in the log too.
+# What a person wants to see while tests run: the tests, what is skipped, and what failing ones say.
+# libtest prints the output of passing tests between "successes:" and the next heading.
+show_progress() {
+  awk '/^successes:$/ { hide = 1 } /^(failures:|test result:)/ { hide = 0 }
+       !hide || /^SKIPPED [^:]*: / { print; fflush() }'
+}
+
+# cargo_tests STAGE THREADS CARGO_OPTION...: runs tests and adds up what libtest reports.
+# `--show-output` lets passing tests say SKIPPED.
 cargo_tests() {
-  local stage=$1 threads=$2 log=$OUT/$1.log status p f i s
+  local stage=$1 threads=$2 log=$OUT/$1.log status p f i s name
   shift 2
-  cargo test --locked --no-fail-fast "$@" -- --show-output --test-threads="$threads" 2>&1 | tee "$log"
+  cargo test --locked --no-fail-fast "$@" -- --show-output --test-threads="$threads" 2>&1 | tee "$log" | show_progress
   status=${PIPESTATUS[0]}
   read -r p f i < <(awk '/^test result:/ { p += $4; f += $6; i += $8 } END { print p + 0, f + 0, i + 0 }' "$log")
   s=$(grep -c '^SKIPPED [^:]*: ' "$log")
   passed=$((passed + p - s)) skipped=$((skipped + s + i)) failed=$((failed + f))
-  if [[ $status != 0 && $f == 0 ]]; then fail "$stage: cargo test ended with $status and no test says why: it did not compile, or a test program died"; fi
+  while read -r name; do
+    FAILURES+=("$stage: $name")
+  done < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$log")
+  if [[ $status != 0 && $f == 0 ]]; then fail "$stage" "cargo test ended with $status and no test says why: it did not compile, or a test program died"; fi
 }
 
-# The crates' own tests; those of the file system, the client and the worker use the cluster's servers.
+# The crates' own tests; those of the file system, the client and the worker use the test cluster's servers.
 unit() {
-  with_cluster || { fail 'unit: no cluster'; return; }
+  on_test_cluster || printf 'tests that need the test cluster'\''s servers are skipped with CONTEXT\n'
+  with_cluster || { fail unit 'no cluster'; return; }
+  # The driver's tests run it with the real mounter.
   cargo_tests unit 2 --workspace --exclude dlf-tests --lib --bins --tests
 }
 
+# with_cluster: DLF_TEST_ENV tells the tests what there is.
 with_cluster() {
-  tests/cluster/up.sh && tests/cluster/tools.sh helm csi-sanity && set -a && . target/cluster/cluster.env && set +a
+  if on_test_cluster; then
+    tests/cluster/up.sh && tests/cluster/tools.sh helm csi-sanity || return 1
+    DLF_TEST_ENV=$CLUSTER_ENV
+  else
+    DLF_TEST_ENV=$(tests/context-env.sh) || return 1
+  fi
+  set -a
+  # shellcheck disable=SC1090 # made by `make cluster`
+  . "$DLF_TEST_ENV"
+  set +a
+}
+
+with_dlf() { # STAGE
+  with_cluster || { fail "$1" 'no cluster'; return 1; }
+  deploy/scripts/install.sh || { fail "$1" 'DLF does not come up'; return 1; }
 }
 
 control-plane() {
-  with_cluster || { fail 'control-plane: no cluster'; return; }
-  deploy/scripts/install.sh || { fail 'control-plane: DLF does not come up'; return; }
-  cargo_tests control-plane 4 -p dlf-tests --test control_plane
+  with_dlf control-plane && cargo_tests control-plane 4 -p dlf-tests --test control_plane
 }
 
 end-to-end() {
-  with_cluster || { fail 'end-to-end: no cluster'; return; }
-  deploy/scripts/install.sh || { fail 'end-to-end: DLF does not come up'; return; }
+  with_dlf end-to-end || return
   cargo_tests end-to-end 3 -p dlf-tests --test end_to_end
   cargo_tests faults 1 -p dlf-tests --test faults
 }
@@ -111,5 +142,9 @@ for name; do
 done
 printf '\n'
 printf '%s\n' "${TIMES[@]}"
+if ((failed > 0)); then
+  printf '\nFailed, see %s/STAGE.log:\n' "$OUT"
+  printf '  %s\n' "${FAILURES[@]}"
+fi
 printf '%s passed, %s failed%s\n' "$passed" "$failed" "$( ((skipped == 0)) || printf ', %s skipped' "$skipped")"
 ((failed == 0))
