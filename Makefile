@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dlf/target
 export CONTEXT IMAGE_REPOSITORY IMAGE_LOAD IMAGE_BUILDER PROFILE
 
 .DEFAULT_GOAL := help
-.PHONY: help cluster cluster-down images install demo test fmt lint clean
+.PHONY: help cluster cluster-down images install demo test bench fmt lint clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: ## From nothing to a Job that reads a data set by name
 
 test: ## All tests: lint, unit, control plane, end to end
 	tests/run.sh
+
+bench: ## Figures, side by side with what a user would pick instead (BENCH="webhook mount": these only)
+	bench/run.sh $(BENCH)
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -1,0 +1,82 @@
+//! Thousands of Datasets that fail or wait: what one more needs beside them, and what they cost an
+//! idle cluster.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Outcome,
+    cluster::Cluster,
+    figures::mebibytes,
+    metrics::Scrape,
+    namespace::{self, claims, create, has, until},
+    process::Processes,
+};
+
+const SPACE: &str = "bench-waiting";
+const COUNT: usize = 2_000;
+/// Until first attempts and their retries are over.
+const SETTLE: Duration = Duration::from_mins(2);
+const WATCHED: Duration = Duration::from_mins(1);
+
+pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
+    namespace::make(&cluster.client, SPACE).await?;
+    let measured = measure_in(cluster).await;
+    namespace::remove(&cluster.client, SPACE).await?;
+    measured
+}
+
+async fn measure_in(cluster: &Cluster) -> Outcome<()> {
+    let api = cluster.datasets(SPACE);
+    // Half wait for a Secret, half point at an address where nobody answers.
+    let waiting: Value = json!({ "secret-name": "not-yet" });
+    let failing: Value = json!({ "endpoint": "http://10.85.255.2:9" });
+    let objects = (0..COUNT)
+        .map(|number| {
+            let more = if number % 2 == 0 { &waiting } else { &failing };
+            cluster.dataset(&format!("d{number}"), "bench", more)
+        })
+        .collect::<Outcome<Vec<_>>>()?;
+    create(&api, objects).await?;
+    claims(&cluster.client, SPACE, COUNT).await?;
+    println!(
+        "\n{COUNT} Datasets, half without their Secret, half at an address where nobody answers"
+    );
+    one_more(cluster, "while they are tried").await?;
+    sleep(SETTLE).await;
+    one_more(cluster, "two minutes later").await?;
+    idle(cluster).await
+}
+
+async fn one_more(cluster: &Cluster, when: &str) -> Outcome<()> {
+    let api = cluster.datasets(SPACE);
+    let name = format!("more-{}", when.len());
+    let began = Instant::now();
+    create(&api, vec![cluster.dataset(&name, "bench", &json!({}))?]).await?;
+    until("its claim", async || {
+        let found = api.get(&name).await?;
+        Ok(has(&found, "Provisioned", "True"))
+    })
+    .await?;
+    println!(
+        "  one more is provisioned {when} within {:.2} s",
+        began.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+async fn idle(cluster: &Cluster) -> Outcome<()> {
+    let (leader, before) = cluster.leader().await?;
+    let spending = Processes::of("dlf-operator", None);
+    sleep(WATCHED).await;
+    let after = Scrape::of(leader.address).await?;
+    let writes = after.sum("dlf_api_writes_total", "") - before.sum("dlf_api_writes_total", "");
+    println!(
+        "  idle, per minute: {writes:.0} writes of the leader to the API server, {:.2} s of CPU of all replicas; the largest holds {} MiB",
+        spending.spent().as_secs_f64(),
+        mebibytes(spending.resident_max()),
+    );
+    Ok(())
+}
