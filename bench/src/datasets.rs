@@ -8,7 +8,7 @@ use crate::{
     cluster::Cluster,
     figures::{mebibytes, rate},
     metrics::Scrape,
-    namespace::{self, claims, create},
+    namespace::{claims, create, within},
     process::Processes,
 };
 
@@ -23,10 +23,10 @@ pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
     );
     for count in COUNTS {
         let space = format!("bench-datasets-{count}");
-        namespace::make(&cluster.client, &space).await?;
-        let measured = one(cluster, &space, count).await;
-        namespace::remove(&cluster.client, &space).await?;
-        measured?;
+        within(&cluster.client, &space, async || {
+            one(cluster, &space, count).await
+        })
+        .await?;
     }
     Ok(())
 }

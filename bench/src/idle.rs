@@ -11,7 +11,7 @@ use crate::{
     cluster::Cluster,
     figures::mebibytes,
     metrics::Scrape,
-    namespace::{self, claims, create, has, until},
+    namespace::{claims, create, has, until, within},
     process::Processes,
 };
 
@@ -22,10 +22,7 @@ const SETTLE: Duration = Duration::from_mins(2);
 const WATCHED: Duration = Duration::from_mins(1);
 
 pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
-    namespace::make(&cluster.client, SPACE).await?;
-    let measured = measure_in(cluster).await;
-    namespace::remove(&cluster.client, SPACE).await?;
-    measured
+    within(&cluster.client, SPACE, async || measure_in(cluster).await).await
 }
 
 async fn measure_in(cluster: &Cluster) -> Outcome<()> {

@@ -21,8 +21,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Nothing measured here takes longer.
 const PATIENCE: Duration = Duration::from_mins(15);
 
+/// Measures in a namespace of its own, which is gone afterwards.
+pub(crate) async fn within(
+    client: &Client,
+    name: &str,
+    measure: impl AsyncFnOnce() -> Outcome<()>,
+) -> Outcome<()> {
+    make(client, name).await?;
+    let measured = measure().await;
+    remove(client, name).await?;
+    measured
+}
+
 /// Makes a namespace, whose pods may be made at once.
-pub(crate) async fn make(client: &Client, name: &str) -> Outcome<()> {
+async fn make(client: &Client, name: &str) -> Outcome<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
     namespaces
@@ -36,7 +48,7 @@ pub(crate) async fn make(client: &Client, name: &str) -> Outcome<()> {
 }
 
 /// Deletes it and waits until it and its volumes are gone.
-pub(crate) async fn remove(client: &Client, name: &str) -> Outcome<()> {
+async fn remove(client: &Client, name: &str) -> Outcome<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     namespaces.delete(name, &DeleteParams::default()).await?;
     until("the namespace to go", async || {

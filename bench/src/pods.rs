@@ -13,7 +13,7 @@ use crate::{
     Outcome,
     cluster::Cluster,
     figures::rate,
-    namespace::{self, claims, create, until},
+    namespace::{claims, create, until, within},
 };
 
 const SPACE: &str = "bench-pods";
@@ -22,10 +22,7 @@ const COUNT: usize = 500;
 const ROUNDS: usize = 3;
 
 pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
-    namespace::make(&cluster.client, SPACE).await?;
-    let measured = measure_in(cluster).await;
-    namespace::remove(&cluster.client, SPACE).await?;
-    measured
+    within(&cluster.client, SPACE, async || measure_in(cluster).await).await
 }
 
 async fn measure_in(cluster: &Cluster) -> Outcome<()> {

@@ -14,17 +14,14 @@ use crate::{
     Outcome,
     cluster::Cluster,
     figures::{Samples, milliseconds},
-    namespace::{self, claims, create, until},
+    namespace::{claims, create, until, within},
 };
 
 const SPACE: &str = "bench-startup";
 const PODS: usize = 20;
 
 pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
-    namespace::make(&cluster.client, SPACE).await?;
-    let measured = measure_in(cluster).await;
-    namespace::remove(&cluster.client, SPACE).await?;
-    measured
+    within(&cluster.client, SPACE, async || measure_in(cluster).await).await
 }
 
 async fn measure_in(cluster: &Cluster) -> Outcome<()> {

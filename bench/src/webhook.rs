@@ -22,7 +22,7 @@ use crate::{
     Outcome,
     cluster::{Cluster, Replica},
     figures::{Samples, mebibytes, milliseconds, rate},
-    namespace,
+    namespace::{self, within},
     process::Processes,
 };
 
@@ -32,10 +32,7 @@ const REQUESTS: usize = 20_000;
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
 pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
-    namespace::make(&cluster.client, SPACE).await?;
-    let measured = measure_in(cluster).await;
-    namespace::remove(&cluster.client, SPACE).await?;
-    measured
+    within(&cluster.client, SPACE, async || measure_in(cluster).await).await
 }
 
 async fn measure_in(cluster: &Cluster) -> Outcome<()> {
