@@ -153,6 +153,12 @@ impl Node {
             .count()
     }
 
+    /// What a refused pod leaves is taken away without anybody waiting for it.
+    pub(crate) async fn wait_for_no_mounts(&self) {
+        self.wait("the last mount to go", || (self.mounts() == 0).then_some(()))
+            .await;
+    }
+
     /// Waits for something to become true.
     pub(crate) async fn wait<T>(&self, what: &str, mut is: impl FnMut() -> Option<T>) -> T {
         for _ in 0..300 {

@@ -167,7 +167,7 @@ async fn no_mounter_is_said_and_leaves_nothing() {
         "{}",
         status.message()
     );
-    assert_eq!(node.mounts(), 0);
+    node.wait_for_no_mounts().await;
     node.operator
         .hear("Released", |up| matches!(up, Up::Released(_)).then_some(()))
         .await;
@@ -241,5 +241,5 @@ async fn a_forbidden_nfs_server_or_option_is_named() {
         "{}",
         refused.message()
     );
-    assert_eq!(node.mounts(), 0);
+    node.wait_for_no_mounts().await;
 }
