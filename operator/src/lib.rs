@@ -14,6 +14,7 @@ pub mod replica;
 pub mod settings;
 pub mod tasks;
 pub mod telemetry;
+pub mod uninstall;
 pub mod waker;
 pub mod watches;
 pub mod webhook;

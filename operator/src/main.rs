@@ -4,7 +4,11 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use dlf_core::plugin::StoragePlugin;
-use dlf_operator::{replica, settings::Settings, telemetry};
+use dlf_operator::{
+    replica,
+    settings::{Command, Settings},
+    telemetry, uninstall,
+};
 use dlf_plugin_hostpath::HostPath;
 use dlf_plugin_nfs::Nfs;
 use dlf_plugin_s3fs::S3fs;
@@ -26,6 +30,10 @@ async fn main() -> ExitCode {
 async fn start() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings::parse();
     telemetry::init(&settings.log, settings.log_format)?;
+    if let Some(Command::Uninstall { force }) = settings.command {
+        let client = kube::Client::try_default().await?;
+        return Ok(uninstall::run(client, &settings.namespace, force).await?);
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {

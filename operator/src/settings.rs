@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::telemetry::LogFormat;
 
@@ -10,6 +10,9 @@ use crate::telemetry::LogFormat;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "dlf-operator", version)]
 pub struct Settings {
+    /// What to do instead of running a replica.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Namespace of the installation.
     #[arg(long, env = "DLF_NAMESPACE", default_value = "dlf-system")]
     pub namespace: String,
@@ -40,6 +43,18 @@ pub struct Settings {
     /// How it is logged.
     #[arg(long, env = "DLF_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// What to do instead of running a replica.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Take away what the operator made, so that Helm can take the rest; Datasets and CRDs stay.
+    /// Refuses, naming them, while pods use datasets.
+    Uninstall {
+        /// Whether or not pods use datasets: their mounts break.
+        #[arg(long, env = "DLF_UNINSTALL_FORCE")]
+        force: bool,
+    },
 }
 
 impl Settings {
