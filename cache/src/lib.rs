@@ -36,8 +36,8 @@ mod xml;
 pub use body::ObjectBody;
 pub use error::{ErrorKind, StoreError};
 pub use object::{
-    BucketCreation, DeleteFailure, ETag, ListPage, ListRequest, ObjectMeta, Part, Payload,
-    PutCondition, Upload, UploadPage,
+    BucketCreation, DeleteFailure, ETag, ListPage, ListRequest, ObjectMeta, ObjectVersion, Part,
+    Payload, PutCondition, Upload, UploadPage, VersionMarker, VersionPage, VersionRequest,
 };
 pub use options::ClientOptions;
 pub use origin::{ConfigError, Endpoint, Keys, Origin};

@@ -82,6 +82,44 @@ pub struct ListPage {
     pub next: Option<String>,
 }
 
+/// What to list of the versions that a bucket keeps, and where to go on.
+#[derive(Clone, Debug, Default)]
+pub struct VersionRequest {
+    /// Only keys that begin so.
+    pub prefix: String,
+    /// [`VersionPage::next`] of the page before; the rest of the request must be the same.
+    pub after: Option<VersionMarker>,
+    /// At most this many versions on the page; stores send at most 1,000.
+    pub max_keys: Option<u16>,
+}
+
+/// One version of an object, or the mark of a deletion, which is deleted like one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// Relative to the origin's prefix.
+    pub key: String,
+    /// The store's name for it; `null` for what was written while the bucket kept no versions.
+    pub id: String,
+}
+
+/// Where a page of versions ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionMarker {
+    /// As the store wrote it, with the origin's prefix.
+    pub(crate) key: String,
+    /// None where the page ended with all versions of the key.
+    pub(crate) id: Option<String>,
+}
+
+/// One page of versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionPage {
+    /// Of each key: what is there, what was replaced and what marks a deletion.
+    pub versions: Vec<ObjectVersion>,
+    /// [`VersionRequest::after`] of the next page; none on the last.
+    pub next: Option<VersionMarker>,
+}
+
 /// When a `put` may happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PutCondition {
@@ -168,7 +206,7 @@ pub enum BucketCreation {
     AlreadyOwned,
 }
 
-/// One key that `delete_many` could not delete.
+/// One key, or version of it, that could not be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeleteFailure {
     /// Relative to the origin's prefix.

@@ -7,6 +7,7 @@ mod delete;
 mod multipart;
 pub(crate) mod read;
 mod road;
+mod versions;
 mod write;
 
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,5 +1,7 @@
 //! The XML that S3 speaks, as far as we do.
 
+mod versions;
+
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -10,6 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::error::ErrorKind;
 use crate::object::{ETag, ListPage, ObjectMeta, Part, Upload, UploadPage};
 use crate::target::decode;
+
+pub(crate) use versions::version_page;
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
@@ -129,13 +133,18 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    fn read(&self, text: &str) -> Result<String, ErrorKind> {
-        let key = if self.encoded {
+    /// The full key; none if its encoding is broken.
+    fn whole(&self, text: &str) -> Option<String> {
+        if self.encoded {
             decode(text)
         } else {
             Some(text.to_owned())
-        };
-        key.as_deref()
+        }
+    }
+
+    fn read(&self, text: &str) -> Result<String, ErrorKind> {
+        self.whole(text)
+            .as_deref()
             .and_then(|key| key.strip_prefix(self.prefix))
             .map(str::to_owned)
             .ok_or(ErrorKind::Protocol(
@@ -267,10 +276,15 @@ pub(crate) fn can_hold(key: &str) -> bool {
     !key.contains(forbidden)
 }
 
-/// The body of `DeleteObjects`. Every key must be one XML [`can_hold`].
-pub(crate) fn delete<'a>(keys: impl Iterator<Item = &'a str>) -> String {
-    let object = |key| format!("<Object><Key>{}</Key></Object>", escape(key));
-    let objects = keys.map(object).collect::<Vec<_>>().concat();
+/// The body of `DeleteObjects`, of keys or of single versions of them. Every key must be one that
+/// XML [`can_hold`].
+pub(crate) fn delete<'a>(doomed: impl Iterator<Item = (String, Option<&'a str>)>) -> String {
+    let object = |(key, version): (String, Option<&str>)| {
+        let version = version.map(|id| format!("<VersionId>{}</VersionId>", escape(id)));
+        let (key, version) = (escape(&key), version.unwrap_or_default());
+        format!("<Object><Key>{key}</Key>{version}</Object>")
+    };
+    let objects = doomed.map(object).collect::<Vec<_>>().concat();
     format!(r#"<Delete xmlns="{NAMESPACE}"><Quiet>true</Quiet>{objects}</Delete>"#)
 }
 

@@ -80,15 +80,16 @@ pub fn whole(origin: wire::Origin) -> wire::Origin {
 
 /// Whether one key can be listed.
 pub async fn probe(store: &ObjectStore) -> Result<Done, Failure> {
-    let request = ListRequest {
+    let page = store.list(&first_key()).await;
+    page.map_err(|error| of_store(&error))?;
+    Ok(Done::default())
+}
+
+fn first_key() -> ListRequest {
+    ListRequest {
         max_keys: Some(1),
         ..ListRequest::default()
-    };
-    store
-        .list(&request)
-        .await
-        .map_err(|error| of_store(&error))?;
-    Ok(Done::default())
+    }
 }
 
 /// Makes the bucket if it does not exist, and marks it as made for `owner`.
@@ -102,21 +103,27 @@ pub async fn ensure(store: &ObjectStore, owner: &str) -> Result<Done, Failure> {
 }
 
 async fn ensure_marked(store: &ObjectStore, owner: &str) -> Result<Done, StoreError> {
-    if store.bucket_exists().await? {
-        return Ok(Done {
-            created: is_marked(store, owner).await?,
-            deleted: false,
-        });
-    }
-    match store.create_bucket().await? {
-        BucketCreation::Created => mark(store, owner).await?,
-        // Somebody with the same keys was faster: it is theirs.
-        BucketCreation::AlreadyOwned => return Ok(Done::default()),
-    }
-    Ok(Done {
-        created: true,
+    let done = |created| Done {
+        created,
         deleted: false,
-    })
+    };
+    if store.bucket_exists().await? {
+        return Ok(done(is_marked(store, owner).await?));
+    }
+    // Somebody with the same keys may have been faster, and some stores do not tell: then it is
+    // theirs.
+    if store.create_bucket().await? == BucketCreation::AlreadyOwned
+        || holds_something(store).await?
+    {
+        return Ok(done(false));
+    }
+    mark(store, owner).await?;
+    Ok(done(true))
+}
+
+async fn holds_something(store: &ObjectStore) -> Result<bool, StoreError> {
+    let page = store.list(&first_key()).await?;
+    Ok(!page.objects.is_empty())
 }
 
 async fn mark(store: &ObjectStore, owner: &str) -> Result<(), StoreError> {

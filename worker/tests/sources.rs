@@ -4,17 +4,18 @@
 
 mod servers;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dlf_cache::{ListRequest, ObjectStore, PutCondition};
 use dlf_core::network::AddressRules;
-use dlf_wire::dataset::v1::{Keys, Origin};
+use dlf_wire::dataset::v1::{Keys, NetworkRules, Origin};
 use dlf_wire::nodes::v1::{
     Done, EmptyBucket, EnsureBucket, Failure, ProbeNfs, ProbeObjectStore, Task, task,
 };
 use dlf_worker::{bucket, task::run};
-use servers::{nfs, s3, unique};
+use servers::{gateway, keep_versions, nfs, s3, unique};
 
 async fn done(kind: task::Kind) -> Result<Done, Failure> {
     let task = Task {
@@ -99,6 +100,88 @@ async fn a_bucket_is_made_filled_emptied_and_deleted() {
         emptied(&origin, "uid-1").await.unwrap().deleted,
         "done twice is done once"
     );
+}
+
+/// Empties with a look at the progress: what was deleted in all.
+async fn emptied_of(origin: &Origin, owner: &str) -> (Result<Done, Failure>, u64) {
+    let objects = AtomicU64::new(0);
+    let empty = EmptyBucket {
+        origin: Some(origin.clone()),
+        owner: owner.to_owned(),
+    };
+    let task = Task {
+        kind: Some(task::Kind::EmptyBucket(empty)),
+        network: Some(NetworkRules {
+            allow: vec!["127.0.0.0/8".into()],
+            ..NetworkRules::default()
+        }),
+        deadline_ms: 60_000,
+        ..Task::default()
+    };
+    let report = |count| objects.store(count, Ordering::Relaxed);
+    let outcome = run(task, &report).await;
+    (outcome, objects.into_inner())
+}
+
+#[tokio::test]
+async fn old_versions_marks_of_deletion_and_uploads_go_with_their_bucket() {
+    let Some(origin) = s3("old_versions_marks_of_deletion_and_uploads_go_with_their_bucket") else {
+        return;
+    };
+    let origin = Origin {
+        bucket: unique("versions"),
+        ..origin
+    };
+    assert!(ensured(&origin, "uid-1").await.unwrap().created);
+    keep_versions(&origin);
+    let store = client(&origin);
+    for round in ["first", "second"] {
+        for object in 0..15 {
+            let (key, bytes) = (
+                format!("dir/{object} ü&+"),
+                Bytes::from_static(round.as_bytes()),
+            );
+            store.put(&key, bytes, PutCondition::None).await.unwrap();
+        }
+    }
+    store.delete("dir/3 ü&+").await.unwrap();
+    store.start_multipart("never-finished").await.unwrap();
+    let (outcome, deleted) = emptied_of(&origin, "uid-1").await;
+    assert!(outcome.unwrap().deleted);
+    assert_eq!(
+        deleted,
+        2 * 15 + 1 + 1,
+        "versions, mark of deletion, upload"
+    );
+    assert!(!store.bucket_exists().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_store_that_knows_neither_versions_nor_uploads_nor_tags_is_emptied_all_the_same() {
+    let name = "a_store_that_knows_neither_versions_nor_uploads_nor_tags_is_emptied_all_the_same";
+    let Some(origin) = s3(name) else {
+        return;
+    };
+    let origin = Origin {
+        endpoint: gateway(&origin.endpoint, &["versions=", "uploads=", "tagging="]).await,
+        bucket: unique("simple"),
+        ..origin
+    };
+    let rules = AddressRules::parse(&["127.0.0.0/8".into()], &[], &[]).unwrap();
+    let store = bucket::open(Some(origin.clone()), rules, Duration::from_secs(30)).unwrap();
+    assert!(bucket::ensure(&store, "uid-1").await.unwrap().created);
+    for key in ["a", "b/c"] {
+        store
+            .put(key, Bytes::new(), PutCondition::None)
+            .await
+            .unwrap();
+    }
+    let (outcome, _) = emptied_of(&origin, "uid-2").await;
+    assert!(!outcome.unwrap().deleted, "another's");
+    let (outcome, deleted) = emptied_of(&origin, "uid-1").await;
+    assert!(outcome.unwrap().deleted);
+    assert_eq!(deleted, 3, "two objects and the mark");
+    assert!(!store.bucket_exists().await.unwrap());
 }
 
 #[tokio::test]

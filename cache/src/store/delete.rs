@@ -11,7 +11,7 @@ use md5::{Digest, Md5};
 use super::{ObjectStore, Route};
 use crate::answer::by_code;
 use crate::error::{ErrorKind, StoreError};
-use crate::object::{DeleteFailure, Payload};
+use crate::object::{DeleteFailure, ObjectVersion, Payload};
 use crate::origin::Origin;
 use crate::request::Request;
 use crate::xml;
@@ -25,26 +25,61 @@ const CONCURRENT_DELETIONS: usize = 16;
 /// What AWS demands and others ignore; the newer checksums are not known everywhere.
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
+/// An object, or one version of it.
+#[derive(Clone, Copy)]
+struct Doomed<'a> {
+    key: &'a str,
+    version: Option<&'a str>,
+}
+
 impl ObjectStore {
-    /// Deletes an object; one that is not there is no error.
+    /// Deletes an object; one that is not there is no error. A bucket that keeps versions keeps
+    /// this one.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let build = |origin: &Origin| Ok(Request::object(origin, Method::DELETE, key, &[]));
-        match self.ask(Route::Write, build).await {
-            Err(error) if *error.kind() == ErrorKind::NotFound => Ok(()),
-            outcome => outcome.map(|_| ()),
-        }
+        let version = None;
+        self.delete_one(Doomed { key, version }).await
     }
 
     /// Deletes any number of objects and gives those that could not be.
     ///
     /// An error means that it is not known which are left; asking again is safe.
     pub async fn delete_many(&self, keys: &[String]) -> Result<Vec<DeleteFailure>, StoreError> {
+        let doomed = keys.iter().map(|key| Doomed { key, version: None });
+        self.delete_all(&doomed.collect::<Vec<_>>()).await
+    }
+
+    /// Deletes versions and marks of deletion for good, and gives those that could not be; as
+    /// [`Self::delete_many`].
+    pub async fn delete_versions(
+        &self,
+        versions: &[ObjectVersion],
+    ) -> Result<Vec<DeleteFailure>, StoreError> {
+        let doomed = versions.iter().map(|version| Doomed {
+            key: &version.key,
+            version: Some(&version.id),
+        });
+        self.delete_all(&doomed.collect::<Vec<_>>()).await
+    }
+
+    async fn delete_one(&self, doomed: Doomed<'_>) -> Result<(), StoreError> {
+        let query: Vec<_> = doomed
+            .version
+            .map(|id| ("versionId", id))
+            .into_iter()
+            .collect();
+        let build =
+            |origin: &Origin| Ok(Request::object(origin, Method::DELETE, doomed.key, &query));
+        match self.ask(Route::Write, build).await {
+            Err(error) if *error.kind() == ErrorKind::NotFound => Ok(()),
+            outcome => outcome.map(|_| ()),
+        }
+    }
+
+    async fn delete_all(&self, doomed: &[Doomed<'_>]) -> Result<Vec<DeleteFailure>, StoreError> {
         let mut failures = Vec::new();
-        for batch in keys.chunks(BATCH_KEYS) {
-            let (together, single): (Vec<&str>, Vec<&str>) = batch
-                .iter()
-                .map(String::as_str)
-                .partition(|key| xml::can_hold(key));
+        for batch in doomed.chunks(BATCH_KEYS) {
+            let (together, single): (Vec<Doomed<'_>>, Vec<Doomed<'_>>) =
+                batch.iter().partition(|doomed| xml::can_hold(doomed.key));
             failures.extend(self.delete_each(&single).await?);
             if together.is_empty() {
                 continue;
@@ -59,13 +94,10 @@ impl ObjectStore {
         Ok(failures)
     }
 
-    async fn delete_batch(&self, keys: &[&str]) -> Result<Vec<DeleteFailure>, StoreError> {
+    async fn delete_batch(&self, batch: &[Doomed<'_>]) -> Result<Vec<DeleteFailure>, StoreError> {
         let build = |origin: &Origin| {
-            let full: Vec<String> = keys
-                .iter()
-                .map(|key| format!("{}{key}", origin.prefix))
-                .collect();
-            let body = xml::delete(full.iter().map(String::as_str));
+            let full = |doomed: &Doomed<'_>| format!("{}{}", origin.prefix, doomed.key);
+            let body = xml::delete(batch.iter().map(|doomed| (full(doomed), doomed.version)));
             let checksum = STANDARD.encode(Md5::digest(body.as_bytes()));
             Request::bucket(origin, Method::POST, &[("delete", "")])
                 .payload(Payload::from(Bytes::from(body)))
@@ -90,16 +122,16 @@ impl ObjectStore {
             .collect())
     }
 
-    async fn delete_each(&self, keys: &[&str]) -> Result<Vec<DeleteFailure>, StoreError> {
-        let delete = async |key: &&str| match self.delete(key).await {
+    async fn delete_each(&self, single: &[Doomed<'_>]) -> Result<Vec<DeleteFailure>, StoreError> {
+        let delete = async |doomed: &Doomed<'_>| match self.delete_one(*doomed).await {
             Ok(()) => Ok(None),
             Err(error) if *error.kind() == ErrorKind::AccessDenied => Ok(Some(DeleteFailure {
-                key: (*key).to_owned(),
+                key: doomed.key.to_owned(),
                 class: error.class(),
             })),
             Err(error) => Err(error),
         };
-        let outcomes: Vec<_> = stream::iter(keys)
+        let outcomes: Vec<_> = stream::iter(single)
             .map(delete)
             .buffer_unordered(CONCURRENT_DELETIONS)
             .try_collect()

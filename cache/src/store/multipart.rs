@@ -1,6 +1,7 @@
 //! Uploads in parts.
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 use http::Method;
 
 use super::{ObjectStore, Route};
@@ -10,6 +11,9 @@ use crate::object::{ETag, Part, Payload, Upload, UploadPage};
 use crate::origin::Origin;
 use crate::request::Request;
 use crate::xml;
+
+/// Uploads aborted at the same time: as many as deletions.
+const CONCURRENT_ABORTIONS: usize = 16;
 
 impl ObjectStore {
     /// Begins an upload in parts.
@@ -92,6 +96,14 @@ impl ObjectStore {
             Err(error) if is_gone(error.kind()) => Ok(()),
             outcome => outcome.map(|_| ()),
         }
+    }
+
+    /// As [`Self::abort`], of several: there is no request for many.
+    pub async fn abort_many(&self, uploads: &[Upload]) -> Result<(), StoreError> {
+        for some in uploads.chunks(CONCURRENT_ABORTIONS) {
+            try_join_all(some.iter().map(|upload| self.abort(upload))).await?;
+        }
+        Ok(())
     }
 
     /// Unfinished uploads whose keys begin with `prefix`.

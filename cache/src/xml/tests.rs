@@ -69,8 +69,14 @@ fn an_error_names_its_region() {
 
 #[test]
 fn requests_are_escaped() {
-    let body = delete(["a<b>&\"c", "ü"].into_iter());
-    assert!(body.contains("<Key>a&lt;b&gt;&amp;&quot;c</Key>"), "{body}");
+    let doomed = [("a<b>&\"c".to_owned(), None), ("ü".to_owned(), Some("1&2"))];
+    let body = delete(doomed.into_iter());
+    for part in [
+        "<Object><Key>a&lt;b&gt;&amp;&quot;c</Key></Object>",
+        "<Object><Key>ü</Key><VersionId>1&amp;2</VersionId></Object>",
+    ] {
+        assert!(body.contains(part), "{body}");
+    }
     assert!(can_hold("a b+ü/\u{1F600}"));
     for key in ["a\nb", "a\rb", "\u{1}", "a\u{7f}", "\u{FFFE}"] {
         assert!(!can_hold(key), "{key:?}");
@@ -117,4 +123,37 @@ fn uploads_are_read() {
         ("a b", "1-2")
     );
     assert!(page.uploads[0].initiated.is_some());
+}
+
+#[test]
+fn versions_and_marks_of_deletion_are_read_alike() {
+    let body =
+        b"<ListVersionsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>
+        <NextKeyMarker>p/b%20c</NextKeyMarker><NextVersionIdMarker>v2</NextVersionIdMarker>
+        <Version><Key>p/a+b</Key><VersionId>v1</VersionId><ETag>x</ETag><Size>1</Size></Version>
+        <DeleteMarker><Key>p/b%20c</Key><VersionId>v2</VersionId></DeleteMarker>
+        <Version><Key>p/d</Key><ETag>x</ETag></Version></ListVersionsResult>";
+    let page = version_page(body, "p/").unwrap();
+    let versions: Vec<_> = page
+        .versions
+        .iter()
+        .map(|version| (version.key.as_str(), version.id.as_str()))
+        .collect();
+    assert_eq!(versions, [("a b", "v1"), ("d", "null"), ("b c", "v2")]);
+    let next = page.next.unwrap();
+    assert_eq!(
+        (next.key.as_str(), next.id.as_deref()),
+        ("p/b c", Some("v2"))
+    );
+}
+
+#[test]
+fn a_listing_of_another_kind_is_none_of_versions() {
+    for body in [
+        "<ListBucketResult><Contents><Key>a</Key><ETag>x</ETag><Size>1</Size></Contents></ListBucketResult>",
+        "<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>",
+        "<ListVersionsResult><Version><Key>q/a</Key></Version></ListVersionsResult>",
+    ] {
+        assert!(version_page(body.as_bytes(), "p/").is_err(), "{body}");
+    }
 }

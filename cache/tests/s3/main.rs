@@ -13,4 +13,5 @@ mod faults;
 mod proxy;
 mod reads;
 mod refusals;
+mod versions;
 mod writes;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -114,6 +115,19 @@ pub(crate) async fn store_of(origin: Origin) -> ObjectStore {
 
 pub(crate) async fn store() -> ObjectStore {
     store_of(origin()).await
+}
+
+/// Has the bucket keep versions from now on: nothing that the client itself ever asks for.
+pub(crate) fn keep_versions(bucket: &str) {
+    let keys = format!("{}:{}", variable("S3_KEY"), variable("S3_SECRET"));
+    let body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    let asked = Command::new("curl")
+        .args(["-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3"])
+        .args(["--user", &keys, "-X", "PUT", "--data", body])
+        .args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
+        .arg(format!("{}/{bucket}?versioning=", variable("S3_ENDPOINT")))
+        .status();
+    assert!(asked.unwrap().success());
 }
 
 /// Bytes that differ from place to place.

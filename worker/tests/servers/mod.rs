@@ -1,7 +1,12 @@
+mod gateway;
+
 use std::path::Path;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dlf_wire::dataset::v1::{Keys, Origin};
+
+pub(crate) use gateway::gateway;
 
 /// What `make cluster` wrote of `name`, unless the environment says otherwise.
 fn setting(name: &str) -> Option<String> {
@@ -36,6 +41,20 @@ pub(crate) fn s3(test: &str) -> Option<Origin> {
         println!("SKIPPED {test}: no S3 server (run make cluster)");
     }
     origin
+}
+
+/// Has a bucket keep versions from now on: nothing that a task ever asks for.
+pub(crate) fn keep_versions(origin: &Origin) {
+    let keys = origin.keys.as_ref().unwrap();
+    let keys = format!("{}:{}", keys.access_key_id, keys.secret_access_key);
+    let body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    let asked = Command::new("curl")
+        .args(["-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3"])
+        .args(["--user", &keys, "-X", "PUT", "--data", body])
+        .args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
+        .arg(format!("{}/{}?versioning=", origin.endpoint, origin.bucket))
+        .status();
+    assert!(asked.unwrap().success());
 }
 
 /// The NFS server and its share, or a note that `test` is skipped.
