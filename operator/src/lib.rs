@@ -18,3 +18,4 @@ pub mod uninstall;
 pub mod waker;
 pub mod watches;
 pub mod webhook;
+pub mod writes;

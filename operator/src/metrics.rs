@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text::encode},
-    metrics::{MetricType, TypedMetric, gauge::ConstGauge},
+    metrics::{MetricType, TypedMetric, counter::ConstCounter, gauge::ConstGauge},
     registry::{Metric, Registry},
 };
 
@@ -43,15 +43,73 @@ impl Catalog {
         help: &'static str,
         look: impl Fn() -> i64 + Send + Sync + 'static,
     ) {
-        self.registry
-            .register_collector(Box::new(OnScrape { name, help, look }));
-        let kind = word(MetricType::Gauge);
-        self.lines.push(Line {
-            name: name.to_owned(),
-            kind,
-            labels: &[],
+        let encode = move |mut encoder: DescriptorEncoder, help: &str| {
+            let gauge = ConstGauge::new(look());
+            let kind = gauge.metric_type();
+            gauge.encode(encoder.encode_descriptor(name, help, None, kind)?)
+        };
+        self.collect(name, name.to_owned(), MetricType::Gauge, &[], help, encode);
+    }
+
+    /// Enters what only grows and is kept elsewhere: looked at when it is asked for. It is shown
+    /// with `_total` after its name.
+    pub fn growing(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        look: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        let encode = move |mut encoder: DescriptorEncoder, help: &str| {
+            let counter = ConstCounter::new(look());
+            let kind = counter.metric_type();
+            counter.encode(encoder.encode_descriptor(name, help, None, kind)?)
+        };
+        self.collect(
+            name,
+            format!("{name}_total"),
+            MetricType::Counter,
+            &[],
             help,
-        });
+            encode,
+        );
+    }
+
+    /// Enters gauges that differ in one label: looked at when they are asked for. Whoever looks
+    /// bounds their number.
+    pub fn gauges(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str; 1],
+        look: impl Fn() -> Vec<(String, i64)> + Send + Sync + 'static,
+    ) {
+        let encode = move |mut encoder: DescriptorEncoder, help: &str| {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (value, number) in look() {
+                let gauge = ConstGauge::new(number);
+                gauge.encode(metric.encode_family(&[(labels[0], value)])?)?;
+            }
+            Ok(())
+        };
+        self.collect(
+            name,
+            name.to_owned(),
+            MetricType::Gauge,
+            labels,
+            help,
+            encode,
+        );
+    }
+
+    /// Enters what grows and shrinks and is counted as it does, as a family.
+    pub fn gauge_family(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+        metric: impl Metric + TypedMetric,
+    ) {
+        self.enter(name, name.to_owned(), help, labels, metric);
     }
 
     /// Enters a distribution, one or a family.
@@ -63,6 +121,31 @@ impl Catalog {
         metric: impl Metric + TypedMetric,
     ) {
         self.enter(name, name.to_owned(), help, labels, metric);
+    }
+
+    fn collect(
+        &mut self,
+        name: &'static str,
+        shown: String,
+        kind: MetricType,
+        labels: &'static [&'static str],
+        help: &'static str,
+        encode: impl Fn(DescriptorEncoder, &str) -> fmt::Result + Send + Sync + 'static,
+    ) {
+        // With the full stop that the registry gives to the others.
+        let text = format!("{help}.");
+        let collector = OnScrape {
+            name,
+            help: text,
+            encode,
+        };
+        self.registry.register_collector(Box::new(collector));
+        self.lines.push(Line {
+            name: shown,
+            kind: word(kind),
+            labels,
+            help,
+        });
     }
 
     fn enter<M: Metric + TypedMetric>(
@@ -114,11 +197,11 @@ impl Catalog {
     }
 }
 
-/// A gauge that is looked at for each scrape.
+/// What is looked at for each scrape.
 struct OnScrape<F> {
     name: &'static str,
-    help: &'static str,
-    look: F,
+    help: String,
+    encode: F,
 }
 
 impl<F> fmt::Debug for OnScrape<F> {
@@ -127,12 +210,12 @@ impl<F> fmt::Debug for OnScrape<F> {
     }
 }
 
-impl<F: Fn() -> i64 + Send + Sync + 'static> Collector for OnScrape<F> {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let gauge = ConstGauge::new((self.look)());
-        // With the full stop that the registry gives to the others.
-        let help = format!("{}.", self.help);
-        gauge.encode(encoder.encode_descriptor(self.name, &help, None, gauge.metric_type())?)
+impl<F> Collector for OnScrape<F>
+where
+    F: Fn(DescriptorEncoder, &str) -> fmt::Result + Send + Sync + 'static,
+{
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        (self.encode)(encoder, &self.help)
     }
 }
 

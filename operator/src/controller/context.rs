@@ -14,6 +14,7 @@ use kube::{
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
+    Metrics,
     owned::Writer,
     references::{Referrer, SecretReferences},
 };
@@ -41,6 +42,8 @@ pub struct Shared {
     pub references: SecretReferences,
     /// Which dataset a volume handle belongs to.
     pub handles: Handles,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Namespaces, for whether one is on its way out.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
     /// Both kinds in both groups.

@@ -1,6 +1,9 @@
 //! What can go wrong with a reconcile: to be tried again, or for the user to mend.
 
+use std::time::Duration;
+
 use dlf_core::api::Phase;
+use prometheus_client::encoding::EncodeLabelValue;
 use thiserror::Error;
 
 /// Why a reconcile has to be tried again: nothing in it is the user's to mend.
@@ -18,6 +21,75 @@ pub enum ReconcileError {
     /// An object without a name, a namespace or a uid: it was never in the API server.
     #[error("the object has no {0}")]
     Incomplete(&'static str),
+    /// It took too long, so that it held up others.
+    #[error("it was not done within {0} s")]
+    Deadline(u64),
+    /// It is a mistake of ours or of a plugin's. The log has what it said.
+    #[error("the code that does it panicked")]
+    Panicked,
+}
+
+/// What went wrong, in so few words that they can be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Class {
+    /// A write met another one.
+    Conflict,
+    /// What it was about is gone.
+    NotFound,
+    /// The API server refuses it to us.
+    Forbidden,
+    /// The API server does not take the object.
+    Invalid,
+    /// The API server has too much to do.
+    Overloaded,
+    /// The API server failed.
+    ServerError,
+    /// The API server was not reached, or did not answer.
+    Unreachable,
+    /// It took too long.
+    Deadline,
+    /// A mistake of ours or of a plugin's.
+    Bug,
+}
+
+impl ReconcileError {
+    /// What it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Api { source, .. } => class_of(source),
+            Self::Deadline(_) => Class::Deadline,
+            Self::Incomplete(_) | Self::Panicked => Class::Bug,
+        }
+    }
+}
+
+fn class_of(error: &kube::Error) -> Class {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            409 => Class::Conflict,
+            404 => Class::NotFound,
+            401 | 403 => Class::Forbidden,
+            400..=428 => Class::Invalid,
+            429 => Class::Overloaded,
+            _ => Class::ServerError,
+        },
+        kube::Error::SerdeError(_) | kube::Error::BuildRequest(_) => Class::Bug,
+        _ => Class::Unreachable,
+    }
+}
+
+/// When an object is looked at again after a reconcile that did what it could, unless something
+/// wakes it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Not before it is woken.
+    Wait,
+    /// After this long: it is as it should be.
+    After(Duration),
+    /// Something that its condition names stands in the way: after this long, and twice as long
+    /// each time.
+    Blocked(Duration),
 }
 
 /// Says what was being done when the API server refused.
@@ -62,6 +134,34 @@ impl Problem {
             reason: reason.into(),
             message: message.into(),
             phase: Phase::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_server_answers_has_a_class() {
+        for (code, class) in [
+            (409, Class::Conflict),
+            (404, Class::NotFound),
+            (403, Class::Forbidden),
+            (422, Class::Invalid),
+            (429, Class::Overloaded),
+            (503, Class::ServerError),
+        ] {
+            let status = kube::core::Status {
+                code,
+                ..kube::core::Status::default()
+            };
+            let answer: Result<(), _> = Err(kube::Error::Api(Box::new(status)));
+            assert_eq!(
+                answer.doing("testing").unwrap_err().class(),
+                class,
+                "{code}"
+            );
         }
     }
 }

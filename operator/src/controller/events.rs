@@ -1,15 +1,20 @@
 //! Kubernetes events about a dataset, aggregated by the recorder.
 
 use dlf_core::{
-    api::{ApiGroup, Dataset, DatasetStatus, Phase},
+    api::{Dataset, DatasetStatus, Phase},
     condition::ConditionType,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Resource,
-    runtime::events::{Event, EventType, Recorder},
+    runtime::events::{Event, EventType},
 };
 use tracing::warn;
+
+use super::{
+    Context,
+    metrics::{Published, Written},
+};
 
 /// Reasons of a dataset that is on its way: nobody has to do anything.
 const PASSING: [&str; 2] = ["Planning", "CheckingSource"];
@@ -19,10 +24,9 @@ const NOTE_BYTES_MAX: usize = 1024;
 /// Says what a change of status means to the Dataset's user.
 pub(super) async fn of_change(
     dataset: &Dataset,
-    group: &ApiGroup,
     before: &DatasetStatus,
     after: &DatasetStatus,
-    recorder: &Recorder,
+    ctx: &Context,
 ) {
     let phase = |status: &DatasetStatus| status.provision.as_ref().map(|phase| phase.status);
     let ready = |status: &DatasetStatus| -> Option<Condition> {
@@ -38,11 +42,10 @@ pub(super) async fn of_change(
     if phase(before).is_none() {
         publish(
             dataset,
-            group,
             EventType::Normal,
             "Created",
             "the Dataset was seen and is being worked on",
-            recorder,
+            ctx,
         )
         .await;
     }
@@ -52,37 +55,13 @@ pub(super) async fn of_change(
     }
     match phase(after) {
         Some(Phase::OK) if is.status == "True" => {
-            publish(
-                dataset,
-                group,
-                EventType::Normal,
-                "Provisioned",
-                &is.message,
-                recorder,
-            )
-            .await;
+            publish(dataset, EventType::Normal, "Provisioned", &is.message, ctx).await;
         }
         Some(Phase::Failed) => {
-            publish(
-                dataset,
-                group,
-                EventType::Warning,
-                "Failed",
-                &is.message,
-                recorder,
-            )
-            .await;
+            publish(dataset, EventType::Warning, "Failed", &is.message, ctx).await;
         }
         _ if !PASSING.contains(&is.reason.as_str()) => {
-            publish(
-                dataset,
-                group,
-                EventType::Warning,
-                &is.reason,
-                &is.message,
-                recorder,
-            )
-            .await;
+            publish(dataset, EventType::Warning, &is.reason, &is.message, ctx).await;
         }
         _ => {}
     }
@@ -91,14 +70,17 @@ pub(super) async fn of_change(
 /// Publishes one event; a lost one is not worth a retry.
 pub(super) async fn publish(
     dataset: &Dataset,
-    group: &ApiGroup,
     type_: EventType,
     reason: &str,
     note: &str,
-    recorder: &Recorder,
+    ctx: &Context,
 ) {
     let mut note = note.to_owned();
     note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
+    let word = match type_ {
+        EventType::Normal => "Normal",
+        EventType::Warning => "Warning",
+    };
     let event = Event {
         type_,
         reason: reason.to_owned(),
@@ -106,7 +88,17 @@ pub(super) async fn publish(
         action: "Reconcile".to_owned(),
         secondary: None,
     };
-    if let Err(error) = recorder.publish(&event, &dataset.object_ref(group)).await {
-        warn!(%error, reason, "an event was not published");
-    }
+    let about = dataset.object_ref(&ctx.group);
+    let outcome = match ctx.shared.recorder.publish(&event, &about).await {
+        Ok(()) => Written::Written,
+        Err(error) => {
+            warn!(%error, reason, "an event was not published");
+            Written::Lost
+        }
+    };
+    let labels = Published {
+        r#type: word,
+        outcome,
+    };
+    ctx.shared.metrics.events.get_or_create(&labels).inc();
 }

@@ -4,16 +4,23 @@
 //! from the one before; only `dereference`, `apply` and `status` touch the API server.
 
 mod context;
+mod control;
 mod dataset;
 pub mod error;
 mod events;
 pub mod gates;
 mod internal;
+mod ledger;
+mod metrics;
 pub mod names;
 pub mod owned;
 mod references;
+mod retry;
 mod run;
+mod states;
 mod status;
 
 pub use context::{Context, Lanes, Shared, Stores};
+pub use error::Next;
+pub use metrics::Metrics;
 pub use run::{Parts, run};

@@ -1,35 +1,31 @@
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc};
 
 use dlf_core::{
     api::{ApiGroup, Dataset, DatasetInternal},
     names::LABEL_DATASET_UID,
 };
 use dlf_plugin_host::Registry as Plugins;
-use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
     Client, Resource,
     api::{Api, DynamicObject},
     core::PartialObjectMeta,
     runtime::{
-        applier,
-        controller::{self, Action, Config},
         events::{Recorder, Reporter},
         reflector::{Store, store},
         watcher,
     },
 };
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
 
 use super::{
-    Context, Lanes, Shared, Stores,
+    Context, Lanes, Metrics, Shared, Stores,
     context::Handles,
-    dataset,
-    error::ReconcileError,
-    internal,
+    control::control,
+    dataset, internal,
     owned::{OwnedIndex, OwnedKind, Writer},
     references::SecretReferences,
+    states::States,
 };
 use crate::{
     nodes::{Changes, Hub},
@@ -38,14 +34,6 @@ use crate::{
     waker::{Name, Waker},
     watches::{Change, events, follow, name_of, stored},
 };
-
-/// Reconciles at once per kind and group: enough to hide the API server's latency, few enough to
-/// leave it to others.
-const CONCURRENCY: u16 = 32;
-/// First wait after a failed reconcile; doubles up to [`RETRY_MAX`].
-const RETRY_FIRST: Duration = Duration::from_millis(500);
-/// Longest wait after a failed reconcile.
-const RETRY_MAX: Duration = Duration::from_mins(2);
 
 /// What the controllers are given.
 pub struct Parts {
@@ -65,6 +53,8 @@ pub struct Parts {
     pub pods: Arc<PodIndex>,
     /// Datasets whose users changed.
     pub pod_changes: Waker<Name>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Wakers of one group.
@@ -100,12 +90,14 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
             shared: Arc::clone(&shared),
         });
         controllers.spawn(control(
+            Dataset::KIND,
             stores.datasets.clone(),
             wakers.datasets.clone(),
             Arc::clone(&context),
             dataset::reconcile,
         ));
         controllers.spawn(control(
+            DatasetInternal::KIND,
             stores.internals.clone(),
             wakers.internals.clone(),
             context,
@@ -119,60 +111,7 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
     }
     while controllers.join_next().await.is_some() {}
     watches.shutdown().await;
-}
-
-/// One controller: takes woken names one by one and reconciles them, many at once.
-async fn control<K, Reconcile, Reconciled>(
-    objects: Store<K>,
-    waker: Waker<Name>,
-    context: Arc<Context>,
-    reconcile: Reconcile,
-) where
-    K: Resource<DynamicType = ApiGroup> + Clone + Send + Sync + 'static,
-    Reconcile: Fn(Arc<K>, Arc<Context>) -> Reconciled + Send + 'static,
-    Reconciled: Future<Output = Result<Action, ReconcileError>> + Send + 'static,
-{
-    if objects.wait_until_ready().await.is_err() {
-        return;
-    }
-    let queue = waker.references::<K>(context.group);
-    applier(
-        move |object, context| Box::pin(reconcile(object, context)),
-        |_, error: &ReconcileError, _| retry(error),
-        context,
-        objects,
-        queue.boxed(),
-        Config::default().concurrency(CONCURRENCY),
-    )
-    .for_each(|outcome| async move {
-        match outcome {
-            Ok((object, _)) => debug!(%object, "reconciled"),
-            // A name is woken in both groups and kinds, and exists in some.
-            Err(controller::Error::ObjectNotFound(object)) => {
-                debug!(%object, "nothing of that name");
-            }
-            Err(error) => warn!(%error, "a reconcile is tried again"),
-        }
-    })
-    .await;
-}
-
-/// Conflicts go fast, the rest with jitter, so that a thousand failures do not come back at once.
-fn retry(error: &ReconcileError) -> Action {
-    let spread = Duration::from_millis(u64::from(rand_u16()) % 1_000);
-    let conflict = matches!(error, ReconcileError::Api { source: kube::Error::Api(status), .. } if status.code == 409);
-    let base = if conflict {
-        RETRY_FIRST
-    } else {
-        RETRY_FIRST * 10
-    };
-    Action::requeue((base + spread).min(RETRY_MAX))
-}
-
-fn rand_u16() -> u16 {
-    use std::hash::{BuildHasher, RandomState};
-    let bytes = RandomState::new().hash_one(0u8).to_le_bytes();
-    u16::from_le_bytes([bytes[0], bytes[1]])
+    shared.metrics.states.clear();
 }
 
 /// Starts every watch and makes what the controllers share.
@@ -186,6 +125,7 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
         changes,
         pods,
         pod_changes,
+        metrics,
     } = parts;
     let reporter = Reporter {
         controller: "dlf-operator".to_owned(),
@@ -209,7 +149,10 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
     watch_changes(changes, &handles, wakers, watches);
     let stores = ApiGroup::ALL
         .into_iter()
-        .map(|group| (group, watch_group(&client, group, wakers, watches)))
+        .map(|group| {
+            let states = Arc::clone(&metrics.states);
+            (group, watch_group(&client, group, states, wakers, watches))
+        })
         .collect();
 
     Shared {
@@ -223,6 +166,7 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
         pods,
         references,
         handles,
+        metrics,
         namespaces,
         stores,
         lanes: Lanes::default(),
@@ -232,6 +176,7 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
 fn watch_group(
     client: &Client,
     group: ApiGroup,
+    states: Arc<States>,
     all: &AllWakers,
     watches: &mut JoinSet<()>,
 ) -> Stores {
@@ -243,11 +188,20 @@ fn watch_group(
     );
     let everyone = all.clone();
     watches.spawn(follow(stream, move |change| {
-        // A Dataset matters to its rival in the other group too.
-        if let Change::Applied(object) | Change::Deleted(object) = change {
-            for wakers in everyone.values() {
-                wakers.wake(&name_of(&object));
+        let name = match change {
+            Change::Applied(object) => {
+                states.apply(group, name_of(&object), &object);
+                name_of(&object)
             }
+            Change::Deleted(object) => {
+                states.delete(group, &name_of(&object));
+                name_of(&object)
+            }
+            Change::Listed(listed) => return states.keep_only(group, &listed),
+        };
+        // A Dataset matters to its rival in the other group too.
+        for wakers in everyone.values() {
+            wakers.wake(&name);
         }
     }));
     let (internals, writer) = store_with::<DatasetInternal>(group);

@@ -27,6 +27,7 @@ pub(super) struct Duties {
     pub(super) changes: Arc<Changes>,
     pub(super) pods: Arc<PodIndex>,
     pub(super) pod_changes: Waker<Name>,
+    pub(super) metrics: controller::Metrics,
 }
 
 impl Duties {
@@ -86,6 +87,7 @@ impl Duties {
             changes: Arc::clone(&self.changes),
             pods: Arc::clone(&self.pods),
             pod_changes: self.pod_changes.clone(),
+            metrics: self.metrics.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod configuration;
 mod duties;
+mod measures;
 mod parts;
 mod shown;
 
@@ -22,13 +23,11 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{configuration::Configuration, parts::Parts};
+use self::{configuration::Configuration, measures::Measures, parts::Parts};
 use crate::{
     crds,
     installation::{Template, TemplateError},
-    metrics::Catalog,
     settings::Settings,
-    webhook,
 };
 
 /// Wait before the CRDs are tried again: the API server may start later than we do.
@@ -82,9 +81,10 @@ pub async fn run(
         .map(Template::read)
         .transpose()?;
     let listeners = Listeners::open(&settings).await?;
-    let client = Client::try_default().await?;
+    let measures = Measures::new();
+    let client = measures.writes.client().await?;
     let replica = Parts::new(client, settings, plugins, mounter);
-    follow(&replica, configuration, listeners, stop).await;
+    follow(&replica, measures, configuration, listeners, stop).await;
     Ok(())
 }
 
@@ -111,12 +111,17 @@ impl Listeners {
 
 async fn follow(
     replica: &Parts,
+    measures: Measures,
     configuration: Configuration,
     listeners: Listeners,
     stop: impl Future<Output = ()>,
 ) {
-    let mut catalog = Catalog::default();
-    let webhooks = webhook::metrics::Metrics::new(&mut catalog);
+    let Measures {
+        catalog,
+        webhooks,
+        controllers,
+        writes: _,
+    } = measures;
     let staying = replica.readiness.gate("its end");
     let crds = replica.readiness.gate("the CRDs");
     staying.open();
@@ -140,7 +145,7 @@ async fn follow(
         &mut servers,
     );
     replica.serve_nodes(listeners.nodes, pods, raised(closing), &mut servers);
-    let leader = tokio::spawn(replica.lead(handing_over));
+    let leader = tokio::spawn(replica.lead(controllers, handing_over));
     stop.await;
 
     info!("stopping");

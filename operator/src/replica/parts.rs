@@ -16,6 +16,7 @@ use tracing::error;
 use super::{duties::Duties, shown::Shown};
 use crate::{
     certificates::{Leaf, keep_leaf, server_config},
+    controller,
     http::{Introspection, Readiness},
     installation::Template,
     leader,
@@ -179,6 +180,7 @@ impl Parts {
     /// work ends first, then the Lease is handed over.
     pub(super) fn lead(
         &self,
+        metrics: controller::Metrics,
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (client, settings) = (self.client.clone(), self.settings.clone());
@@ -192,6 +194,7 @@ impl Parts {
             changes: Arc::clone(&self.changes),
             pods: Arc::clone(&self.pods),
             pod_changes: self.pod_changes.clone(),
+            metrics,
         };
         let (sender, receiver) = (self.leading.clone(), self.leading.subscribe());
         async move {

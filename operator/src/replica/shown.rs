@@ -110,7 +110,7 @@ mod tests {
     use std::{env, fs, path::Path};
 
     use super::*;
-    use crate::{nodes::Changes, webhook};
+    use crate::{nodes::Changes, replica::measures::Measures};
 
     fn catalog() -> Catalog {
         let changes = Arc::<Changes>::default();
@@ -121,9 +121,8 @@ mod tests {
             hub: Arc::new(Hub::new(Arc::clone(&changes))),
             tasks: Arc::new(Tasks::new(changes)),
         };
-        let mut catalog = Catalog::default();
+        let mut catalog = Measures::new().catalog;
         shown.enter(&mut catalog);
-        let _ = webhook::metrics::Metrics::new(&mut catalog);
         catalog
     }
 

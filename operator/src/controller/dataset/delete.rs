@@ -8,20 +8,19 @@ use dlf_core::{
 use kube::{
     ResourceExt,
     api::{Api, DeleteParams, Patch, PatchParams},
-    runtime::controller::Action,
 };
 use serde_json::json;
 
 use super::dereference;
 use crate::controller::{
-    Context,
+    Context, Next,
     error::{Doing, Problem, ReconcileError},
     internal,
     names::Identity,
     status::{in_use, write},
 };
 
-/// Watches wake the next step; this is for those that a watch missed.
+/// First look after a step that waits: watches wake the next one, but for what they do not show.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Takes everything away, in order: pods gone, tasks, DatasetInternal, claim and volume, what
@@ -30,30 +29,30 @@ pub(super) async fn run(
     dataset: &Dataset,
     identity: &Identity,
     ctx: &Context,
-) -> Result<Action, ReconcileError> {
+) -> Result<Next, ReconcileError> {
     if !dataset
         .finalizers()
         .iter()
         .any(|finalizer| finalizer == FINALIZER)
     {
-        return Ok(Action::await_change());
+        return Ok(Next::Wait);
     }
     let found = dereference::run(identity, ctx);
     if !found.users.is_empty() {
         let waiting = Problem::pending("InUse", in_use(&found.users).message);
         report(dataset, identity, &found, &waiting, ctx).await?;
-        return Ok(Action::requeue(LOOK_AGAIN));
+        return Ok(Next::Blocked(LOOK_AGAIN));
     }
     if let Err(waiting) = internal::last_tasks(dataset, identity, ctx).await? {
         report(dataset, identity, &found, &waiting, ctx).await?;
-        return Ok(Action::requeue(LOOK_AGAIN));
+        return Ok(Next::Blocked(LOOK_AGAIN));
     }
     if !remove_all(identity, ctx).await? {
-        return Ok(Action::requeue(LOOK_AGAIN));
+        return Ok(Next::Blocked(LOOK_AGAIN));
     }
     ctx.shared.references.set(&identity.referrer(), []);
     remove_finalizer(dataset, identity, ctx).await?;
-    Ok(Action::await_change())
+    Ok(Next::Wait)
 }
 
 /// One layer after the other; false while one is still going.

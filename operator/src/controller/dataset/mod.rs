@@ -10,14 +10,13 @@ mod validate;
 use std::{sync::Arc, time::Duration};
 
 use dlf_core::api::Dataset;
-use kube::runtime::controller::Action;
 
-use super::{Context, error::ReconcileError, names::Identity};
+use super::{Context, Next, error::ReconcileError, names::Identity};
 
 /// Long enough to cost nothing, short enough that nothing stays wrong for a day.
 const RESYNC: Duration = Duration::from_mins(30);
 
-/// What stands in the way may be an object that is not ours, and those are not watched.
+/// First look after an obstacle: it may be an object that is not ours, and those are not watched.
 const OBSTACLE_RECHECK: Duration = Duration::from_secs(15);
 
 /// Brings what a Dataset makes to what it says.
@@ -27,7 +26,7 @@ const OBSTACLE_RECHECK: Duration = Duration::from_secs(15);
 pub(super) async fn reconcile(
     dataset: Arc<Dataset>,
     ctx: Arc<Context>,
-) -> Result<Action, ReconcileError> {
+) -> Result<Next, ReconcileError> {
     let identity = Identity::of(&dataset, ctx.group)?;
     let _lane = ctx
         .shared
@@ -39,7 +38,7 @@ pub(super) async fn reconcile(
     }
     let found = dereference::run(&identity, &ctx);
     if found.namespace_terminating {
-        return Ok(Action::await_change());
+        return Ok(Next::Wait);
     }
     let outcome = match validate::run(&dataset, &identity, &found, ctx.shared.plugins.config()) {
         Ok(valid) => {
@@ -48,11 +47,11 @@ pub(super) async fn reconcile(
         }
         Err(problem) => Err(problem),
     };
-    let look_again = if outcome.is_err() {
-        OBSTACLE_RECHECK
+    let next = if outcome.is_err() {
+        Next::Blocked(OBSTACLE_RECHECK)
     } else {
-        RESYNC
+        Next::After(RESYNC)
     };
     status::update(&dataset, &identity, &found, outcome, &ctx).await?;
-    Ok(Action::requeue(look_again))
+    Ok(next)
 }

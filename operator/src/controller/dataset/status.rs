@@ -43,14 +43,7 @@ pub(super) async fn update(
     )
     .await?;
     if let Some((before, after)) = after {
-        events::of_change(
-            dataset,
-            &identity.group,
-            &before,
-            &after,
-            &ctx.shared.recorder,
-        )
-        .await;
+        events::of_change(dataset, &before, &after, ctx).await;
     }
     Ok(())
 }

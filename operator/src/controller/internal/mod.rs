@@ -13,15 +13,15 @@ use std::{sync::Arc, time::Duration};
 
 use dlf_core::api::{Dataset, DatasetInternal};
 use dlf_wire::nodes::v1::Failure;
-use kube::{ResourceExt, runtime::controller::Action};
+use kube::ResourceExt;
 
 use super::{
-    Context,
+    Context, Next,
     error::{Problem, ReconcileError},
     names::Identity,
 };
 
-/// What stands in the way may be an object that is not ours, and those are not watched.
+/// First look after an obstacle: it may be an object that is not ours, and those are not watched.
 const OBSTACLE_RECHECK: Duration = Duration::from_secs(15);
 
 /// Brings what a DatasetInternal makes to what it says.
@@ -31,7 +31,7 @@ const OBSTACLE_RECHECK: Duration = Duration::from_secs(15);
 pub(super) async fn reconcile(
     internal: Arc<DatasetInternal>,
     ctx: Arc<Context>,
-) -> Result<Action, ReconcileError> {
+) -> Result<Next, ReconcileError> {
     let namespace = internal
         .namespace()
         .ok_or(ReconcileError::Incomplete("namespace"))?;
@@ -41,12 +41,12 @@ pub(super) async fn reconcile(
         .enter(&namespace, &internal.name_any())
         .await;
     let Some(dataset) = ctx.dataset(ctx.group, &namespace, &internal.name_any()) else {
-        return Ok(Action::await_change());
+        return Ok(Next::Wait);
     };
     let going = dataset.metadata.deletion_timestamp.is_some()
         || internal.metadata.deletion_timestamp.is_some();
     if going || ctx.is_terminating(&namespace) {
-        return Ok(Action::await_change());
+        return Ok(Next::Wait);
     }
     let identity = Identity::of(&dataset, ctx.group)?;
     let mut outcome = match validate::run(&internal, &identity, &ctx).await {
@@ -60,12 +60,11 @@ pub(super) async fn reconcile(
     let source = source::ask(&outcome, &identity, &ctx);
     tell_nodes(&mut outcome, &source, &identity, &ctx);
     status::update(&internal, &identity, &outcome, &source, &ctx).await?;
-    let look_again = source.look_again();
-    Ok(Action::requeue(if outcome.problem.is_some() {
-        look_again.min(OBSTACLE_RECHECK)
+    Ok(if outcome.problem.is_some() {
+        Next::Blocked(OBSTACLE_RECHECK)
     } else {
-        look_again
-    }))
+        source.next()
+    })
 }
 
 /// Mounts that exist follow every change; new ones wait while something stands in the way.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     controller::{
-        Context,
+        Context, Next,
         error::{Problem, ReconcileError},
         events,
         names::Identity,
@@ -85,10 +85,10 @@ impl Answer {
     }
 
     /// When to ask again, unless something changes before.
-    pub(super) fn look_again(&self) -> Duration {
+    pub(super) fn next(&self) -> Next {
         match self {
-            Self::NotAsked | Self::Reachable => FRESH.done,
-            Self::Waiting | Self::Failed(_) => FRESH.failed,
+            Self::NotAsked | Self::Reachable => Next::After(FRESH.done),
+            Self::Waiting | Self::Failed(_) => Next::Blocked(FRESH.failed),
         }
     }
 }
@@ -213,15 +213,7 @@ async fn emptied(progress: Progress, dataset: &Dataset, ctx: &Context) -> Result
         Some(Outcome::Done { deleted: false, .. }) => {
             let note = "the bucket is kept: it was not made by `provision` for this Dataset, so remove-on-delete does \
                         not apply to it";
-            events::publish(
-                dataset,
-                &ctx.group,
-                EventType::Normal,
-                "BucketKept",
-                note,
-                &ctx.shared.recorder,
-            )
-            .await;
+            events::publish(dataset, EventType::Normal, "BucketKept", note, ctx).await;
             Ok(())
         }
         // A bucket that is gone already is as empty as can be.
