@@ -3,6 +3,8 @@
 
 mod addresses;
 mod mounter;
+mod template;
 
 pub use addresses::keep_network_rules;
-pub use mounter::{Template, TemplateError, keep_mounters};
+pub use mounter::keep_mounters;
+pub use template::{Template, TemplateError};

@@ -1,198 +1,153 @@
-use std::{path::Path, sync::Arc, time::Duration};
+//! Keeps one DaemonSet per revision of the mounter for as long as it is of use.
 
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::{
     Client, ResourceExt,
     api::{Api, DeleteParams, ListParams, Patch, PatchParams},
+    runtime::watcher::{self, Event},
 };
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use thiserror::Error;
 use tracing::{info, warn};
 
-use crate::nodes::Hub;
+use super::template::{REVISION_LABEL, Template};
+use crate::{nodes::Hub, pods::SlimPod, watches::events};
 
-/// Label of a mounter's DaemonSet and pods: its revision.
-const REVISION_LABEL: &str = "dlf.dev/mounter-revision";
-/// Tells the mounter its own revision.
-const REVISION_ENV: &str = "DLF_MOUNTER_REVISION";
 const FIELD_MANAGER: &str = "dlf-operator";
-/// How often a deleted or edited DaemonSet is put right and an unused revision looked for.
+/// How often what failed is tried again and an unused revision looked for, in memory.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// A revision that no node reports is deleted only after this many looks: nodes report when their
-/// stream comes up, which may be after ours did.
+/// A revision goes after so many looks without a mount: a mount that is being made is reported
+/// only when it is there.
 const UNUSED_LOOKS: u32 = 4;
 
-/// Why the mounter's template cannot be used.
-#[derive(Debug, Error)]
-pub enum TemplateError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is not the YAML of a DaemonSet.
-    #[error("{path}: not the YAML of a DaemonSet: {detail}")]
-    Parse {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        detail: String,
-    },
-}
-
-/// The mounter's DaemonSet as the chart wrote it, and its revision.
-#[derive(Clone, Debug)]
-pub struct Template {
-    object: Value,
+/// A DaemonSet of the mounter.
+#[derive(Debug, Default)]
+struct Seen {
     revision: String,
-}
-
-impl Template {
-    /// Reads the template; its revision is a hash of its text.
-    pub fn read(path: &Path) -> Result<Self, TemplateError> {
-        let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| TemplateError::Read {
-            path: shown.clone(),
-            source,
-        })?;
-        let object: Value =
-            serde_saphyr::from_str(&text).map_err(|error| TemplateError::Parse {
-                path: shown.clone(),
-                detail: error.to_string(),
-            })?;
-        if object["kind"] != "DaemonSet"
-            || !object["spec"]["template"]["spec"]["containers"].is_array()
-        {
-            let detail = "kind is not DaemonSet or it has no containers".to_owned();
-            return Err(TemplateError::Parse {
-                path: shown,
-                detail,
-            });
-        }
-        let revision = hex::encode(&Sha256::digest(text.as_bytes())[..4]);
-        Ok(Self { object, revision })
-    }
-
-    /// First eight hexadecimal digits of the SHA-256 of the template.
-    #[must_use]
-    pub fn revision(&self) -> &str {
-        &self.revision
-    }
-
-    fn name(&self) -> String {
-        format!("dlf-mounter-{}", self.revision)
-    }
-
-    /// The DaemonSet of this revision.
-    fn daemon_set(&self, namespace: &str) -> Value {
-        let mut object = self.object.clone();
-        object["metadata"]["name"] = json!(self.name());
-        object["metadata"]["namespace"] = json!(namespace);
-        let revision = json!(self.revision);
-        object["metadata"]["labels"][REVISION_LABEL] = revision.clone();
-        object["spec"]["selector"]["matchLabels"][REVISION_LABEL] = revision.clone();
-        object["spec"]["template"]["metadata"]["labels"][REVISION_LABEL] = revision.clone();
-        let containers = object["spec"]["template"]["spec"]["containers"].as_array_mut();
-        for container in containers.into_iter().flatten() {
-            let variable = json!({ "name": REVISION_ENV, "value": revision });
-            match container["env"].as_array_mut() {
-                Some(env) => env.push(variable),
-                None => container["env"] = json!([variable]),
-            }
-        }
-        object
-    }
+    /// Changes with its specification, not with its status.
+    generation: Option<i64>,
+    unused_looks: u32,
 }
 
 /// Keeps this revision's DaemonSet, tells nodes to use it, and deletes older ones once no node has
-/// a mount in them. Runs for ever.
+/// a mount in them. Runs for ever; asks nothing of the API server while nothing changes.
 pub async fn keep_mounters(client: Client, namespace: String, template: Template, nodes: Arc<Hub>) {
-    let api: Api<DaemonSet> = Api::namespaced(client, &namespace);
-    let mut unused = std::collections::HashMap::<String, u32>::new();
+    let mut keeper = Keeper {
+        sets: Api::namespaced(client.clone(), &namespace),
+        pods: Api::namespaced(client, &namespace),
+        namespace,
+        template,
+        nodes,
+        seen: BTreeMap::new(),
+        applied: None,
+    };
+    let labelled = watcher::Config::default().labels(REVISION_LABEL);
+    let changes = events(keeper.sets.clone(), labelled);
+    pin_mut!(changes);
     let mut interval = tokio::time::interval(INTERVAL);
     loop {
-        interval.tick().await;
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        match api
-            .patch(
-                &template.name(),
-                &params,
-                &Patch::Apply(template.daemon_set(&namespace)),
-            )
-            .await
-        {
-            Ok(_) => nodes.set_mounter(&template.revision),
+        tokio::select! {
+            Some(change) = changes.next() => keeper.note(change),
+            _ = interval.tick() => keeper.delete_unused().await,
+        }
+        keeper.apply_if_changed().await;
+    }
+}
+
+struct Keeper {
+    sets: Api<DaemonSet>,
+    pods: Api<SlimPod>,
+    namespace: String,
+    template: Template,
+    nodes: Arc<Hub>,
+    seen: BTreeMap<String, Seen>,
+    /// Generation that our own was applied with; none until it was.
+    applied: Option<i64>,
+}
+
+impl Keeper {
+    fn note(&mut self, change: watcher::Result<Event<DaemonSet>>) {
+        match change {
+            Ok(Event::Init) => self.seen.clear(),
+            Ok(Event::InitApply(set) | Event::Apply(set)) => {
+                let seen = self.seen.entry(set.name_any()).or_default();
+                seen.revision = set
+                    .labels()
+                    .get(REVISION_LABEL)
+                    .cloned()
+                    .unwrap_or_default();
+                seen.generation = set.metadata.generation;
+            }
+            Ok(Event::Delete(set)) => {
+                self.seen.remove(&set.name_any());
+            }
+            Ok(Event::InitDone) => {}
+            Err(error) => warn!(%error, "the watch of mounters failed and is tried again"),
+        }
+    }
+
+    /// Makes our own, and puts right what somebody deleted or edited.
+    async fn apply_if_changed(&mut self) {
+        let found = self.seen.get(&self.template.name());
+        if self.applied.is_some() && found.and_then(|seen| seen.generation) == self.applied {
+            return;
+        }
+        let (name, params) = (
+            self.template.name(),
+            PatchParams::apply(FIELD_MANAGER).force(),
+        );
+        let wanted = Patch::Apply(self.template.daemon_set(&self.namespace));
+        match self.sets.patch(&name, &params, &wanted).await {
+            Ok(set) => {
+                self.applied = set.metadata.generation;
+                self.note(Ok(Event::Apply(set)));
+                self.nodes.set_mounter(self.template.revision());
+            }
             Err(error) => {
+                self.applied = None;
                 warn!(%error, "the mounter's DaemonSet was not applied and is tried again");
             }
         }
-        if let Err(error) = delete_unused(&api, &template, &nodes, &mut unused).await {
-            warn!(%error, "older mounters were not looked at and are again later");
+    }
+
+    async fn delete_unused(&mut self) {
+        let mut unused = Vec::new();
+        for (name, seen) in &mut self.seen {
+            let mounts = |revision: &str| self.nodes.read(|registry| registry.mounts_in(revision));
+            if seen.revision == self.template.revision() || mounts(&seen.revision) > 0 {
+                seen.unused_looks = 0;
+                continue;
+            }
+            seen.unused_looks += 1;
+            if seen.unused_looks >= UNUSED_LOOKS {
+                unused.push((name.clone(), seen.revision.clone()));
+            }
+        }
+        for (name, revision) in unused {
+            if let Err(error) = self.delete(&name, &revision).await {
+                warn!(%error, %revision, "an older mounter was not deleted and is looked at again");
+            }
         }
     }
-}
 
-async fn delete_unused(
-    api: &Api<DaemonSet>,
-    template: &Template,
-    nodes: &Hub,
-    unused: &mut std::collections::HashMap<String, u32>,
-) -> kube::Result<()> {
-    for found in api
-        .list_metadata(&ListParams::default().labels(REVISION_LABEL))
-        .await?
-    {
-        let Some(revision) = found
-            .labels()
-            .get(REVISION_LABEL)
-            .filter(|revision| **revision != template.revision)
-        else {
-            continue;
-        };
-        if nodes.read(|registry| registry.mounter_use(revision)).mounts > 0 {
-            unused.remove(revision);
-            continue;
+    /// Deletes a revision, unless a node that runs it has not told us yet what is mounted there.
+    async fn delete(&self, name: &str, revision: &str) -> kube::Result<()> {
+        let selected = ListParams::default().labels(&format!("{REVISION_LABEL}={revision}"));
+        let pods = self.pods.list(&selected).await?;
+        let on_node = |pod: &SlimPod| pod.spec.node_name.clone();
+        let silent = self.nodes.read(|registry| {
+            let mut running = pods.iter().filter_map(on_node);
+            running.find(|node| !registry.has_told(node))
+        });
+        if let Some(node) = silent {
+            info!(%revision, %node, "an older mounter stays until this node says what is mounted there");
+            return Ok(());
         }
-        let looks = unused.entry(revision.clone()).or_default();
-        *looks += 1;
-        if *looks >= UNUSED_LOOKS {
-            info!(%revision, "no node has a mount in this mounter any more: deleting it");
-            api.delete(&found.name_any(), &DeleteParams::default())
-                .await?;
-            unused.remove(revision);
+        info!(%revision, "no node has a mount in this mounter any more: deleting it");
+        match self.sets.delete(name, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            other => other.map(drop),
         }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_revision_is_named_after_its_text() {
-        let path = std::env::temp_dir().join(format!("dlf-template-{}", std::process::id()));
-        let yaml = "kind: DaemonSet\nspec:\n  template:\n    spec:\n      containers:\n      - name: mounter\n";
-        std::fs::write(&path, yaml).unwrap();
-        let template = Template::read(&path).unwrap();
-        let made = template.daemon_set("dlf-system");
-        assert_eq!(
-            made["metadata"]["name"],
-            format!("dlf-mounter-{}", template.revision())
-        );
-        let container = &made["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["env"][0]["value"], template.revision());
-        std::fs::write(&path, "kind: Pod").unwrap();
-        assert!(
-            Template::read(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("DaemonSet")
-        );
-        std::fs::remove_file(path).unwrap();
     }
 }

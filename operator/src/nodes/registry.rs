@@ -26,7 +26,7 @@ use dataset::Dataset;
 use node::Node;
 
 pub use node::{Outgoing, Peer, Share};
-pub use query::{Consumer, Lookup, MounterUse, Rollout};
+pub use query::{Consumer, Lookup, Rollout};
 pub use usage::Counters;
 
 /// Handle of a volume: `dlf-<dataset uid>`.
@@ -60,7 +60,10 @@ pub struct Effects {
 pub struct Registry {
     datasets: HashMap<Handle, Dataset>,
     nodes: HashMap<NodeName, Node>,
-    network: NetworkRules,
+    /// What all datasets together did since this operator leads.
+    sum: Counters,
+    /// None until they are found out: nodes keep those they have.
+    network: Option<NetworkRules>,
     mounter: String,
     last_session: u64,
     effects: Effects,
@@ -111,8 +114,8 @@ impl Registry {
 
     /// Addresses that no mount may reach, told to every node.
     pub fn set_network(&mut self, rules: NetworkRules) {
-        if self.network != rules {
-            self.network = rules;
+        if self.network.as_ref() != Some(&rules) {
+            self.network = Some(rules);
             self.tell_all(|outbox| outbox.network = true);
         }
     }
@@ -126,10 +129,10 @@ impl Registry {
         }
     }
 
-    /// The addresses that no mount and no task may reach.
+    /// The addresses that no mount and no task may reach; none while they are not known.
     #[must_use]
-    pub fn network(&self) -> &NetworkRules {
-        &self.network
+    pub const fn network(&self) -> Option<&NetworkRules> {
+        self.network.as_ref()
     }
 
     /// The node is no longer part of the cluster: nothing is mounted there.

@@ -38,15 +38,6 @@ pub struct Rollout {
     pub failures: Vec<(NodeName, Failure)>,
 }
 
-/// Who uses a mounter revision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MounterUse {
-    /// Nodes on which it listens.
-    pub nodes: usize,
-    /// Mounts in it, on all nodes.
-    pub mounts: u64,
-}
-
 impl Registry {
     /// Whether `handle` can be mounted now.
     #[must_use]
@@ -109,27 +100,43 @@ impl Registry {
         rollout
     }
 
-    /// What consumers did with `handle` since this operator leads.
-    #[must_use]
-    pub fn totals(&self, handle: &str) -> Counters {
-        self.datasets
-            .get(handle)
-            .map(|dataset| dataset.totals)
-            .unwrap_or_default()
+    /// What consumers did with `handle` since its Dataset was made, given what its status has of
+    /// that: continues what an earlier leader wrote there, and never falls.
+    pub fn lifetime(&mut self, handle: &str, written: Counters) -> Counters {
+        match self.datasets.get_mut(handle) {
+            Some(dataset) => dataset.lifetime(written),
+            None => written,
+        }
     }
 
-    /// Who uses mounter `revision`. Asked when a revision is to be deleted, which is rare enough
-    /// to look at every node.
+    /// What consumers did with all datasets since this operator leads.
     #[must_use]
-    pub fn mounter_use(&self, revision: &str) -> MounterUse {
+    pub const fn sum(&self) -> Counters {
+        self.sum
+    }
+
+    /// Datasets that a node has mounted, and mounts: a dataset on two nodes has two.
+    #[must_use]
+    pub fn mounted(&self) -> (usize, usize) {
+        let links = self.datasets.values().map(|dataset| dataset.links.len());
+        links.fold((0, 0), |(datasets, mounts), links| {
+            (datasets + usize::from(links > 0), mounts + links)
+        })
+    }
+
+    /// Mounts in mounter `revision`, on all nodes that told. Asked while there is an older revision,
+    /// which is rare enough to look at every node.
+    #[must_use]
+    pub fn mounts_in(&self, revision: &str) -> u64 {
         let states = self.nodes.values().flat_map(|node| &node.mounters);
-        states.filter(|state| state.revision == revision).fold(
-            MounterUse::default(),
-            |sum, state| MounterUse {
-                nodes: sum.nodes + 1,
-                mounts: sum.mounts + u64::from(state.mounts),
-            },
-        )
+        let of_revision = states.filter(|state| state.revision == revision);
+        of_revision.map(|state| u64::from(state.mounts)).sum()
+    }
+
+    /// Whether a node has told what it has mounted since this operator leads.
+    #[must_use]
+    pub fn has_told(&self, node: &str) -> bool {
+        self.nodes.contains_key(node)
     }
 
     /// Answers that wait to be sent on the node's stream.

@@ -366,24 +366,64 @@ fn figures_are_counted_once() {
     let peer = attached(&mut registry, "n");
     registry.publish(config("a", "1"), NOW_MS);
     granted(&mut registry, &peer, "a");
-    let total = |registry: &Registry| registry.totals("a").bytes_read;
+    let total = |registry: &mut Registry| registry.lifetime("a", Counters::default()).bytes_read;
     registry.report(&peer, usage("a", 1, 100, &["p"]));
     registry.report(&peer, usage("a", 1, 150, &["p"]));
-    assert_eq!(total(&registry), 150);
+    assert_eq!(total(&mut registry), 150);
     registry.report(&peer, usage("a", 2, 30, &["p"]));
-    assert_eq!(total(&registry), 180, "a new mount begins at zero");
+    assert_eq!(total(&mut registry), 180, "a new mount begins at zero");
     registry.attach("n", vec![held("a", NOW_MS, &["p"])], vec![], NOW_MS);
     let peer = registry.attach("n", vec![held("a", NOW_MS, &["p"])], vec![], NOW_MS);
     registry.report(&peer, usage("a", 2, 40, &["p"]));
-    assert_eq!(total(&registry), 190, "a new stream is not a new mount");
+    assert_eq!(total(&mut registry), 190, "a new stream is not a new mount");
     let other = registry.attach("m", vec![held("a", NOW_MS, &["p"])], vec![], NOW_MS);
     registry.report(&other, usage("a", 9, 1000, &["p"]));
     registry.report(&other, usage("a", 9, 1001, &["p"]));
     assert_eq!(
-        total(&registry),
+        total(&mut registry),
         191,
         "what another leader counted is not counted again"
     );
+}
+
+#[test]
+fn what_an_earlier_leader_wrote_down_is_continued_and_never_falls() {
+    let read = |bytes_read| Counters {
+        bytes_read,
+        ..Counters::default()
+    };
+    let mut registry = Registry::default();
+    let peer = attached(&mut registry, "n");
+    registry.publish(config("a", "1"), NOW_MS);
+    granted(&mut registry, &peer, "a");
+    registry.report(&peer, usage("a", 1, 100, &["p"]));
+    assert_eq!(registry.lifetime("a", read(5000)).bytes_read, 5100);
+    registry.report(&peer, usage("a", 1, 130, &["p"]));
+    assert_eq!(
+        registry.lifetime("a", read(5100)).bytes_read,
+        5130,
+        "what this operator wrote is not added to itself"
+    );
+    assert_eq!(
+        registry.lifetime("a", read(9000)).bytes_read,
+        9000,
+        "another leader wrote in between"
+    );
+    assert_eq!(registry.lifetime("unknown", read(7)).bytes_read, 7);
+    assert_eq!(
+        (registry.sum().bytes_read, registry.mounted()),
+        (130, (1, 1))
+    );
+}
+
+#[test]
+fn a_welcome_without_known_rules_leaves_a_node_those_it_has() {
+    let mut registry = Registry::default();
+    let peer = registry.attach("n", vec![], vec![], NOW_MS);
+    match message(&mut registry, &peer) {
+        Some(to_node::Message::Welcome(welcome)) => assert_eq!(welcome.network, None),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -422,12 +462,10 @@ fn every_node_hears_of_rules_and_mounters_and_the_newcomer_in_its_welcome() {
     }
     assert_eq!(message(&mut registry, &newcomer), None);
     assert_eq!(
-        registry.mounter_use("abc"),
-        MounterUse {
-            nodes: 1,
-            mounts: 3
-        }
+        (registry.mounts_in("abc"), registry.mounts_in("abd")),
+        (3, 0)
     );
+    assert!(registry.has_told("m") && !registry.has_told("elsewhere"));
 }
 
 #[derive(Clone, Debug)]
