@@ -12,6 +12,7 @@ images=$("$ROOT/deploy/scripts/images.sh")
 while read -r component tag; do
   options+=(--set "$component.tag=$tag")
 done <<<"$images"
+! on_test_cluster || options+=(--set-file "config=$ROOT/tests/cluster/dlf.toml")
 [[ -z ${IMAGE_REPOSITORY:-} ]] || options+=(--set "image.repository=$IMAGE_REPOSITORY")
 
 say "installing the chart into namespace $NAMESPACE"

@@ -2,9 +2,10 @@
 # Runs a program as root in a small virtual machine whose kernel has an NFS client, for hosts whose
 # kernel has none: prints its output, exits with its exit code. No KVM, so about 15 s.
 #   nfs-vm.sh [--with FILE]... PROGRAM [ARGUMENT...]
-# PROGRAM is static or dynamic: its libraries are taken along; --with takes further files, at their
-# path. In the machine: busybox in /bin, an empty /mnt, and the cluster's servers at the addresses
-# they have on the host ($NFS_SERVER of cluster.env).
+# PROGRAM is static or dynamic; --with takes further files or programs, at their path. Their libraries
+# are taken along. In the machine: busybox in /bin, an empty /mnt, and the cluster's servers at the
+# addresses they have on the host ($NFS_SERVER of cluster.env).
+# Exits with 77 where there can be no such machine; the last line of stderr says why.
 set -euo pipefail
 with=()
 while [[ ${1:-} == --with ]]; do
@@ -17,14 +18,26 @@ shift
 cd "$(dirname "$0")"
 . lib/common.sh
 
+CANNOT=77
 MODULES=(virtio_pci virtio_net nfsv4 nfsv3 fuse overlay)
 LIMIT=600 # seconds for the whole run
+
+cannot() {
+  printf 'no virtual machine here: %s\n' "$*" >&2
+  exit "$CANNOT"
+}
+
+refresh_lists() { apt-get -o DPkg::Lock::Timeout=300 update >/dev/null 2>&1 || true; }
+
+kernel_package() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }'; }
+
+download() { apt-get download "$1" >/dev/null 2>&1; }
 
 # unpack_package PACKAGE DIR: without installing it; a kernel's installation would touch /boot.
 unpack_package() {
   mkdir -p "$2"
-  (cd "$2" && apt-get download "$1" >/dev/null 2>&1 && dpkg -x ./*.deb . && rm -f ./*.deb) ||
-    die "could not get the package $1 (apt-get update first?)"
+  (cd "$2" && { download "$1" || { refresh_lists; download "$1"; }; } && dpkg -x ./*.deb . && rm -f ./*.deb) ||
+    cannot "could not get the package $1"
 }
 
 # The part of the initial file system that is the same for all programs: busybox, modules, init.
@@ -65,7 +78,7 @@ program_tree() { # DIR ARGUMENT...
     [[ -n $file ]] || continue
     mkdir -p "$dir$(dirname "$file")"
     cp -L "$file" "$dir$file"
-  done < <(libraries_of "$program"; printf '%s\n' "${with[@]}")
+  done < <(for file in "$program" "${with[@]}"; do libraries_of "$file"; done; printf '%s\n' "${with[@]}")
   install -m 0755 "$program" "$dir/program"
   {
     printf '#!/bin/busybox sh\nexec /program '
@@ -81,8 +94,11 @@ boot() { # INITRD
     -netdev user,id=n -device virtio-net-pci,netdev=n,romfile= </dev/null 2>&1 | tr -d '\r'
 }
 
-./packages.sh qemu-system-x86 kmod cpio
-KERNEL=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }')
+[[ $(uname -m) == x86_64 ]] || cannot "it is made for x86_64, and this is $(uname -m)"
+./packages.sh qemu-system-x86 kmod cpio || cannot "its packages could not be installed"
+KERNEL=$(kernel_package)
+[[ -n $KERNEL ]] || { refresh_lists; KERNEL=$(kernel_package); }
+[[ -n $KERNEL ]] || cannot "no package of a kernel with an NFS client is known here"
 RELEASE=${KERNEL#linux-image-}
 VM=$CACHE/vm/$RELEASE-$(hash_of vm/init nfs-vm.sh)
 if [[ ! -d $VM ]]; then

@@ -15,7 +15,7 @@ clear_cluster() {
   network_down
   remove_cgroup dlf-cluster
   remove_s3_sockets
-  rmdir /var/lib/kubelet 2>/dev/null || true # the mount point of the nodes' own mounts, if nothing else is there
+  rmdir /var/lib/kubelet "$SCRATCH" 2>/dev/null || true # mount points of the nodes' own mounts, if nothing else is there
   rm -rf --one-file-system "$RUN"
 }
 

@@ -22,6 +22,7 @@ DNS_SERVICE_IP=10.96.0.10
 KUBERNETES_VERSION=v1.35.4
 PAUSE_IMAGE=localhost/dlf-pause:1
 BASE_IMAGE=docker.io/library/debian:bookworm-slim
+SCRATCH=/var/tmp/dlf-scratch # host paths that dlf.toml allows; on each node a disk of its own
 TEST_IMAGE=docker.io/library/dlf-test:1
 KUBECONFIG=$RUN/admin.conf
 export KUBECONFIG

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # One node: containerd, kubelet and kube-proxy in a network and a mount namespace, all state below
 # RUN/NODE. In its own mounts a node looks like any machine: `/` is shared, as systemd makes it, and
-# the kubelet's directory is /var/lib/kubelet.
+# the kubelet's directory is /var/lib/kubelet. SCRATCH is the node's own too.
 
 ctr_of() { # NODE COMMAND...
   local node=$1
@@ -29,11 +29,12 @@ make_mount_namespace() { # NODE
   local node=$1 file dir
   file=$(mounts_of "$node")
   dir=$(dirname "$file")
-  mkdir -p "$dir" "$RUN/$node/kubelet" /var/lib/kubelet
+  mkdir -p "$dir" "$RUN/$node"/{kubelet,scratch} /var/lib/kubelet "$SCRATCH"
   mountpoint -q "$dir" || mount --bind --make-private "$dir" "$dir" # a namespace can be kept on no other
   : >"$file"
   unshare --mount="$file" --propagation private mount --make-rshared /
   on_node "$node" mount --bind "$RUN/$node/kubelet" /var/lib/kubelet
+  on_node "$node" mount --bind "$RUN/$node/scratch" "$SCRATCH"
 }
 
 containerd_config() { # NODE
