@@ -172,3 +172,38 @@ fn a_namespace_can_be_switched_off() {
         .apply(&pod("p", "dataset.0.id: nowhere"))
         .expect_ok();
 }
+
+#[test]
+fn a_pod_that_leaves_no_room_for_a_dataset_is_refused() {
+    let namespace = Namespace::new("room");
+    let both = format!("{}---\n{}", dataset("a", BUCKET), dataset("b", BUCKET));
+    let _ = namespace.apply(&both).expect_ok();
+    let two = pod("p", "dataset.0.id: a, dataset.1.id: b");
+    let taken = "  volumes:\n  - name: a\n    emptyDir: {}\n";
+    let mounted = "    volumeMounts: [{name: mine, mountPath: /mnt/datasets/a}]\n  \
+                   volumes: [{name: mine, emptyDir: {}}]\n  nodeSelector:";
+    for (manifest, named) in [
+        (format!("{two}{taken}"), "volume a"),
+        (
+            two.replace("  nodeSelector:", mounted),
+            "volume mine mounted at /mnt/datasets/a",
+        ),
+        (
+            two.replace(
+                "  labels:",
+                "  annotations: {dataset.1.path: /mnt/datasets/a}\n  labels:",
+            ),
+            "/mnt/datasets/a",
+        ),
+        (
+            two.replace(
+                "  labels:",
+                "  annotations: {dataset.1.containers: \"main,other\"}\n  labels:",
+            ),
+            "no container other",
+        ),
+    ] {
+        let refused = namespace.apply(&manifest).expect_refused();
+        contains(&refused, named).unwrap();
+    }
+}

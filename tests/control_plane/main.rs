@@ -4,3 +4,7 @@
 
 mod admission;
 mod dataset;
+mod deletion;
+mod edits;
+mod hands;
+mod shown;

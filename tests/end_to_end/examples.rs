@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use dlf_tests::{Bucket, Namespace, settings};
+use dlf_tests::{Bucket, Namespace, kernel_has_nfs, on_our_own_cluster, settings};
 
 /// The commands of an example: every line of its `sh` blocks.
 fn commands(example: &Path) -> String {
@@ -113,4 +113,28 @@ fn cronjob() {
 #[test]
 fn private_ca() {
     follow("private-ca");
+}
+
+#[test]
+fn host_path() {
+    // There the configuration allows the example's prefix in namespaces called `host-path-…`.
+    if on_our_own_cluster(
+        "host_path",
+        "it needs a configuration that allows its prefix",
+    ) {
+        follow("host-path");
+    }
+}
+
+#[test]
+fn nfs() {
+    if !kernel_has_nfs() {
+        println!(
+            "SKIPPED nfs: this kernel has no NFS client, so the example's pod would wait for ever"
+        );
+        return;
+    }
+    let file = Path::new(&settings().get("NFS_EXPORT_DIR")).join("hello.txt");
+    fs::write(file, "hello\n").unwrap();
+    follow("nfs");
 }

@@ -2,5 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod edits;
 mod examples;
-mod mounts;
+mod host_path;
+mod large;
+mod lifecycle;
+mod nfs;
+mod pods;
+mod running;
+mod slide;

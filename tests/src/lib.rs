@@ -2,6 +2,8 @@
 //! behind, `kubectl` as a user would type it, an S3 client that is not ours, and patience with a
 //! bound.
 
+mod cluster;
+mod command;
 mod kubectl;
 mod manifests;
 mod namespace;
@@ -13,10 +15,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use kubectl::{Output, kubectl, kubectl_with};
-pub use manifests::{POD_WITHIN, SLEEP, dataset, pod};
-pub use namespace::Namespace;
-pub use s3::{Bucket, s3};
+pub use cluster::{Node, SecondS3, cluster_script, is_mounter, kernel_has_nfs, on_our_own_cluster};
+pub use command::{Output, run};
+pub use kubectl::{kubectl, kubectl_with};
+pub use manifests::{DATASETS, POD_WITHIN, SLEEP, dataset, dataset_with_secret, keys, pod, source};
+pub use namespace::{NAMED_WITHIN, Namespace};
+pub use s3::{Bucket, s3, s3_at, unique};
 pub use settings::{Settings, settings};
 
 /// How often something that is waited for is looked at.

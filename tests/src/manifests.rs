@@ -5,16 +5,47 @@ use crate::settings;
 /// How long a pod may take to run: image there, two nodes, two cores shared by everything.
 pub const POD_WITHIN: Duration = Duration::from_secs(90);
 
+/// The plural of Datasets, with the group that tests use: both groups have this plural.
+pub const DATASETS: &str = "datasets.com.ie.ibm.hpsys";
+
+/// A Dataset with these keys of `spec.local`. Further lines of its spec can be added at the end.
+#[must_use]
+pub fn source(name: &str, local: &str) -> String {
+    format!(
+        "apiVersion: com.ie.ibm.hpsys/v1alpha1\nkind: Dataset\nmetadata:\n  name: {name}\nspec:\n  local: {{{local}}}\n"
+    )
+}
+
 /// A Dataset of a bucket with the test cluster's keys and `more` keys of `spec.local`.
 #[must_use]
 pub fn dataset(name: &str, bucket: &str, more: &str) -> String {
     let settings = settings();
-    format!(
-        "apiVersion: com.ie.ibm.hpsys/v1alpha1\nkind: Dataset\nmetadata:\n  name: {name}\nspec:\n  local: {{type: COS, \
-         endpoint: \"{}\", bucket: \"{bucket}\", region: \"\", accessKeyID: \"{}\", secretAccessKey: \"{}\"{more}}}\n",
+    let local = format!(
+        "type: COS, endpoint: \"{}\", bucket: \"{bucket}\", region: \"\", accessKeyID: \"{}\", secretAccessKey: \"{}\"{more}",
         settings.get("S3_ENDPOINT"),
         settings.get("S3_KEY"),
         settings.get("S3_SECRET"),
+    );
+    source(name, &local)
+}
+
+/// A Dataset of a bucket whose keys are in a Secret.
+#[must_use]
+pub fn dataset_with_secret(name: &str, bucket: &str, secret: &str) -> String {
+    let endpoint = settings().get("S3_ENDPOINT");
+    source(
+        name,
+        &format!(
+            "type: COS, endpoint: \"{endpoint}\", bucket: \"{bucket}\", secret-name: {secret}"
+        ),
+    )
+}
+
+/// A Secret with keys of an object store.
+#[must_use]
+pub fn keys(name: &str, key: &str, secret: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData: {{accessKeyID: \"{key}\", secretAccessKey: \"{secret}\"}}\n"
     )
 }
 

@@ -1,16 +1,14 @@
-use std::{
-    process,
-    sync::atomic::{AtomicU32, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use serde_json::Value;
 
-use crate::{Output, eventually, kubectl, kubectl_with};
+use crate::{DATASETS, Output, POD_WITHIN, eventually, kubectl, kubectl_with, pod, unique};
 
 /// Everything of a namespace goes within this, pods with their grace period included.
 const GONE_WITHIN: Duration = Duration::from_mins(2);
+
+/// Even a black hole is named within this, and what can be made is made.
+pub const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A namespace of one test. Dropped, it is deleted, and nothing of its datasets may be left.
 #[derive(Debug)]
@@ -23,12 +21,7 @@ impl Namespace {
     /// Makes one whose name begins with `purpose`.
     #[must_use]
     pub fn new(purpose: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "{purpose}-{}-{}",
-            process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = unique(purpose);
         let _ = kubectl(&["create", "namespace", &name]).expect_ok();
         // Pods are refused until their service account is there.
         eventually(
@@ -66,7 +59,8 @@ impl Namespace {
         self.kubectl(&["exec", pod, "--", "sh", "-c", script])
     }
 
-    /// Waits until a condition of a dataset is as expected; gives reason and message.
+    /// Waits until a condition of a dataset, of its present spec, is as expected; gives reason and
+    /// message.
     #[must_use]
     pub fn wait_condition(
         &self,
@@ -86,8 +80,12 @@ impl Namespace {
             let condition = conditions
                 .iter()
                 .find(|condition| condition["type"] == kind);
+            let now = &object["metadata"]["generation"];
             match condition {
-                Some(condition) if condition["status"] == status => {
+                // One of an earlier generation says nothing about the spec as it is.
+                Some(condition)
+                    if condition["status"] == status && condition["observedGeneration"] == *now =>
+                {
                     let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
                     Ok((text("reason"), text("message")))
                 }
@@ -122,6 +120,53 @@ impl Namespace {
                 Err(format!("{found:?}; its events: {}", self.events(pod)))
             }
         });
+    }
+
+    /// Runs a pod of these labels and this script to its good end; gives its log.
+    #[must_use]
+    pub fn run_pod(&self, name: &str, labels: &str, script: &str, more: &str) -> String {
+        let _ = self.apply(&pod(name, labels, script, more)).expect_ok();
+        self.wait_phase(name, "Succeeded", POD_WITHIN);
+        self.kubectl(&["logs", name, "-c", "main"]).expect_ok()
+    }
+
+    /// Waits until a Dataset can be used.
+    pub fn wait_dataset(&self, name: &str) {
+        let kind = format!("{DATASETS}/{name}");
+        let _ = self.wait_condition(&kind, "Ready", "True", NAMED_WITHIN);
+    }
+
+    /// Waits until a claim is bound.
+    pub fn wait_bound(&self, claim: &str) {
+        eventually(&format!("claim {claim} to be bound"), NAMED_WITHIN, || {
+            let path = "jsonpath={.status.phase}";
+            let found = self.kubectl(&["get", "pvc", claim, "-o", path]);
+            if found.text == "Bound" {
+                Ok(())
+            } else {
+                Err(format!("{found:?}"))
+            }
+        });
+    }
+
+    /// Waits until an object is gone.
+    pub fn wait_gone(&self, kind: &str, name: &str, patience: Duration) {
+        eventually(&format!("{kind} {name} to go"), patience, || {
+            let found = self.kubectl(&["get", kind, name]);
+            if found.error.contains("NotFound") {
+                Ok(())
+            } else {
+                Err(found.text)
+            }
+        });
+    }
+
+    /// Merges a patch into an object.
+    pub fn patch(&self, kind: &str, name: &str, patch: &Value) {
+        let patch = patch.to_string();
+        let _ = self
+            .kubectl(&["patch", kind, name, "--type=merge", "-p", &patch])
+            .expect_ok();
     }
 
     /// Messages of the events about an object.

@@ -1,19 +1,26 @@
 use std::{
-    io::Write,
-    process::{Command, Stdio},
+    process::{self, Command},
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::settings;
+use crate::{command::run_raw, settings};
 
-/// Sends one signed request to the test cluster's S3 with curl; gives the body.
+/// Sends one signed request to the test cluster's S3; gives the body.
+///
+/// # Errors
+/// The HTTP status or what curl said.
+pub fn s3(method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, String> {
+    s3_at(&settings().get("S3_ENDPOINT"), method, path, body)
+}
+
+/// Sends one signed request with curl to an S3 that knows the test cluster's keys; gives the body.
 ///
 /// # Errors
 /// The HTTP status or what curl said.
 ///
 /// # Panics
 /// When curl cannot be started.
-pub fn s3(method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, String> {
+pub fn s3_at(endpoint: &str, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, String> {
     let settings = settings();
     let keys = format!(
         "user = \"{}:{}\"\n",
@@ -32,7 +39,7 @@ pub fn s3(method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, String> {
             "aws:amz:us-east-1:s3",
         ])
         .args(["-X", method, "--config", "-"])
-        .arg(format!("{}/{path}", settings.get("S3_ENDPOINT")));
+        .arg(format!("{endpoint}/{path}"));
     let file = (!body.is_empty()).then(|| temporary(body));
     if let Some(file) = &file {
         // What curl signs of a body is not what it sends.
@@ -44,18 +51,7 @@ pub fn s3(method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, String> {
     if method == "HEAD" {
         command.arg("--head");
     }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("curl: {error}"));
-    if let Some(mut stdin) = child.stdin.take() {
-        let _ = stdin.write_all(keys.as_bytes());
-    }
-    let output = child
-        .wait_with_output()
-        .unwrap_or_else(|error| panic!("curl: {error}"));
+    let output = run_raw(&mut command, keys.as_bytes());
     if let Some(file) = file {
         let _ = std::fs::remove_file(file);
     }
@@ -71,15 +67,17 @@ pub fn s3(method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 fn temporary(body: &[u8]) -> std::path::PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = format!(
-        "dlf-test-{}-{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    );
-    let path = std::env::temp_dir().join(name);
+    let path = std::env::temp_dir().join(unique("dlf-test"));
     std::fs::write(&path, body).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     path
+}
+
+/// A name that begins with `purpose` and that no other test of this machine has.
+#[must_use]
+pub fn unique(purpose: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{purpose}-{}-{count}", process::id())
 }
 
 /// A bucket of one test; emptied and deleted when dropped.
@@ -87,23 +85,37 @@ fn temporary(body: &[u8]) -> std::path::PathBuf {
 pub struct Bucket {
     /// Its name.
     pub name: String,
+    endpoint: String,
 }
 
 impl Bucket {
     /// Makes one whose name begins with `purpose`.
+    #[must_use]
+    pub fn new(purpose: &str) -> Self {
+        Self::at(&settings().get("S3_ENDPOINT"), &unique(purpose))
+    }
+
+    /// Makes one of this name at an S3 that knows the test cluster's keys.
     ///
     /// # Panics
     /// When the S3 server refuses.
     #[must_use]
-    pub fn new(purpose: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "{purpose}-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        s3("PUT", &name, b"").unwrap_or_else(|error| panic!("making bucket {name}: {error}"));
-        Self { name }
+    pub fn at(endpoint: &str, name: &str) -> Self {
+        s3_at(endpoint, "PUT", name, b"")
+            .unwrap_or_else(|error| panic!("making bucket {name}: {error}"));
+        Self {
+            name: name.to_owned(),
+            endpoint: endpoint.to_owned(),
+        }
+    }
+
+    fn request(&self, method: &str, rest: &str, body: &[u8]) -> Result<Vec<u8>, String> {
+        s3_at(
+            &self.endpoint,
+            method,
+            &format!("{}{rest}", self.name),
+            body,
+        )
     }
 
     /// Writes an object.
@@ -111,7 +123,7 @@ impl Bucket {
     /// # Panics
     /// When the S3 server refuses.
     pub fn put(&self, key: &str, body: &[u8]) {
-        s3("PUT", &format!("{}/{key}", self.name), body)
+        self.request("PUT", &format!("/{key}"), body)
             .unwrap_or_else(|error| panic!("writing {key}: {error}"));
     }
 
@@ -120,13 +132,13 @@ impl Bucket {
     /// # Errors
     /// What the S3 server answered.
     pub fn get(&self, key: &str) -> Result<Vec<u8>, String> {
-        s3("GET", &format!("{}/{key}", self.name), b"")
+        self.request("GET", &format!("/{key}"), b"")
     }
 
     /// Keys of the bucket, the first thousand.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        let listed = s3("GET", &format!("{}?list-type=2", self.name), b"").unwrap_or_default();
+        let listed = self.request("GET", "?list-type=2", b"").unwrap_or_default();
         let text = String::from_utf8_lossy(&listed).into_owned();
         text.split("<Key>")
             .skip(1)
@@ -139,8 +151,8 @@ impl Bucket {
 impl Drop for Bucket {
     fn drop(&mut self) {
         for key in self.keys() {
-            let _ = s3("DELETE", &format!("{}/{key}", self.name), b"");
+            let _ = self.request("DELETE", &format!("/{key}"), b"");
         }
-        let _ = s3("DELETE", &self.name, b"");
+        let _ = self.request("DELETE", "", b"");
     }
 }

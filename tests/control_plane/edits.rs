@@ -1,0 +1,151 @@
+//! Edits of a Dataset reach what it makes; nothing is deleted for them.
+
+use dlf_tests::{
+    Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, eventually, on_our_own_cluster,
+    settings, source,
+};
+use serde_json::{Value, json};
+
+/// The values that `configmap` pods see, decoded where a Secret has them.
+fn shown(namespace: &Namespace, kind: &str, key: &str) -> Value {
+    namespace.get(kind, "books")["data"][key].clone()
+}
+
+#[test]
+fn every_field_of_the_source_and_its_type_reach_config_map_and_secret() {
+    let test = "every_field_of_the_source_and_its_type_reach_config_map_and_secret";
+    if !on_our_own_cluster(test, "it needs a host path that the configuration allows") {
+        return;
+    }
+    let (one, other) = (Bucket::new("one"), Bucket::new("other"));
+    let namespace = Namespace::new("host-path-edits");
+    let plain = dataset("books", &one.name, "");
+    let endpoint = settings().get("S3_ENDPOINT");
+    let by_name = endpoint.replace(
+        &settings().get("NFS_SERVER"), // the same address
+        &settings().get("S3_HOST"),
+    );
+    let _ = namespace.apply(&plain).expect_ok();
+    namespace.wait_dataset("books");
+    let (claim, volume) = (
+        namespace.get("pvc", "books")["metadata"]["uid"].clone(),
+        namespace.get("pvc", "books")["spec"]["volumeName"].clone(),
+    );
+    let edits = [
+        (
+            plain.replace(&one.name, &other.name),
+            "bucket",
+            &*other.name,
+        ),
+        (
+            dataset("books", &one.name, ", folder: a/b"),
+            "folder",
+            "a/b",
+        ),
+        (plain.replace(&endpoint, &by_name), "endpoint", &by_name),
+        (
+            plain.replace("region: \"\"", "region: us-east-1"),
+            "region",
+            "us-east-1",
+        ),
+        (
+            dataset("books", &one.name, ", readonly: \"true\""),
+            "readonly",
+            "true",
+        ),
+        (
+            source(
+                "books",
+                "type: HOST, path: /var/tmp/dlf-scratch/edits, hostPathType: CreateNew",
+            ),
+            "path",
+            "/var/tmp/dlf-scratch/edits",
+        ),
+        (plain.clone(), "bucket", &*one.name),
+    ];
+    for (manifest, key, value) in edits {
+        let _ = namespace.apply(&manifest).expect_ok();
+        namespace.wait_dataset("books");
+        eventually(&format!("{key} {value}"), NAMED_WITHIN, || {
+            let found = shown(&namespace, "configmap", key);
+            if found == value {
+                Ok(())
+            } else {
+                Err(found.to_string())
+            }
+        });
+    }
+    assert_eq!(shown(&namespace, "configmap", "path"), Value::Null);
+    let after = namespace.get("pvc", "books");
+    assert_eq!(after["metadata"]["uid"], claim, "the claim is the same");
+    assert_eq!(after["spec"]["volumeName"], volume);
+    namespace.wait_bound("books");
+}
+
+#[test]
+fn keys_that_change_reach_the_consumers_secret() {
+    let (namespace, bucket) = (Namespace::new("keys"), Bucket::new("keys"));
+    let _ = namespace
+        .apply(&dataset("books", &bucket.name, ""))
+        .expect_ok();
+    namespace.wait_dataset("books");
+    let reader = settings().get("S3_READER_KEY");
+    let local =
+        json!({ "accessKeyID": reader, "secretAccessKey": settings().get("S3_READER_SECRET") });
+    namespace.patch(DATASETS, "books", &json!({ "spec": { "local": local } }));
+    let expected = namespace.kubectl(&[
+        "create",
+        "secret",
+        "generic",
+        "expected",
+        "--dry-run=client",
+        "-o",
+        "json",
+        &format!("--from-literal=accessKeyID={reader}"),
+    ]);
+    let expected = expected.json()["data"]["accessKeyID"].clone();
+    eventually("the new key", NAMED_WITHIN, || {
+        let found = shown(&namespace, "secret", "accessKeyID");
+        if found == expected {
+            Ok(())
+        } else {
+            Err(found.to_string())
+        }
+    });
+}
+
+#[test]
+fn a_later_size_is_pending_until_the_claim_is_made_anew() {
+    let (namespace, bucket) = (Namespace::new("size"), Bucket::new("size"));
+    let sized = |size: &str| {
+        let manifest = dataset("books", &bucket.name, "");
+        format!("{manifest}  mount: {{size: {size}}}\n")
+    };
+    let requested =
+        || namespace.get("pvc", "books")["spec"]["resources"]["requests"]["storage"].clone();
+    let _ = namespace.apply(&sized("5Gi")).expect_ok();
+    namespace.wait_dataset("books");
+    assert_eq!(requested(), "5Gi");
+    let _ = namespace.apply(&sized("7Gi")).expect_ok();
+    let kind = format!("{DATASETS}/books");
+    let (_, message) = namespace.wait_condition(&kind, "SizePending", "True", NAMED_WITHIN);
+    contains(&message, "delete the claim").unwrap();
+    namespace.wait_dataset("books");
+    assert_eq!(requested(), "5Gi");
+    let _ = namespace
+        .kubectl(&["delete", "pvc", "books", "--wait=false"])
+        .expect_ok();
+    eventually("a claim of the new size", NAMED_WITHIN, || {
+        let path = "jsonpath={.spec.resources.requests.storage}";
+        let found = namespace.kubectl(&["get", "pvc", "books", "-o", path]);
+        contains(&found.text, "7Gi")
+    });
+    eventually("SizePending to go", NAMED_WITHIN, || {
+        let status = namespace.get(DATASETS, "books")["status"]["conditions"].to_string();
+        if status.contains("SizePending") {
+            Err(status)
+        } else {
+            Ok(())
+        }
+    });
+}
