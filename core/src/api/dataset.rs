@@ -4,21 +4,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_core::{DynamicResourceScope, Resource, TypeMeta};
 use serde::{Deserialize, Serialize};
 
-use super::{ApiGroup, DatasetSpec, DatasetStatus, group::VERSION};
+use super::{ApiGroup, DatasetSpec, DatasetStatus, group::VERSION, object::Object};
 
 /// Where data lives and how it is to be served. Of either group: the group is its dynamic type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Object")]
 pub struct Dataset {
     /// `apiVersion` and `kind`; absent in the items of a list.
-    #[serde(flatten, default)]
+    #[serde(flatten)]
     pub types: Option<TypeMeta>,
     /// Name, namespace, labels and the rest.
     pub metadata: ObjectMeta,
     /// What the user asked for.
-    #[serde(default)]
     pub spec: DatasetSpec,
     /// What the operator found and made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<DatasetStatus>,
 }
 
@@ -27,6 +27,23 @@ impl Dataset {
     pub const KIND: &str = "Dataset";
     /// The kind's plural, as in paths and role rules.
     pub const PLURAL: &str = "datasets";
+}
+
+impl From<Object> for Dataset {
+    fn from(object: Object) -> Self {
+        let Object {
+            types,
+            metadata,
+            spec,
+            status,
+        } = object;
+        Self {
+            types,
+            metadata,
+            spec,
+            status,
+        }
+    }
 }
 
 impl Resource for Dataset {

@@ -3,6 +3,8 @@
 mod dataset;
 mod group;
 mod internal;
+mod object;
+mod quantity;
 pub mod schema;
 mod spec;
 mod status;
@@ -10,6 +12,7 @@ mod status;
 pub use dataset::Dataset;
 pub use group::{ApiGroup, VERSION};
 pub use internal::DatasetInternal;
+pub use quantity::is_positive_quantity;
 pub use spec::{
     CacheMode, CacheSpec, DatasetSpec, Locality, Medium, MountSpec, SchedulingSpec, Warmup,
     WarmupOn,

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::{LABEL_CACHE_DISABLE, LABEL_CACHE_PLUGIN};
+
 /// The spec of a Dataset and of a DatasetInternal.
 ///
 /// `local` and `remote` are maps of strings, as the original has them; [`crate::source`] reads
@@ -36,6 +38,32 @@ pub struct DatasetSpec {
     /// How pods are drawn to the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduling: Option<SchedulingSpec>,
+    /// Why the rest of this is empty: an object that slipped past the CRD's rules cannot be read.
+    #[serde(skip)]
+    pub unreadable: Option<String>,
+}
+
+impl DatasetSpec {
+    /// The cache block as it is meant: what labels of the Dataset say, unless the block says it.
+    #[must_use]
+    pub fn cache(&self, labels: &BTreeMap<String, String>) -> Option<CacheSpec> {
+        let off = labels
+            .get(LABEL_CACHE_DISABLE)
+            .is_some_and(|value| value == "true");
+        let mode = off.then_some(CacheMode::Off);
+        let plugin = labels
+            .get(LABEL_CACHE_PLUGIN)
+            .filter(|name| !name.is_empty());
+        if self.cache.is_none() && mode.is_none() && plugin.is_none() {
+            return None;
+        }
+        let block = self.cache.clone().unwrap_or_default();
+        Some(CacheSpec {
+            mode: block.mode.or(mode),
+            plugin: block.plugin.or_else(|| plugin.cloned()),
+            ..block
+        })
+    }
 }
 
 /// How pods see the files of a dataset.
@@ -163,4 +191,34 @@ pub enum Locality {
     Require,
     /// Only there, and not before the cache is ready.
     WaitForCache,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn cache_labels_fill_in_what_the_block_does_not_say() {
+        let off = labels(&[("cache.disable", "true"), ("cache.plugin", "disk")]);
+        let mut spec = DatasetSpec::default();
+        assert_eq!(spec.cache(&labels(&[("cache.disable", "false")])), None);
+        let cache = spec.cache(&off).unwrap();
+        assert_eq!(
+            (cache.mode, cache.plugin.as_deref()),
+            (Some(CacheMode::Off), Some("disk"))
+        );
+        spec.cache = Some(CacheSpec {
+            mode: Some(CacheMode::Always),
+            plugin: Some("ceph".to_owned()),
+            ..CacheSpec::default()
+        });
+        assert_eq!(spec.cache(&off), spec.cache, "the block wins");
+    }
 }

@@ -14,7 +14,7 @@ mod reader;
 use std::collections::BTreeMap;
 
 pub use error::{LabelError, PathProblem};
-pub use parse::is_dns_label;
+pub use parse::{is_dns_label, is_dns_subdomain};
 pub use path::{check_mount_path, check_subpath};
 
 /// Uses in one pod: far more than anyone mounts, and few enough that what the webhook adds to a

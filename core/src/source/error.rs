@@ -39,6 +39,14 @@ pub enum SourceErrorKind {
         /// What was found.
         found: String,
     },
+    /// It does not have the shape of a spec at all.
+    #[error(
+        "cannot be read: {detail}; it was there before the CRD had its rules, or got past them"
+    )]
+    Unreadable {
+        /// Which part, and why.
+        detail: String,
+    },
     /// A required key is missing or empty.
     #[error("is missing; {expected} is required")]
     Missing {

@@ -6,7 +6,7 @@ use super::{
     BucketPath, HostPathSource, KeySource, NfsSource, ObjectStoreSource, Source, SourceError,
     SourceErrorKind as Kind,
 };
-use crate::{api::DatasetSpec, names::LABEL_REMOVE_ON_DELETE};
+use crate::{api::DatasetSpec, labels::is_dns_subdomain, names::LABEL_REMOVE_ON_DELETE};
 
 type Labels = BTreeMap<String, String>;
 
@@ -15,6 +15,10 @@ pub(super) fn source(
     labels: &Labels,
     namespace: &str,
 ) -> Result<Source, SourceError> {
+    if let Some(detail) = &spec.unreadable {
+        let detail = detail.clone();
+        return Err(SourceError::new("spec", Kind::Unreadable { detail }));
+    }
     if let Some(kind) = &spec.kind {
         return Err(if kind == "ARCHIVE" {
             SourceError::new("spec.type", Kind::NotSupported { kind: "ARCHIVE" })
@@ -97,7 +101,7 @@ fn object_store(
         location: BucketPath::parse(bucket, keys.optional("folder"))?,
         region: keys.optional("region").unwrap_or_default().to_owned(),
         keys: key_source(keys)?,
-        ca_secret: keys.optional("ca-secret-name").map(str::to_owned),
+        ca_secret: keys.secret("ca-secret-name")?,
         readonly: keys.flag("readonly")?,
         provision: keys.flag("provision")?,
         remove_on_delete: label || keys.flag("removeOnDelete")?,
@@ -123,10 +127,8 @@ fn check_endpoint(endpoint: &str) -> Result<(), SourceError> {
 }
 
 fn key_source(keys: &Keys<'_>) -> Result<KeySource, SourceError> {
-    if let Some(name) = keys.optional("secret-name") {
-        return Ok(KeySource::Secret {
-            name: name.to_owned(),
-        });
+    if let Some(name) = keys.secret("secret-name")? {
+        return Ok(KeySource::Secret { name });
     }
     match (
         keys.optional("accessKeyID"),
@@ -149,7 +151,7 @@ fn key_source(keys: &Keys<'_>) -> Result<KeySource, SourceError> {
 fn nfs(keys: &Keys<'_>) -> Result<NfsSource, SourceError> {
     keys.only("NFS", &super::keys::NFS)?;
     let server = keys.required("server", "the NFS server's host name or address")?;
-    if server.contains(['/', ' ', ',']) {
+    if server.contains(|c: char| matches!(c, '/' | ',') || c.is_whitespace() || c.is_control()) {
         return Err(invalid(
             "spec.local.server",
             server,
@@ -194,7 +196,12 @@ fn host_path(keys: &Keys<'_>) -> Result<HostPathSource, SourceError> {
         }
     };
     Ok(HostPathSource {
-        path: path.trim_end_matches('/').to_owned(),
+        path: if path == "/" {
+            path
+        } else {
+            path.trim_end_matches('/')
+        }
+        .to_owned(),
         create,
         readonly,
     })
@@ -210,7 +217,7 @@ fn check_absolute(key: &str, path: &str) -> Result<(), SourceError> {
                 .split('/')
                 .all(|part| !matches!(part, "" | "." | ".."))
     });
-    if normal && !path.contains('\0') {
+    if normal && !path.contains(char::is_control) {
         return Ok(());
     }
     Err(invalid(
@@ -252,6 +259,18 @@ impl<'a> Keys<'a> {
 
     fn missing(&self, key: &str, expected: &'static str) -> SourceError {
         SourceError::new(format!("{}.{key}", self.prefix), Kind::Missing { expected })
+    }
+
+    /// The name of a Secret: it becomes a part of a path to the API server.
+    fn secret(&self, key: &str) -> Result<Option<String>, SourceError> {
+        match self.optional(key) {
+            Some(name) if !is_dns_subdomain(name) => Err(invalid(
+                &format!("{}.{key}", self.prefix),
+                name,
+                "the name of a Secret of this namespace: lower-case letters, digits, hyphens and dots",
+            )),
+            name => Ok(name.map(str::to_owned)),
+        }
     }
 
     fn flag(&self, key: &str) -> Result<bool, SourceError> {

@@ -53,6 +53,42 @@ fn the_slide_is_understood() {
 }
 
 #[test]
+fn the_name_of_a_secret_cannot_lead_anywhere_else() {
+    for name in [
+        "../../other/secrets/x",
+        "a/b",
+        "a?watch=true",
+        "A",
+        "a..b",
+        "-a",
+    ] {
+        for key in ["secret-name", "ca-secret-name"] {
+            let mut pairs = SLIDE.to_vec();
+            pairs.push((key, name));
+            let error = parse(&pairs).unwrap_err();
+            assert!(error.contains(key) && error.contains(name), "{error}");
+        }
+    }
+    let mut pairs = SLIDE.to_vec();
+    pairs.push(("secret-name", "team-a.keys"));
+    assert!(parse(&pairs).is_ok());
+}
+
+#[test]
+fn control_characters_lead_nowhere_either() {
+    for (key, value) in [
+        ("server", "nfs\nevil"),
+        ("server", "nfs\tx"),
+        ("share", "/a\nb"),
+    ] {
+        let mut pairs = vec![("type", "NFS"), ("server", "nfs"), ("share", "/a")];
+        pairs.retain(|(known, _)| *known != key);
+        pairs.push((key, value));
+        assert!(parse(&pairs).unwrap_err().contains(key));
+    }
+}
+
+#[test]
 fn a_secret_wins_over_inline_keys_and_empty_keys_are_anonymous() {
     let keys = |extra: &[(&str, &str)]| {
         let mut pairs = SLIDE.to_vec();
