@@ -159,6 +159,7 @@ pub struct PodIndex {
 #[derive(Debug, Default)]
 struct Inner {
     used_by: HashMap<DatasetKey, BTreeSet<String>>,
+    /// Every pod that is watched: with nothing when it has finished or is on its way out.
     uses: HashMap<PodKey, BTreeSet<String>>,
 }
 
@@ -170,12 +171,12 @@ impl PodIndex {
         } else {
             BTreeSet::new()
         };
-        self.set(name_of(pod), now)
+        self.set(name_of(pod), Some(now))
     }
 
     /// A pod that is gone; gives the datasets whose users changed.
     pub fn delete(&self, pod: &SlimPod) -> Vec<DatasetKey> {
-        self.set(name_of(pod), BTreeSet::new())
+        self.set(name_of(pod), None)
     }
 
     /// After a new list: forgets pods that are not in it; gives the datasets whose users changed.
@@ -190,7 +191,7 @@ impl PodIndex {
                 .collect()
         };
         gone.into_iter()
-            .flat_map(|pod| self.set(pod, BTreeSet::new()))
+            .flat_map(|pod| self.set(pod, None))
             .collect()
     }
 
@@ -201,9 +202,18 @@ impl PodIndex {
         inner.used_by.get(dataset).cloned().unwrap_or_default()
     }
 
-    fn set(&self, pod: PodKey, now: BTreeSet<String>) -> Vec<DatasetKey> {
+    /// Whether the pod is one of those that are watched: what it uses is known here.
+    #[must_use]
+    pub fn watches(&self, pod: &PodKey) -> bool {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.uses.contains_key(pod)
+    }
+
+    fn set(&self, pod: PodKey, uses: Option<BTreeSet<String>>) -> Vec<DatasetKey> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let before = inner.uses.remove(&pod).unwrap_or_default();
+        let there = uses.is_some();
+        let now = uses.unwrap_or_default();
         let changed: Vec<DatasetKey> = before
             .symmetric_difference(&now)
             .map(|dataset| (pod.0.clone(), dataset.clone()))
@@ -222,7 +232,7 @@ impl PodIndex {
                 }
             }
         }
-        if !now.is_empty() {
+        if there {
             inner.uses.insert(pod, now);
         }
         changed
@@ -269,6 +279,9 @@ mod tests {
         assert_eq!(users(&index, "x"), ["b"]);
         index.delete(&pod("b", "Running", &["x"]));
         assert!(users(&index, "x").is_empty());
+        let key = |name: &str| ("ns".to_owned(), name.to_owned());
+        assert!(index.watches(&key("a")) && !index.watches(&key("b")));
+        assert!(index.keep_only(&HashSet::new()).is_empty());
         let inner = index.inner.lock().unwrap();
         assert!(
             inner.used_by.is_empty() && inner.uses.is_empty(),

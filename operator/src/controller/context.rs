@@ -14,7 +14,7 @@ use kube::{
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Metrics,
+    Metrics, Noted,
     owned::Writer,
     references::{Referrer, SecretReferences},
 };
@@ -42,6 +42,8 @@ pub struct Shared {
     pub references: SecretReferences,
     /// Which dataset a volume handle belongs to.
     pub handles: Handles,
+    /// When the usage of a dataset was last written into its status.
+    pub usage_noted: Noted,
     /// What is counted.
     pub metrics: Metrics,
     /// Namespaces, for whether one is on its way out.
@@ -75,6 +77,21 @@ impl Context {
     pub fn dataset(&self, group: ApiGroup, namespace: &str, name: &str) -> Option<Arc<Dataset>> {
         let reference = ObjectRef::new_with(name, group).within(namespace);
         self.shared.stores.get(&group)?.datasets.get(&reference)
+    }
+
+    /// The Dataset of the same name in the other group, if it is the elder of the two: then this one
+    /// makes nothing. Of two of the same second the original's group has the elder.
+    #[must_use]
+    pub fn elder(&self, dataset: &Dataset) -> Option<Arc<Dataset>> {
+        let namespace = dataset.metadata.namespace.as_deref()?;
+        let name = dataset.metadata.name.as_deref()?;
+        let rival = self.dataset(self.group.other(), namespace, name)?;
+        let age = |dataset: &Dataset, group| {
+            let created = dataset.metadata.creation_timestamp.as_ref();
+            (created.map(|time| time.0), group)
+        };
+        let is_elder = age(&rival, self.group.other()) < age(dataset, self.group);
+        is_elder.then_some(rival)
     }
 
     /// The DatasetInternal of a name in this group.

@@ -138,9 +138,57 @@ impl Problem {
     }
 }
 
+/// Longest refusal that is passed on: the API server names quota, object and limits in less.
+const REFUSAL_BYTES_MAX: usize = 1024;
+
+/// What the API server refuses to make because of a rule of the cluster's: a quota, a limit, an
+/// admission policy. The user can mend that, and trying again alone does not.
+///
+/// # Errors
+/// The error it had, when it is another.
+pub fn refusal(error: kube::Error, kind: &str, name: &str) -> Result<Problem, kube::Error> {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 403 | 422) => {
+            let mut why = status.message;
+            why.truncate(why.floor_char_boundary(REFUSAL_BYTES_MAX));
+            Ok(Problem::pending(
+                "RefusedByCluster",
+                format!(
+                    "the API server refuses {kind} {name}, which this Dataset needs: {why}; once that is mended this \
+                     heals by itself"
+                ),
+            ))
+        }
+        other => Err(other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn answer(code: u16, message: &str) -> kube::Error {
+        kube::Error::Api(Box::new(kube::core::Status {
+            code,
+            message: message.to_owned(),
+            ..kube::core::Status::default()
+        }))
+    }
+
+    #[test]
+    fn a_quota_is_the_users_to_mend_and_a_conflict_is_not() {
+        let quota = answer(
+            403,
+            "exceeded quota: team, limited: persistentvolumeclaims=0",
+        );
+        let problem = refusal(quota, "PersistentVolumeClaim", "books").unwrap();
+        for part in ["PersistentVolumeClaim books", "persistentvolumeclaims=0"] {
+            assert!(problem.message.contains(part), "{}", problem.message);
+        }
+        assert!(refusal(answer(422, &"é".repeat(5000)), "Secret", "x").is_ok());
+        assert!(refusal(answer(409, "conflict"), "Secret", "x").is_err());
+        assert!(refusal(answer(500, "broken"), "Secret", "x").is_err());
+    }
 
     #[test]
     fn what_the_api_server_answers_has_a_class() {
@@ -152,13 +200,9 @@ mod tests {
             (429, Class::Overloaded),
             (503, Class::ServerError),
         ] {
-            let status = kube::core::Status {
-                code,
-                ..kube::core::Status::default()
-            };
-            let answer: Result<(), _> = Err(kube::Error::Api(Box::new(status)));
+            let failed: Result<(), _> = Err(answer(code, ""));
             assert_eq!(
-                answer.doing("testing").unwrap_err().class(),
+                failed.doing("testing").unwrap_err().class(),
                 class,
                 "{code}"
             );

@@ -19,7 +19,7 @@ use kube::{
 use tokio::task::JoinSet;
 
 use super::{
-    Context, Lanes, Metrics, Shared, Stores,
+    Context, Lanes, Metrics, Noted, Shared, Stores,
     context::Handles,
     control::control,
     dataset, internal,
@@ -166,6 +166,7 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
         pods,
         references,
         handles,
+        usage_noted: Noted::default(),
         metrics,
         namespaces,
         stores,

@@ -14,6 +14,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tracing::warn;
 
 use super::error::{Doing, ReconcileError};
 
@@ -45,31 +46,42 @@ pub(super) fn in_use(users: &BTreeSet<String>) -> Finding {
     Finding::new(ConditionType::InUse, true, "PodsUseIt", message)
 }
 
-/// Writes `after` with its findings merged into the conditions of `before`; gives both when it
-/// had to.
+/// `after` with these findings as its conditions, given what stood there before.
+#[must_use]
+pub(super) fn complete(
+    before: &DatasetStatus,
+    after: DatasetStatus,
+    findings: &[Finding],
+    generation: Option<i64>,
+) -> DatasetStatus {
+    let generation = generation.unwrap_or_default();
+    let now = Time(k8s_openapi::jiff::Timestamp::now());
+    DatasetStatus {
+        conditions: merge(&before.conditions, findings, generation, &now),
+        observed_generation: Some(generation),
+        ..after
+    }
+}
+
+/// Writes a status, unless it is what stood there before; true when it had to.
 ///
 /// # Errors
-/// What the API server answered; a Dataset that is gone is none.
+/// What the API server answered; an object that is gone is none.
 pub(super) async fn write<K>(
     object: &K,
     group: &ApiGroup,
-    before: DatasetStatus,
-    mut after: DatasetStatus,
-    findings: &[Finding],
+    before: &DatasetStatus,
+    after: &DatasetStatus,
     client: &Client,
-) -> Result<Option<(DatasetStatus, DatasetStatus)>, ReconcileError>
+) -> Result<bool, ReconcileError>
 where
     K: Resource<DynamicType = ApiGroup, Scope = DynamicResourceScope>
         + Clone
         + DeserializeOwned
         + std::fmt::Debug,
 {
-    let generation = object.meta().generation.unwrap_or_default();
-    let now = Time(k8s_openapi::jiff::Timestamp::now());
-    after.conditions = merge(&before.conditions, findings, generation, &now);
-    after.observed_generation = Some(generation);
     if after == before {
-        return Ok(None);
+        return Ok(false);
     }
     let namespace = object
         .namespace()
@@ -85,11 +97,12 @@ where
         .patch_status(&object.name_any(), &PatchParams::default(), &patch)
         .await
     {
-        Err(kube::Error::Api(status)) if status.code == 404 || status.reason == "Invalid" => {
-            Ok(None)
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        // Another object of this name by now, or one that the CRD's rules no longer let be written.
+        Err(kube::Error::Api(status)) if status.reason == "Invalid" => {
+            warn!(object = %object.name_any(), namespace, refusal = status.message, "a status was not taken");
+            Ok(false)
         }
-        other => other
-            .map(|_| Some((before, after)))
-            .doing("writing the status"),
+        other => other.map(|_| true).doing("writing the status"),
     }
 }

@@ -10,6 +10,7 @@ use kube::{
     Client,
     api::{Api, ListParams},
 };
+use tokio::{sync::oneshot, time::sleep};
 use tracing::warn;
 
 use crate::nodes::Hub;
@@ -22,20 +23,33 @@ const API_SERVER: (&str, &str) = ("default", "kubernetes");
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 /// API servers and nodes come and go slowly; a list a minute is cheaper than three watches.
 const INTERVAL: Duration = Duration::from_mins(1);
+/// Nothing is mounted and no source is asked before the first answer.
+const RETRY: Duration = Duration::from_secs(2);
 /// Nodes listed at a time, so that 5,000 do not come in one answer.
 const PAGE: u32 = 500;
 
-/// Keeps nodes and workers told of the addresses no dataset may point at. Runs for ever.
-pub async fn keep_network_rules(client: Client, network: Network, nodes: Arc<Hub>) {
-    let mut interval = tokio::time::interval(INTERVAL);
+/// Keeps nodes and workers told of the addresses no dataset may point at, and says once when they
+/// are known. Runs for ever.
+pub async fn keep_network_rules(
+    client: Client,
+    network: Network,
+    nodes: Arc<Hub>,
+    known: oneshot::Sender<()>,
+) {
+    let mut known = Some(known);
     loop {
-        interval.tick().await;
         match forbidden_sockets(&client).await {
-            Ok(sockets) => nodes.set_network(rules(&network, sockets)),
+            Ok(sockets) => {
+                nodes.set_network(rules(&network, sockets));
+                // Nobody waits for it any more when the duties are laid down.
+                let _ = known.take().map(|known| known.send(()));
+            }
             Err(error) => {
                 warn!(%error, "the API server's addresses were not found out and are again later");
             }
         }
+        let pause = if known.is_some() { RETRY } else { INTERVAL };
+        sleep(pause).await;
     }
 }
 

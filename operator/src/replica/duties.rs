@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use dlf_plugin_host::Registry;
 use kube::Client;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
 use tracing::info;
 
 use super::raised;
@@ -59,10 +62,12 @@ impl Duties {
         let mut background = JoinSet::new();
         background.spawn(keep_authority(self.client.clone(), self.namespace.clone()));
         let network = plugins.config().network.clone();
+        let (known, rules_known) = oneshot::channel();
         background.spawn(keep_network_rules(
             self.client.clone(),
             network,
             Arc::clone(&self.hub),
+            known,
         ));
         if let Some(template) = self.template.clone() {
             let (client, namespace) = (self.client.clone(), self.namespace.clone());
@@ -73,7 +78,13 @@ impl Duties {
                 Arc::clone(&self.hub),
             ));
         }
-        controller::run(self.controllers(plugins), stop).await;
+        let mut stop = std::pin::pin!(stop);
+        // What no dataset may point at is known before any dataset is: until then nodes are granted
+        // nothing and workers have nothing to do.
+        tokio::select! {
+            _ = rules_known => controller::run(self.controllers(plugins), stop).await,
+            () = &mut stop => {}
+        }
         background.shutdown().await;
     }
 

@@ -9,7 +9,10 @@ use crate::{
     certificates::Leaf,
     http::StateSource,
     metrics::Catalog,
-    nodes::{Hub, registry::Registry},
+    nodes::{
+        Hub,
+        registry::{Counters, Registry},
+    },
     tasks::Tasks,
     webhook::datasets::Index,
 };
@@ -51,6 +54,7 @@ impl Shown {
             "Nodes with a stream to this replica",
             move || count(hub.read(Registry::attached)),
         );
+        self.enter_usage(catalog);
         let tasks = Arc::clone(&self.tasks);
         catalog.gauge(
             "dlf_workers_attached",
@@ -67,6 +71,54 @@ impl Shown {
         catalog.gauge("dlf_tasks_running", "Tasks that workers hold", move || {
             count(tasks.depth().1)
         });
+    }
+
+    /// How datasets are used, all together: one series each, not one per dataset, of which there may
+    /// be 20,000. What one of them moved stands in its status.
+    fn enter_usage(&self, catalog: &mut Catalog) {
+        let look = |of: fn(&Registry) -> usize| {
+            let hub = Arc::clone(&self.hub);
+            move || count(hub.read(of))
+        };
+        catalog.gauge(
+            "dlf_datasets_mounted",
+            "Datasets that at least one node has mounted, on the replica that leads",
+            look(|registry| registry.mounted().0),
+        );
+        catalog.gauge(
+            "dlf_mounts",
+            "Mounts of datasets on nodes: one on two nodes counts twice",
+            look(|registry| registry.mounted().1),
+        );
+        let grow = |of: fn(Counters) -> u64| {
+            let hub = Arc::clone(&self.hub);
+            move || of(hub.read(Registry::sum))
+        };
+        catalog.growing(
+            "dlf_usage_read_bytes",
+            "Bytes that consumers read through mounts since this replica leads",
+            grow(|sum| sum.bytes_read),
+        );
+        catalog.growing(
+            "dlf_usage_written_bytes",
+            "Bytes that consumers wrote through mounts since this replica leads",
+            grow(|sum| sum.bytes_written),
+        );
+        catalog.growing(
+            "dlf_usage_requests",
+            "Requests of consumers to mounts since this replica leads",
+            grow(|sum| sum.requests),
+        );
+        catalog.growing(
+            "dlf_usage_errors",
+            "Requests of consumers to mounts that failed since this replica leads",
+            grow(|sum| sum.errors),
+        );
+        catalog.growing(
+            "dlf_usage_read_milliseconds",
+            "Time that reads took since this replica leads, all together",
+            grow(|sum| sum.read_ms),
+        );
     }
 
     /// The same for `/debug/state`.

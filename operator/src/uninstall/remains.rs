@@ -22,7 +22,7 @@ use crate::controller::owned::OwnedKind;
 
 /// Objects in one answer of the API server.
 const PAGE: u32 = 500;
-/// Of the mounter's DaemonSets.
+/// Of what runs the mounter.
 const MOUNTERS: &str = "app.kubernetes.io/name=dlf,app.kubernetes.io/component=mounter";
 /// Secret and ConfigMap of the certificate authority.
 const AUTHORITY: &str = "dlf-ca";
@@ -48,7 +48,7 @@ pub(super) async fn remove(client: &Client, namespace: &str) -> Result<(), Unins
         let doing = "removing DatasetInternals";
         let internals: Api<DatasetInternal> = Api::all_with(client.clone(), &group);
         for found in everything(&internals, None).await.doing(doing)? {
-            let api: Api<DatasetInternal> = namespaced(client, &found, &group);
+            let api: Api<DatasetInternal> = namespaced(client, &found, group);
             gone(
                 api.delete(&found.name_any(), &DeleteParams::default())
                     .await,
@@ -109,7 +109,7 @@ async fn release(client: &Client, group: ApiGroup) -> kube::Result<()> {
             continue;
         }
         let patch = json!({ "metadata": { "finalizers": kept, "resourceVersion": found.resource_version() } });
-        let api: Api<Dataset> = namespaced(client, &found, &group);
+        let api: Api<Dataset> = namespaced(client, &found, group);
         let patched = api
             .patch_metadata(
                 &found.name_any(),
@@ -122,14 +122,14 @@ async fn release(client: &Client, group: ApiGroup) -> kube::Result<()> {
     Ok(())
 }
 
-fn namespaced<K>(client: &Client, found: &impl ResourceExt, group: &ApiGroup) -> Api<K>
+fn namespaced<K>(client: &Client, found: &impl ResourceExt, group: ApiGroup) -> Api<K>
 where
     K: Resource<DynamicType = ApiGroup, Scope = kube::core::DynamicResourceScope>,
 {
     Api::namespaced_with(
         client.clone(),
         &found.namespace().unwrap_or_default(),
-        group,
+        &group,
     )
 }
 

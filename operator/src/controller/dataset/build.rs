@@ -3,7 +3,6 @@ use dlf_core::{
     api::{Dataset, DatasetInternal, DatasetSpec},
     source::{KeySource, Source},
 };
-use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::validate::Valid;
@@ -27,7 +26,7 @@ pub(super) fn run(dataset: &Dataset, identity: &Identity, valid: &Valid) -> Buil
     let spec = effective_spec(dataset, identity, inline_keys.is_some());
     Built {
         inline_keys,
-        internal: internal(dataset, identity, &spec),
+        internal: internal(identity, &spec),
     }
 }
 
@@ -68,15 +67,71 @@ fn effective_spec(dataset: &Dataset, identity: &Identity, inline: bool) -> Datas
     spec
 }
 
-fn internal(dataset: &Dataset, identity: &Identity, spec: &DatasetSpec) -> Value {
-    let mut labels = json!(dataset.labels());
-    for (key, value) in identity.labels() {
-        labels[key] = Value::String(value);
-    }
+/// The Dataset's own labels stay its own: those of tools like Argo CD would make them take this for
+/// an object of theirs, and delete what they do not know.
+fn internal(identity: &Identity, spec: &DatasetSpec) -> Value {
     json!({
         "apiVersion": identity.group.api_version(),
         "kind": DatasetInternal::KIND,
-        "metadata": { "name": identity.name, "namespace": identity.namespace, "labels": labels },
+        "metadata": {
+            "name": identity.name,
+            "namespace": identity.namespace,
+            "labels": identity.labels(),
+        },
         "spec": spec,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use dlf_core::api::ApiGroup;
+    use kube::ResourceExt;
+
+    use super::*;
+
+    fn built(local: &Value) -> (Built, Dataset) {
+        let dataset: Dataset = serde_json::from_value(json!({
+            "metadata": {
+                "name": "books", "namespace": "ns", "uid": "u",
+                "labels": { "app.kubernetes.io/instance": "argo" },
+            },
+            "spec": { "local": local },
+        }))
+        .unwrap();
+        let identity = Identity::of(&dataset, ApiGroup::Hpsys).unwrap();
+        let source = Source::parse(&dataset.spec, dataset.labels(), "ns").unwrap();
+        (run(&dataset, &identity, &Valid { source }), dataset)
+    }
+
+    fn bucket(more: &[(&str, &str)]) -> Value {
+        let mut local = json!({ "type": "COS", "endpoint": "http://s3", "bucket": "books" });
+        for (key, value) in more {
+            local[*key] = json!(value);
+        }
+        local
+    }
+
+    #[test]
+    fn inline_keys_become_a_secret_and_the_effective_source_a_reference() {
+        let keys = [("accessKeyID", "id"), ("secretAccessKey", "key-itself")];
+        let (built, _) = built(&bucket(&keys));
+        assert_eq!(
+            built.internal["spec"]["local"]["secret-name"],
+            "books-source"
+        );
+        assert!(!built.internal.to_string().contains("key-itself"));
+        let secret = built.inline_keys.unwrap();
+        assert_eq!(secret["metadata"]["name"], "books-source");
+        let (named, _) = self::built(&bucket(&[("secret-name", "mine")]));
+        assert!(named.inline_keys.is_none());
+        assert_eq!(named.internal["spec"]["local"]["secret-name"], "mine");
+    }
+
+    #[test]
+    fn labels_of_a_dataset_are_not_given_to_what_it_makes() {
+        let (built, dataset) = built(&bucket(&[]));
+        let labels = built.internal["metadata"]["labels"].as_object().unwrap();
+        assert!(dataset.labels().keys().all(|key| !labels.contains_key(key)));
+        assert_eq!(labels["dlf.dev/dataset-uid"], "u");
+    }
 }

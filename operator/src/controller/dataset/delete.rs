@@ -17,7 +17,8 @@ use crate::controller::{
     error::{Doing, Problem, ReconcileError},
     internal,
     names::Identity,
-    status::{in_use, write},
+    owned::ObjectKey,
+    status::{complete, in_use, write},
 };
 
 /// First look after a step that waits: watches wake the next one, but for what they do not show.
@@ -30,54 +31,107 @@ pub(super) async fn run(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Next, ReconcileError> {
-    if !dataset
-        .finalizers()
-        .iter()
-        .any(|finalizer| finalizer == FINALIZER)
-    {
+    if !has_finalizer(dataset) {
         return Ok(Next::Wait);
     }
-    let found = dereference::run(identity, ctx);
-    if !found.users.is_empty() {
-        let waiting = Problem::pending("InUse", in_use(&found.users).message);
+    let found = dereference::run(dataset, identity, ctx);
+    let waiting = if found.users.is_empty() {
+        match internal::last_tasks(dataset, identity, ctx).await? {
+            Ok(()) => remove_all(identity, ctx).await?,
+            Err(waiting) => Some(waiting),
+        }
+    } else {
+        Some(Problem::pending("InUse", in_use(&found.users).message))
+    };
+    if let Some(waiting) = waiting {
         report(dataset, identity, &found, &waiting, ctx).await?;
         return Ok(Next::Blocked(LOOK_AGAIN));
     }
-    if let Err(waiting) = internal::last_tasks(dataset, identity, ctx).await? {
-        report(dataset, identity, &found, &waiting, ctx).await?;
-        return Ok(Next::Blocked(LOOK_AGAIN));
-    }
-    if !remove_all(identity, ctx).await? {
-        return Ok(Next::Blocked(LOOK_AGAIN));
-    }
-    ctx.shared.references.set(&identity.referrer(), []);
     remove_finalizer(dataset, identity, ctx).await?;
     Ok(Next::Wait)
 }
 
-/// One layer after the other; false while one is still going.
-async fn remove_all(identity: &Identity, ctx: &Context) -> Result<bool, ReconcileError> {
+/// Takes away what a Dataset made before it was known to be the younger of two of one name, unless
+/// pods use it: of the two only one makes anything.
+pub(super) async fn give_way(
+    dataset: &Dataset,
+    identity: &Identity,
+    found: &dereference::Found,
+    ctx: &Context,
+) -> Result<(), ReconcileError> {
+    if has_finalizer(dataset)
+        && found.users.is_empty()
+        && remove_all(identity, ctx).await?.is_none()
+    {
+        remove_finalizer(dataset, identity, ctx).await?;
+    }
+    Ok(())
+}
+
+fn has_finalizer(dataset: &Dataset) -> bool {
+    let mut finalizers = dataset.finalizers().iter();
+    finalizers.any(|finalizer| finalizer == FINALIZER)
+}
+
+/// One layer after the other; gives what is still going, and why.
+async fn remove_all(identity: &Identity, ctx: &Context) -> Result<Option<Problem>, ReconcileError> {
     let writer = &ctx.shared.writer;
-    let remove = async |key| {
+    let remove = async |key: &ObjectKey| {
         writer
-            .remove(&key, &identity.uid)
+            .remove(key, &identity.uid)
             .await
             .doing("deleting what the Dataset made")
     };
-    if !remove_internal(identity, ctx).await? || !remove(identity.claim()).await? {
-        return Ok(false);
+    if !remove_internal(identity, ctx).await? {
+        return Ok(Some(remains(
+            DatasetInternal::KIND,
+            &identity.name,
+            FOREIGN_FINALIZER,
+        )));
     }
-    if !remove(identity.volume()).await? {
-        return Ok(false);
+    for (key, why) in [
+        (identity.claim(), CLAIM_HELD),
+        (identity.volume(), VOLUME_HELD),
+    ] {
+        if !remove(&key).await? {
+            return Ok(Some(remains(&key.kind.resource().kind, &key.name, why)));
+        }
     }
-    ctx.shared.nodes.withdraw(&identity.handle());
-    ctx.shared.handles.remove(&identity.handle());
-    ctx.shared.tasks.forget(&identity.handle().into());
-    let mut gone = remove(identity.config_map()).await?;
-    gone &= remove(identity.consumer_secret()).await?;
-    gone &= remove(identity.inline_keys()).await?;
-    gone &= remove(identity.resolved_secret(&ctx.shared.namespace)).await?;
-    Ok(gone)
+    let handle = identity.handle();
+    ctx.shared.nodes.withdraw(&handle);
+    ctx.shared.handles.remove(&handle);
+    ctx.shared.tasks.forget(&handle.as_str().into());
+    let mut waiting = None;
+    for key in [
+        identity.config_map(),
+        identity.consumer_secret(),
+        identity.inline_keys(),
+        identity.resolved_secret(&ctx.shared.namespace),
+    ] {
+        if !remove(&key).await? {
+            let kind = key.kind.resource().kind;
+            waiting.get_or_insert_with(|| remains(&kind, &key.name, FOREIGN_FINALIZER));
+        }
+    }
+    if waiting.is_none() {
+        ctx.shared.references.set(&identity.referrer(), []);
+        ctx.shared.usage_noted.forget(&handle);
+    }
+    Ok(waiting)
+}
+
+/// Why an object that was deleted is still there, and the way out.
+const CLAIM_HELD: &str = "a pod that mounts it is still on its node, finished or on its way out; `kubectl describe pvc` \
+     lists it under Used By, and deleting that pod (with --force, if its node is gone for good) frees it";
+const VOLUME_HELD: &str = "Kubernetes lets it go within seconds of its claim; if it stays, a finalizer of somebody else \
+     holds it: look at its metadata.finalizers";
+const FOREIGN_FINALIZER: &str = "a finalizer that is not the operator's holds it: look at its metadata.finalizers, and at whoever put it there";
+
+fn remains(kind: &str, name: &str, why: &str) -> Problem {
+    Problem::pending(
+        "Deleting",
+        format!("{kind} {name} was deleted and is still there: {why}"),
+    )
 }
 
 async fn remove_internal(identity: &Identity, ctx: &Context) -> Result<bool, ReconcileError> {
@@ -93,11 +147,8 @@ async fn remove_internal(identity: &Identity, ctx: &Context) -> Result<bool, Rec
     else {
         return Ok(true);
     };
-    if found
-        .labels()
-        .get(LABEL_DATASET_UID)
-        .is_some_and(|uid| *uid != identity.uid)
-    {
+    let owner = found.labels().get(LABEL_DATASET_UID);
+    if owner.is_some_and(|uid| *uid != identity.uid) {
         return Ok(true);
     }
     match api.delete(&identity.name, &DeleteParams::default()).await {
@@ -144,20 +195,15 @@ async fn report(
     ctx: &Context,
 ) -> Result<(), ReconcileError> {
     let before = dataset.status.clone().unwrap_or_default();
-    let mut findings: Vec<Finding> = vec![Finding::new(
-        ConditionType::Ready,
-        false,
-        "Deleting",
-        &waiting.message,
-    )];
-    findings.push(in_use(&found.users));
-    let after = before.clone();
+    let deleting = Finding::new(ConditionType::Ready, false, "Deleting", &waiting.message);
+    let findings = [deleting, in_use(&found.users)];
+    let generation = dataset.metadata.generation;
+    let after = complete(&before, before.clone(), &findings, generation);
     write(
         dataset,
         &identity.group,
-        before,
-        after,
-        &findings,
+        &before,
+        &after,
         &ctx.shared.client,
     )
     .await?;

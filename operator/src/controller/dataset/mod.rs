@@ -5,12 +5,15 @@ mod build;
 mod delete;
 mod dereference;
 mod status;
+mod usage;
+mod users;
 mod validate;
 
 use std::{sync::Arc, time::Duration};
 
 use dlf_core::api::Dataset;
 
+use self::usage::FIGURES_INTERVAL;
 use super::{Context, Next, error::ReconcileError, names::Identity};
 
 /// Long enough to cost nothing, short enough that nothing stays wrong for a day.
@@ -36,9 +39,12 @@ pub(super) async fn reconcile(
     if dataset.metadata.deletion_timestamp.is_some() {
         return delete::run(&dataset, &identity, &ctx).await;
     }
-    let found = dereference::run(&identity, &ctx);
+    let found = dereference::run(&dataset, &identity, &ctx);
     if found.namespace_terminating {
         return Ok(Next::Wait);
+    }
+    if found.elder.is_some() {
+        delete::give_way(&dataset, &identity, &found, &ctx).await?;
     }
     let outcome = match validate::run(&dataset, &identity, &found, ctx.shared.plugins.config()) {
         Ok(valid) => {
@@ -47,11 +53,14 @@ pub(super) async fn reconcile(
         }
         Err(problem) => Err(problem),
     };
-    let next = if outcome.is_err() {
-        Next::Blocked(OBSTACLE_RECHECK)
-    } else {
-        Next::After(RESYNC)
-    };
-    status::update(&dataset, &identity, &found, outcome, &ctx).await?;
-    Ok(next)
+    let is_mounted = found.nodes > 0;
+    let blocked = outcome.is_err();
+    let usage_due = status::update(&dataset, &identity, &found, outcome, &ctx).await?;
+    Ok(match usage_due {
+        Some(rest) => Next::After(rest),
+        None if blocked => Next::Blocked(OBSTACLE_RECHECK),
+        // Bytes that move wake nobody.
+        None if is_mounted => Next::After(FIGURES_INTERVAL),
+        None => Next::After(RESYNC),
+    })
 }

@@ -1,51 +1,75 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dlf_core::{
     api::{Dataset, DatasetInternal, DatasetStatus, Phase, PhaseStatus, UsageStatus},
     condition::{ConditionType, Finding, Truth},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 
-use super::dereference::Found;
+use super::{
+    dereference::Found,
+    usage::{self, Due, Seen},
+};
 use crate::controller::{
     Context,
     error::{Problem, ReconcileError},
     events,
     names::Identity,
-    status::{in_use, write},
+    status::{complete, in_use, write},
 };
 
-/// The Dataset's status: what became of its DatasetInternal, or what stands in the way.
+/// The Dataset's status: what became of its DatasetInternal, or what stands in the way; and how it
+/// is used. Gives in how long a change of usage is to be written that was not yet.
 pub(super) async fn update(
     dataset: &Dataset,
     identity: &Identity,
     found: &Found,
     outcome: Result<Arc<DatasetInternal>, Problem>,
     ctx: &Context,
-) -> Result<(), ReconcileError> {
+) -> Result<Option<Duration>, ReconcileError> {
     let before = dataset.status.clone().unwrap_or_default();
-    let (mut after, mut findings) = match outcome {
+    let handle = identity.handle();
+    let seen = Seen {
+        consumers: found.users.len(),
+        nodes: found.nodes,
+        done: found.done,
+        in_use: in_use(&found.users),
+    };
+    let usage = before.usage.as_ref();
+    let last = before
+        .conditions
+        .iter()
+        .find(|last| last.type_ == ConditionType::InUse.as_str());
+    let due = usage::due(usage, last, &seen, ctx.shared.usage_noted.ago(&handle));
+    let (after, findings) = match outcome {
         Ok(internal) => mirrored(&internal),
         Err(problem) => failed(&problem),
     };
-    findings.push(in_use(&found.users));
-    after.usage = Some(UsageStatus {
-        consumers: u32::try_from(found.users.len()).unwrap_or(u32::MAX),
-        ..before.usage.clone().unwrap_or_default()
-    });
-    let after = write(
-        dataset,
-        &identity.group,
-        before,
-        after,
-        &findings,
-        &ctx.shared.client,
-    )
-    .await?;
-    if let Some((before, after)) = after {
+    let with = |usage: Option<UsageStatus>, in_use: Finding| {
+        let after = DatasetStatus {
+            usage,
+            ..after.clone()
+        };
+        let findings = [findings.as_slice(), &[in_use]].concat();
+        complete(&before, after, &findings, dataset.metadata.generation)
+    };
+    if due != Due::Now
+        && let Some(last) = last.and_then(finding)
+        && with(before.usage.clone(), last) == before
+    {
+        return Ok(match due {
+            Due::In(rest) => Some(rest),
+            Due::Now | Due::Never => None,
+        });
+    }
+    let fresh = usage::fresh(usage, &seen, Timestamp::now());
+    let after = with(Some(fresh), seen.in_use);
+    let client = &ctx.shared.client;
+    if write(dataset, &identity.group, &before, &after, client).await? {
+        ctx.shared.usage_noted.now(&handle);
         events::of_change(dataset, &before, &after, ctx).await;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What the DatasetInternal says, once it speaks of its present spec.
@@ -59,7 +83,9 @@ fn mirrored(internal: &DatasetInternal) -> (DatasetStatus, Vec<Finding>) {
         after.source = status.source;
         return (after, findings);
     }
-    let findings = status.conditions.iter().filter_map(finding).collect();
+    let of_internal = |found: &Finding| found.kind != ConditionType::InUse;
+    let findings = status.conditions.iter().filter_map(finding);
+    let findings = findings.filter(of_internal).collect();
     (
         DatasetStatus {
             conditions: Vec::new(),
@@ -77,6 +103,7 @@ fn finding(condition: &Condition) -> Option<Finding> {
         ConditionType::Provisioned,
         ConditionType::CacheReady,
         ConditionType::SizePending,
+        ConditionType::InUse,
     ]
     .into_iter()
     .find(|kind| kind.as_str() == condition.type_)?;

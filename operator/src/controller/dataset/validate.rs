@@ -1,7 +1,4 @@
-use dlf_core::{
-    api::{ApiGroup, Dataset},
-    source::Source,
-};
+use dlf_core::{api::Dataset, source::Source};
 use dlf_plugin_host::Config;
 use kube::ResourceExt;
 
@@ -19,9 +16,7 @@ pub(super) fn run(
     found: &Found,
     config: &Config,
 ) -> Result<Valid, Problem> {
-    if let Some(rival) = &found.rival
-        && !is_older(dataset, identity.group, rival)
-    {
+    if found.elder.is_some() {
         return Err(Problem::failed(
             "NameTaken",
             format!(
@@ -36,10 +31,4 @@ pub(super) fn run(
         .map_err(|error| Problem::failed(error.reason(), error.to_string()))?;
     gates::check(config, &identity.namespace, &source)?;
     Ok(Valid { source })
-}
-
-/// Of two Datasets of one name the older makes things; of the same second, the original's group.
-fn is_older(dataset: &Dataset, group: ApiGroup, rival: &Dataset) -> bool {
-    let age = |dataset: &Dataset, group| (dataset.creation_timestamp().map(|time| time.0), group);
-    age(dataset, group) < age(rival, group.other())
 }

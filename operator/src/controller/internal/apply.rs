@@ -7,9 +7,9 @@ use super::{
 };
 use crate::controller::{
     Context,
-    error::{Doing, Problem, ReconcileError},
+    error::{Doing, Problem, ReconcileError, refusal},
     names::Identity,
-    owned::{Ensured, ObjectKey},
+    owned::{Ensured, ObjectKey, OwnedKind},
 };
 
 /// What became of what was built.
@@ -130,10 +130,10 @@ async fn claim_and_volume(
         return Ok(None);
     };
     let bound = build::bind(volume, identity, &claim.uid);
-    let ensured = writer
-        .ensure(&volume_key, bound, &identity.uid)
-        .await
-        .doing("writing the volume")?;
+    let ensured = match writer.ensure(&volume_key, bound, &identity.uid).await {
+        Ok(ensured) => ensured,
+        Err(error) => return refused(error, &volume_key).map(Some),
+    };
     if ensured == Ensured::Written {
         writer
             .touch(&claim_key)
@@ -149,11 +149,14 @@ async fn ensure(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Option<Problem>, ReconcileError> {
-    let ensured = ctx.shared.writer.ensure(key, desired, &identity.uid).await;
-    Ok(problem(
-        key,
-        &ensured.doing("writing what the Dataset makes")?,
-    ))
+    match ctx.shared.writer.ensure(key, desired, &identity.uid).await {
+        Ok(ensured) => Ok(problem(key, &ensured)),
+        Err(error) => refused(error, key).map(Some),
+    }
+}
+
+fn refused(error: kube::Error, key: &ObjectKey) -> Result<Problem, ReconcileError> {
+    refusal(error, &key.kind.resource().kind, &key.name).doing("writing what the Dataset makes")
 }
 
 /// What stands in the way of an object, for a person.
@@ -171,10 +174,45 @@ fn problem(key: &ObjectKey, ensured: &Ensured) -> Option<Problem> {
         )),
         Ensured::Terminating => Some(Problem::pending(
             "Terminating",
-            format!(
-                "{kind} {} is being deleted; it is made again once the pods that use it have gone",
-                key.name
-            ),
+            match key.kind {
+                // It stays for as long as the claim that is bound to it.
+                OwnedKind::Volume => format!(
+                    "{kind} {} is being deleted and goes only after its claim; delete that claim once no pod uses \
+                     it, and both are made again",
+                    key.name
+                ),
+                _ => format!(
+                    "{kind} {} is being deleted; it is made again once the pods that use it have gone",
+                    key.name
+                ),
+            },
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_of_an_object_names_it_and_the_way_out() {
+        let text = |kind, ensured| {
+            let key = ObjectKey {
+                kind,
+                namespace: "ns".into(),
+                name: "books".into(),
+            };
+            problem(&key, &ensured).map(|problem| problem.message)
+        };
+        assert_eq!(text(OwnedKind::Claim, Ensured::Written), None);
+        let foreign = text(OwnedKind::Secret, Ensured::Foreign).unwrap();
+        assert!(
+            foreign.contains("Secret books") && foreign.contains("left alone"),
+            "{foreign}"
+        );
+        let claim = text(OwnedKind::Claim, Ensured::Terminating).unwrap();
+        assert!(claim.contains("pods that use it"), "{claim}");
+        let volume = text(OwnedKind::Volume, Ensured::Terminating).unwrap();
+        assert!(volume.contains("delete that claim"), "{volume}");
     }
 }

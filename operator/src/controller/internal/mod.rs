@@ -45,11 +45,11 @@ pub(super) async fn reconcile(
     };
     let going = dataset.metadata.deletion_timestamp.is_some()
         || internal.metadata.deletion_timestamp.is_some();
-    if going || ctx.is_terminating(&namespace) {
+    if going || ctx.is_terminating(&namespace) || ctx.elder(&dataset).is_some() {
         return Ok(Next::Wait);
     }
     let identity = Identity::of(&dataset, ctx.group)?;
-    let mut outcome = match validate::run(&internal, &identity, &ctx).await {
+    let mut outcome = match validate::run(&internal, dataset.labels(), &identity, &ctx).await {
         Ok(valid) => {
             let found = dereference::run(&valid, &identity, &ctx).await?;
             let built = build::run(&identity, &valid, &found, &ctx);
@@ -57,9 +57,10 @@ pub(super) async fn reconcile(
         }
         Err(problem) => apply::Applied::failed(problem),
     };
-    let source = source::ask(&outcome, &identity, &ctx);
+    let source = source::ask(&outcome, &internal, &identity, &ctx);
     tell_nodes(&mut outcome, &source, &identity, &ctx);
-    status::update(&internal, &identity, &outcome, &source, &ctx).await?;
+    let labels = dataset.labels();
+    status::update(&internal, &identity, labels, &outcome, &source, &ctx).await?;
     Ok(if outcome.problem.is_some() {
         Next::Blocked(OBSTACLE_RECHECK)
     } else {

@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
+
 use dlf_core::{
-    api::{DatasetInternal, DatasetStatus, Phase, PhaseStatus},
+    api::{CacheMode, DatasetInternal, DatasetSpec, DatasetStatus, Phase, PhaseStatus},
     condition::{ConditionType, Finding, Truth},
+    plugin::{FileSystem, Volume},
 };
 
 use super::{
@@ -11,12 +14,13 @@ use crate::controller::{
     Context,
     error::{Problem, ReconcileError},
     names::Identity,
-    status::write,
+    status::{complete, write},
 };
 
 pub(super) async fn update(
     internal: &DatasetInternal,
     identity: &Identity,
+    labels: &BTreeMap<String, String>,
     applied: &Applied,
     source: &Answer,
     ctx: &Context,
@@ -39,16 +43,10 @@ pub(super) async fn update(
     let mut findings = vec![ready, provisioned(applied)];
     findings.extend(source.finding());
     findings.extend(applied.planned.as_ref().and_then(size_pending));
-    findings.extend(cache(internal, applied));
-    write(
-        internal,
-        &identity.group,
-        before,
-        after,
-        &findings,
-        &ctx.shared.client,
-    )
-    .await?;
+    findings.extend(cache(&internal.spec, labels, applied.planned.as_ref()));
+    let after = complete(&before, after, &findings, internal.metadata.generation);
+    let client = &ctx.shared.client;
+    write(internal, &identity.group, &before, &after, client).await?;
     Ok(())
 }
 
@@ -112,22 +110,60 @@ fn size_pending(planned: &Planned) -> Option<Finding> {
     ))
 }
 
-/// A cache block where no cache applies.
-fn cache(internal: &DatasetInternal, applied: &Applied) -> Option<Finding> {
-    use dlf_core::plugin::{FileSystem, Volume};
-    internal.spec.cache.as_ref()?;
-    let Volume::Mount(mount) = &applied.planned.as_ref()?.plan.volume;
-    let (reason, message) = match mount.file_system {
-        FileSystem::ObjectStore(_) => return None,
-        FileSystem::Nfs(_) | FileSystem::HostPath(_) => (
-            "CacheNotApplicable",
-            "sources of this type are not cached; leave spec.cache out",
-        ),
-    };
+/// A cache block, or a label that asks for a cache, where none applies.
+fn cache(
+    spec: &DatasetSpec,
+    labels: &BTreeMap<String, String>,
+    planned: Option<&Planned>,
+) -> Option<Finding> {
+    let Volume::Mount(mount) = &planned?.plan.volume;
+    no_cache(spec, labels, &mount.file_system)
+}
+
+fn no_cache(
+    spec: &DatasetSpec,
+    labels: &BTreeMap<String, String>,
+    file_system: &FileSystem,
+) -> Option<Finding> {
+    let asked = spec.cache(labels)?;
+    let by_label = spec.cache.is_none();
+    let cacheable = matches!(file_system, FileSystem::ObjectStore(_));
+    if cacheable || by_label && asked.mode == Some(CacheMode::Off) {
+        return None;
+    }
     Some(Finding::new(
         ConditionType::CacheReady,
         false,
-        reason,
-        message,
+        "CacheNotApplicable",
+        "sources of this type are not cached; leave out spec.cache and the label cache.plugin",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use dlf_core::{api::CacheSpec, plugin::HostPathMount};
+
+    use super::*;
+
+    #[test]
+    fn who_asks_for_a_cache_where_none_applies_is_told() {
+        let directory = FileSystem::HostPath(HostPathMount {
+            path: "/data".to_owned(),
+            create: false,
+        });
+        let block = DatasetSpec {
+            cache: Some(CacheSpec::default()),
+            ..DatasetSpec::default()
+        };
+        let label = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        let reason = |spec: &DatasetSpec, labels: &BTreeMap<String, String>| {
+            no_cache(spec, labels, &directory).map(|finding| finding.reason)
+        };
+        let (none, plain) = (BTreeMap::new(), DatasetSpec::default());
+        let told = Some("CacheNotApplicable".to_owned());
+        assert_eq!(reason(&block, &none), told);
+        assert_eq!(reason(&plain, &label("cache.plugin", "disk")), told);
+        assert_eq!(reason(&plain, &label("cache.disable", "true")), None);
+        assert_eq!(reason(&plain, &none), None);
+    }
 }

@@ -1,12 +1,11 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use dlf_core::{
-    api::DatasetInternal,
+    api::{DatasetInternal, is_positive_quantity},
     plugin::{DatasetRef, FileSystem, Intent, StoragePlan, StorageRequest, Volume},
     program,
     source::Source,
 };
-use kube::ResourceExt;
 
 use crate::controller::{Context, error::Problem, gates, names::Identity};
 
@@ -22,33 +21,42 @@ pub(super) struct Valid {
     pub(super) size: String,
 }
 
+/// Labels of the Dataset: routes and the bucket's removal depend on them.
+type Labels = BTreeMap<String, String>;
+
 /// Size of a claim whose Dataset does not say: the data is elsewhere, so any will do.
 const DEFAULT_SIZE: &str = "5Gi";
 
 pub(super) async fn run(
     internal: &DatasetInternal,
+    labels: &Labels,
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Valid, Problem> {
-    let source = Source::parse(&internal.spec, internal.labels(), &identity.namespace)
+    let source = Source::parse(&internal.spec, labels, &identity.namespace)
         .map_err(|error| Problem::failed(error.reason(), error.to_string()))?;
     gates::check(ctx.shared.plugins.config(), &identity.namespace, &source)?;
-    let plan = plan(internal, identity, &source, Intent::Exist, ctx).await?;
-    let size = internal
-        .spec
-        .mount
-        .as_ref()
-        .and_then(|mount| mount.size.clone());
-    Ok(Valid {
-        source,
-        plan,
-        size: size.unwrap_or_else(|| DEFAULT_SIZE.to_owned()),
-    })
+    let plan = plan(internal, labels, identity, &source, Intent::Exist, ctx).await?;
+    let mount = internal.spec.mount.as_ref();
+    let size = size(mount.and_then(|mount| mount.size.as_deref()))?;
+    Ok(Valid { source, plan, size })
+}
+
+fn size(text: Option<&str>) -> Result<String, Problem> {
+    let text = text.unwrap_or(DEFAULT_SIZE);
+    if is_positive_quantity(text) {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::failed(
+        "InvalidSpec",
+        format!("spec.mount.size: found {text:?}; expected a quantity above zero, as 5Gi"),
+    ))
 }
 
 /// Asks the plugin the dataset is routed to, and checks what it answers.
 pub(super) async fn plan(
     internal: &DatasetInternal,
+    labels: &Labels,
     identity: &Identity,
     source: &Source,
     intent: Intent,
@@ -56,14 +64,14 @@ pub(super) async fn plan(
 ) -> Result<StoragePlan, Problem> {
     let plugins = &ctx.shared.plugins;
     let (name, plugin) = plugins
-        .storage(source.kind(), &identity.namespace, internal.labels())
+        .storage(source.kind(), &identity.namespace, labels)
         .map_err(|error| Problem::failed("NoPlugin", error.to_string()))?;
     let request = StorageRequest {
         dataset: DatasetRef {
             namespace: identity.namespace.clone(),
             name: identity.name.clone(),
             uid: identity.uid.clone(),
-            labels: internal.labels().clone(),
+            labels: labels.clone(),
         },
         source: source.clone(),
         mount: internal.spec.mount.clone().unwrap_or_default(),
@@ -135,7 +143,18 @@ fn milliseconds(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::milliseconds;
+    use super::{milliseconds, size};
+
+    #[test]
+    fn no_claim_has_the_size_zero() {
+        assert_eq!(size(None).unwrap(), super::DEFAULT_SIZE);
+        assert!(
+            size(Some("0"))
+                .unwrap_err()
+                .message
+                .contains("spec.mount.size")
+        );
+    }
 
     #[test]
     fn durations_have_a_number_and_a_unit() {

@@ -16,6 +16,8 @@ pub(super) struct Dataset {
     pub(super) links: HashMap<NodeName, Link>,
     /// What all nodes together did since this operator leads.
     pub(super) totals: Counters,
+    /// What was written down before this operator led; none: nobody has asked yet.
+    pub(super) base: Option<Counters>,
     /// The highest version that any node is known to hold.
     floor: u64,
 }
@@ -62,6 +64,15 @@ impl Dataset {
             }
             _ => false,
         }
+    }
+
+    /// What all nodes together did since the dataset was made. What is `written` down is taken for
+    /// what was done before this operator led, once; later it holds what is counted here as well.
+    pub(super) fn lifetime(&mut self, written: Counters) -> Counters {
+        let mut sum = *self.base.get_or_insert(written);
+        sum.add(self.totals);
+        // Another leader may have written in between: what is told never falls.
+        sum.max(written)
     }
 
     pub(super) fn version(&self) -> u64 {

@@ -11,15 +11,17 @@ impl Registry {
         if std::mem::take(&mut self.outbox(peer)?.welcome) {
             let outbox = self.outbox(peer)?;
             (outbox.network, outbox.mounter) = (false, false);
-            let (network, mounter) = (Some(self.network.clone()), Some(self.wanted()));
+            let (network, mounter) = (self.network.clone(), Some(self.wanted()));
             let welcome = NodeWelcome { network, mounter };
             return Some(say(to_node::Message::Welcome(welcome)));
         }
         if let Some(reply) = self.outbox(peer)?.replies.pop_front() {
             return Some(say(self.answer(&peer.node, reply)));
         }
-        if std::mem::take(&mut self.outbox(peer)?.network) {
-            return Some(say(to_node::Message::Network(self.network.clone())));
+        if std::mem::take(&mut self.outbox(peer)?.network)
+            && let Some(rules) = self.network.clone()
+        {
+            return Some(say(to_node::Message::Network(rules)));
         }
         if std::mem::take(&mut self.outbox(peer)?.mounter) {
             return Some(say(to_node::Message::Mounter(self.wanted())));

@@ -57,9 +57,9 @@ impl Registry {
         let Some(link) = dataset.links.get_mut(name) else {
             return;
         };
-        dataset
-            .totals
-            .add(link.meter.advance(usage.epoch, Counters::from(&usage)));
+        let done = link.meter.advance(usage.epoch, Counters::from(&usage));
+        dataset.totals.add(done);
+        self.sum.add(done);
         let cleared = link.cleared;
         let pods: Vec<PodRef> = bounded(usage.pods, PODS_PER_MOUNT_MAX);
         if link.pods != pods {

@@ -30,6 +30,11 @@ impl Counters {
     pub(super) fn add(&mut self, more: Self) {
         *self = self.zip(more, u64::saturating_add);
     }
+
+    /// The larger of each figure.
+    pub(super) fn max(self, other: Self) -> Self {
+        self.zip(other, u64::max)
+    }
 }
 
 impl From<&DatasetUsage> for Counters {

@@ -127,7 +127,7 @@ async fn send(
     outbound: &Outbound,
     mut work: watch::Receiver<()>,
 ) {
-    let network = || Some(shared.hub.read(|registry| registry.network().clone()));
+    let network = || shared.hub.read(|registry| registry.network().cloned());
     let welcome = to_worker::Message::Welcome(WorkerWelcome { network: network() });
     if outbound
         .send(Ok(ToWorker {

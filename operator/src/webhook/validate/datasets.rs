@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dlf_core::{
-    api::{ApiGroup, Dataset},
+    api::{ApiGroup, Dataset, is_positive_quantity},
     labels::{check_mount_path, is_dns_label},
     source::{KeySource, Source},
 };
@@ -86,6 +86,17 @@ fn check(dataset: &Dataset, namespace: &str, config: &Config) -> Verdict {
     {
         return Verdict::refuse(format!("spec.mount.path: found {path:?}; {problem}"));
     }
+    if let Some(size) = dataset
+        .spec
+        .mount
+        .as_ref()
+        .and_then(|mount| mount.size.as_deref())
+        && !is_positive_quantity(size)
+    {
+        return Verdict::refuse(format!(
+            "spec.mount.size: found {size:?}; expected a quantity above zero, as 5Gi"
+        ));
+    }
     let empty = BTreeMap::new();
     let labels = dataset.metadata.labels.as_ref().unwrap_or(&empty);
     let source = match Source::parse(&dataset.spec, labels, namespace) {
@@ -159,6 +170,11 @@ mod tests {
                 dataset("a", &good, &json!({ "path": "/a/../b" })),
                 "spec.mount.path",
             ),
+            (
+                dataset("a", &good, &json!({ "size": "0Gi" })),
+                "spec.mount.size",
+            ),
+            (dataset("a", &good, &json!({ "uid": "root" })), "mount"),
         ] {
             let refusal = check(&dataset, "ns", &Config::default()).refusal.unwrap();
             assert!(refusal.contains(key), "{refusal}");

@@ -1,0 +1,47 @@
+use std::collections::BTreeSet;
+
+use crate::{nodes::registry::Consumer, pods::PodKey};
+
+/// Pods that use a dataset: those whose labels say so, and those that nodes have it mounted for. A
+/// pod that is watched counts as the watch has it: finished or on its way out it may still be on
+/// its node, and uses nothing.
+pub(super) fn of(
+    labelled: BTreeSet<String>,
+    mounted: &[Consumer],
+    watches: impl Fn(&PodKey) -> bool,
+) -> BTreeSet<String> {
+    let mut users = labelled;
+    for consumer in mounted {
+        let pod = (consumer.pod.namespace.clone(), consumer.pod.name.clone());
+        if !watches(&pod) {
+            users.insert(pod.1);
+        }
+    }
+    users
+}
+
+#[cfg(test)]
+mod tests {
+    use dlf_wire::nodes::v1::PodRef;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_that_mounts_the_claim_by_itself_is_a_user_and_a_finished_one_is_none() {
+        let consumer = |name: &str| Consumer {
+            node: "n".into(),
+            pod: PodRef {
+                namespace: "ns".into(),
+                name: name.into(),
+                uid: "u".into(),
+            },
+        };
+        let labelled = BTreeSet::from(["waiting".to_owned()]);
+        let mounted = [consumer("by-itself"), consumer("finished")];
+        let users = of(labelled, &mounted, |pod| pod.1 == "finished");
+        assert_eq!(
+            users.into_iter().collect::<Vec<_>>(),
+            ["by-itself", "waiting"]
+        );
+    }
+}
