@@ -5,6 +5,7 @@ use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::ErrorKind;
 use crate::object::ETag;
@@ -34,17 +35,20 @@ pub(crate) enum Verdict {
     Failed(ErrorKind),
 }
 
-/// Judges an answer that is no success. `now` is the time the request was signed with.
+/// Judges an answer that is no success. `now` is the time the request was signed with; the rest of
+/// the answer is waited for until `end`.
 pub(crate) async fn judge(
     request: &Request,
     response: Response<Incoming>,
     now: Timestamp,
+    end: Instant,
 ) -> Verdict {
     let (parts, body) = response.into_parts();
-    let body = match Limited::new(body, ERROR_BODY_BYTES_MAX).collect().await {
-        Ok(body) => body.to_bytes(),
+    let body = Limited::new(body, ERROR_BODY_BYTES_MAX).collect();
+    let body = match timeout_at(end, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
         // The status has come and is enough.
-        Err(_) => bytes::Bytes::new(),
+        Ok(Err(_)) | Err(_) => bytes::Bytes::new(),
     };
     verdict(
         request,
@@ -93,7 +97,14 @@ fn verdict(
         }
         _ => {}
     }
-    Verdict::Failed(by_code(code).unwrap_or_else(|| by_status(request, status)))
+    match by_code(code) {
+        // Asked for a bucket, it looked for an object: the host's name stands for the bucket.
+        Some(ErrorKind::NotFound) if code == "NoSuchKey" && request.of_bucket => {
+            Verdict::Failed(ErrorKind::BucketInEndpoint)
+        }
+        Some(kind) => Verdict::Failed(kind),
+        None => Verdict::Failed(by_status(request, status)),
+    }
 }
 
 /// The failure in the body of an answer whose status is success.
@@ -132,7 +143,18 @@ pub(crate) fn by_code(code: &str) -> Option<ErrorKind> {
             ErrorKind::SourceFailing(StatusCode::SERVICE_UNAVAILABLE.as_u16())
         }
         "RequestTimeout" => ErrorKind::Timeout,
-        "EntityTooLarge" | "QuotaExceeded" | "XMinioStorageFull" => ErrorKind::NoSpace,
+        "EntityTooLarge" | "QuotaExceeded" | "XMinioStorageFull" | "TooManyBuckets" => {
+            ErrorKind::NoSpace
+        }
+        "InvalidBucketName" => ErrorKind::InvalidBucketName,
+        "InvalidLocationConstraint" => ErrorKind::InvalidRegion,
+        "KeyTooLongError" => ErrorKind::KeyTooLong,
+        "InvalidObjectState" => ErrorKind::Archived,
+        // Aliyun's and Tencent's words for it.
+        "SecondLevelDomainForbidden" | "PathStyleDomainForbidden" => ErrorKind::PathStyleRefused,
+        "IncompleteBody" | "BadDigest" | "XAmzContentSHA256Mismatch" => {
+            ErrorKind::Unreachable("what was sent did not arrive as it was sent".to_owned())
+        }
         "NotImplemented" | "MethodNotAllowed" => ErrorKind::Unsupported,
         _ => return None,
     })

@@ -1,6 +1,7 @@
 //! The bytes of an object, as they come in.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -31,8 +32,14 @@ pub struct ObjectBody {
     /// `None` between a break and the resumption.
     stream: Option<Incoming>,
     patience: Patience,
+    /// When the caller last had the word.
+    returned: Instant,
     failed: bool,
 }
+
+/// The slowest stream that is read on, in bytes per second. One that is slower for so long that a
+/// silent source would be given up is given up too: nobody waits for what it holds.
+const READ_RATE_MIN: u64 = 1024;
 
 impl ObjectBody {
     /// Hands out `opened`, of which everything from its first byte on is still to come.
@@ -46,6 +53,7 @@ impl ObjectBody {
             position: opened.range.start,
             end: opened.range.end,
             stream: Some(opened.stream),
+            returned: Instant::now(),
             failed: false,
         }
     }
@@ -75,18 +83,20 @@ impl ObjectBody {
         if self.position == self.end || self.failed {
             return None;
         }
-        // A caller may have let us wait; only waiting for the source counts.
-        self.patience.progress();
         let began = Instant::now();
+        // Only waiting for the source counts.
+        self.patience.skip(began - self.returned);
         let chunk = self.receive().await;
         self.store.counters().waited(began.elapsed());
         match &chunk {
             Ok(bytes) => {
                 self.position += bytes.len() as u64;
                 self.store.counters().read(bytes.len() as u64);
+                self.patience.credit(time_of(bytes.len() as u64));
             }
             Err(_) => self.failed = true,
         }
+        self.returned = Instant::now();
         Some(chunk)
     }
 
@@ -153,6 +163,11 @@ impl ObjectBody {
             return Ok(bytes);
         }
     }
+}
+
+/// How long so many bytes may take.
+fn time_of(bytes: u64) -> Duration {
+    Duration::from_millis(bytes * 1_000 / READ_RATE_MIN)
 }
 
 impl fmt::Debug for ObjectBody {

@@ -129,9 +129,29 @@ pub enum ErrorKind {
     /// The server fails on its side and keeps failing.
     #[error("it fails on its side (status {0})")]
     SourceFailing(u16),
-    /// The store is full, or the object too large for it.
-    #[error("it has no space for this")]
+    /// The store is full, the object too large for it or a quota used up.
+    #[error("it has no room for this: a quota, a limit or a full disk")]
     NoSpace,
+    /// The bucket's name breaks a rule of the server's.
+    #[error("it does not take this name for a bucket")]
+    InvalidBucketName,
+    /// The server knows no such region.
+    #[error("it does not know the region")]
+    InvalidRegion,
+    /// An object's key is longer than the server takes.
+    #[error("the object's key is too long for it")]
+    KeyTooLong,
+    /// The object's bytes are in an archive.
+    #[error("the object is in an archive and has to be restored first")]
+    Archived,
+    /// The server wants the bucket in the host's name.
+    #[error(
+        "it takes a bucket in the host's name only (`https://BUCKET.HOST`), which DLF does not speak"
+    )]
+    PathStyleRefused,
+    /// The endpoint is that of one bucket: `https://BUCKET.HOST`.
+    #[error("the endpoint's host stands for a bucket already: leave the bucket out of its name")]
+    BucketInEndpoint,
     /// The server does not implement the request.
     #[error("it does not support this request")]
     Unsupported,
@@ -171,6 +191,12 @@ impl ErrorKind {
             Self::SlowDown => "SlowDown",
             Self::SourceFailing(_) => "SourceFailing",
             Self::NoSpace => "NoSpace",
+            Self::InvalidBucketName => "InvalidBucketName",
+            Self::InvalidRegion => "InvalidRegion",
+            Self::KeyTooLong => "KeyTooLong",
+            Self::Archived => "Archived",
+            Self::PathStyleRefused => "PathStyleRefused",
+            Self::BucketInEndpoint => "BucketInEndpoint",
             Self::Unsupported => "Unsupported",
             Self::Config(_) => "InvalidConfiguration",
             Self::Protocol(_) | Self::UnexpectedStatus(_) => "NotS3",

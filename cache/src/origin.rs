@@ -64,9 +64,14 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The identifier and the token travel in headers.
+    /// The identifier and the token travel in headers; the secret is only used, and one with a line
+    /// break behind it gives signatures that nobody accepts.
     fn validate(&self) -> Result<(), ConfigError> {
         let token = self.session_token.as_deref().unwrap_or_default();
+        let framed = |text: &str| text.trim() != text;
+        if framed(&self.access_key_id) || framed(&self.secret_access_key) || framed(token) {
+            return Err(ConfigError::KeysInWhiteSpace);
+        }
         let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         if self.access_key_id.is_empty() || !printable(&self.access_key_id) || !printable(token) {
             return Err(ConfigError::Keys);
@@ -132,6 +137,12 @@ impl FromStr for Endpoint {
         if authority.host().is_empty() {
             return Err(refused("it names no host"));
         }
+        let behind_host = authority.as_str().strip_prefix(authority.host());
+        let port_fits = matches!(behind_host, Some("" | ":"))
+            || authority.port_u16().is_some_and(|port| port > 0);
+        if !port_fits {
+            return Err(refused("its port is not one from 1 to 65535"));
+        }
         let path = parts
             .path_and_query
             .ok_or_else(|| refused("it is not a URL"))?;
@@ -187,6 +198,11 @@ pub enum ConfigError {
     /// Keys that cannot travel in a header (the message does not show them).
     #[error("the access key or session token holds characters that keys do not have")]
     Keys,
+    /// Keys as they come from a file with a line break at its end.
+    #[error(
+        "the access key, its secret or the session token begins or ends with white space, such as a line break: write it without"
+    )]
+    KeysInWhiteSpace,
     /// The private CA is not PEM.
     #[error("the CA certificates cannot be read: {0}")]
     Ca(String),
@@ -205,6 +221,7 @@ mod tests {
                 "https://s3.example.com:9000",
             ),
             ("http://[::1]:8333", "http://[::1]:8333"),
+            ("HTTPS://[fd00::2]/", "https://[fd00::2]"),
             (
                 " https://host/storage/v1/s3/ ",
                 "https://host/storage/v1/s3",
@@ -219,9 +236,31 @@ mod tests {
             "http://",
             "http://a:b@host",
             "http://h/?x",
+            "http://h:0",
+            "http://h:65536",
+            "http://[::1]:0/",
+            "http://[::1",
         ] {
             assert!(text.parse::<Endpoint>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_line_break_behind_a_secret_is_named() {
+        let keys = |id: &str, secret: &str| Keys {
+            access_key_id: id.into(),
+            secret_access_key: secret.into(),
+            session_token: None,
+        };
+        assert_eq!(keys("AK", "s e/c+r=et").validate(), Ok(()));
+        for framed in [
+            keys("AK\n", "secret"),
+            keys("AK", "secret\n"),
+            keys(" AK", "s"),
+        ] {
+            assert_eq!(framed.validate(), Err(ConfigError::KeysInWhiteSpace));
+        }
+        assert_eq!(keys("A\nK", "secret").validate(), Err(ConfigError::Keys));
     }
 
     #[test]

@@ -30,10 +30,18 @@ impl Patience {
         }
     }
 
-    /// The operation got somewhere: time and pauses begin anew.
-    pub(crate) fn progress(&mut self) {
-        self.since = Instant::now();
-        self.failures = 0;
+    /// The caller did something else for so long: that was no waiting.
+    pub(crate) fn skip(&mut self, time: Duration) {
+        self.since = (self.since + time).min(Instant::now());
+    }
+
+    /// The operation got some of the way, as far as may take so long. When that makes up for all
+    /// the waiting, pauses begin anew.
+    pub(crate) fn credit(&mut self, time: Duration) {
+        if time >= self.since.elapsed() {
+            self.failures = 0;
+        }
+        self.skip(time);
     }
 
     /// When the operation is to fail.
@@ -99,10 +107,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_renews_patience() {
-        let mut patience = Patience::new(Duration::from_secs(2));
+    async fn progress_renews_patience_as_far_as_it_goes() {
+        let limit = Duration::from_secs(2);
+        let mut patience = Patience::new(limit);
         while patience.pause().await {}
-        patience.progress();
-        assert!(patience.pause().await);
+        patience.credit(limit / 2);
+        assert!(patience.remaining() >= limit / 2 && patience.failures() > 0);
+        patience.credit(limit * 10);
+        assert_eq!((patience.remaining(), patience.failures()), (limit, 0));
     }
 }

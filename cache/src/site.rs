@@ -1,5 +1,6 @@
 //! One origin at work: its connections and what its answers have taught.
 
+use std::mem::replace;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -48,6 +49,13 @@ struct Learned {
     region: Option<String>,
     /// The server's clock less ours.
     clock: SignedDuration,
+}
+
+/// What one operation has corrected already: a server that is not content then never will be.
+#[derive(Debug, Default)]
+struct Corrected {
+    region: bool,
+    clock: bool,
 }
 
 impl Site {
@@ -99,6 +107,7 @@ impl Site {
     ) -> Result<Response<Incoming>, ErrorKind> {
         let mut target = request.target.clone();
         let mut redirects = 0;
+        let mut corrected = Corrected::default();
         loop {
             let (used, now) = self.knowledge();
             let response = self
@@ -107,11 +116,10 @@ impl Site {
             if response.status().is_success() {
                 return Ok(response);
             }
-            let judged = timeout(STALL_MAX, judge(request, response, now)).await;
-            match judged.map_err(|_| ErrorKind::Timeout)? {
+            match judge(request, response, now, rest_of_answer(request, deadline)).await {
                 Verdict::Failed(kind) => return Err(kind),
-                Verdict::Region(region) => self.learn_region(&used, region)?,
-                Verdict::Clock(time) => self.learn_clock(&used, time)?,
+                Verdict::Region(region) => self.learn_region(&used, region, &mut corrected)?,
+                Verdict::Clock(time) => self.learn_clock(time, &mut corrected)?,
                 Verdict::Redirect { location, region } => {
                     redirects += 1;
                     if redirects > REDIRECTS_MAX {
@@ -138,11 +146,16 @@ impl Site {
         (learned, there)
     }
 
-    /// Takes over the server's word once: `used` is what the refused request was signed with.
-    fn learn_region(&self, used: &Learned, region: String) -> Result<(), ErrorKind> {
-        let tried = used.region.is_some() || self.region(used) == region;
+    /// Takes over the server's word once per operation: `used` is what the refused request was
+    /// signed with.
+    fn learn_region(
+        &self,
+        used: &Learned,
+        region: String,
+        corrected: &mut Corrected,
+    ) -> Result<(), ErrorKind> {
+        let tried = replace(&mut corrected.region, true) || self.region(used) == region;
         if tried || self.origin.keys.is_none() {
-            // A bucket that moved again is found anew by the next operation.
             self.correct(|learned| learned.region = None);
             return Err(ErrorKind::WrongRegion { region });
         }
@@ -151,10 +164,9 @@ impl Site {
         Ok(())
     }
 
-    /// Takes over the server's clock once, as above.
-    fn learn_clock(&self, used: &Learned, time: Timestamp) -> Result<(), ErrorKind> {
-        if used.clock != SignedDuration::ZERO || self.origin.keys.is_none() {
-            // A clock that moved again is learned anew by the next operation.
+    /// Takes over the server's clock once per operation.
+    fn learn_clock(&self, time: Timestamp, corrected: &mut Corrected) -> Result<(), ErrorKind> {
+        if replace(&mut corrected.clock, true) || self.origin.keys.is_none() {
             self.correct(|learned| learned.clock = SignedDuration::ZERO);
             return Err(ErrorKind::ClockSkew);
         }
@@ -244,6 +256,16 @@ fn limits(request: &Request, deadline: Instant) -> Limits {
     Limits {
         stall,
         end: deadline + transfer,
+    }
+}
+
+/// Until when the rest of an answer is waited for whose head has come. The answer to an upload that
+/// took longer than a source is waited for is heard all the same.
+pub(crate) fn rest_of_answer(request: &Request, deadline: Instant) -> Instant {
+    if request.payload.is_empty() {
+        deadline
+    } else {
+        deadline.max(Instant::now() + STALL_MAX)
     }
 }
 

@@ -96,24 +96,18 @@ impl ObjectStore {
     ///
     /// On an error the old ones stay.
     pub fn reconfigure(&self, origins: Vec<Origin>) -> Result<(), ConfigError> {
-        let before = self.current();
-        self.replace(Current::new(origins, before.rules, &before.sites)?);
-        Ok(())
+        self.update(|before| Current::new(origins, Arc::clone(&before.rules), &before.sites))
     }
 
     /// Replaces the address rules. Connections made under the old ones are not used again.
     pub fn set_rules(&self, rules: AddressRules) -> Result<(), ConfigError> {
-        let before = self.current();
-        if *before.rules == rules {
-            return Ok(());
-        }
-        let origins = before
-            .sites
-            .iter()
-            .map(|site| site.origin.clone())
-            .collect();
-        self.replace(Current::new(origins, Arc::new(rules), &[])?);
-        Ok(())
+        self.update(|before| {
+            if *before.rules == rules {
+                return Ok(before.clone());
+            }
+            let origins = before.sites.iter().map(|site| site.origin.clone());
+            Current::new(origins.collect(), Arc::new(rules), &[])
+        })
     }
 
     /// The same store with another [`ClientOptions::source_timeout`]: a probe asks for 10 s.
@@ -147,15 +141,52 @@ impl ObjectStore {
             .clone()
     }
 
-    fn replace(&self, current: Current) {
-        *self
-            .shared
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = current;
+    /// One change after the other: made from an older state, one would undo the other.
+    fn update(
+        &self,
+        change: impl FnOnce(&Current) -> Result<Current, ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let current = &self.shared.current;
+        let mut current = current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = change(&current)?;
+        Ok(())
     }
 
     pub(crate) fn source_error(&self, kind: ErrorKind) -> StoreError {
         StoreError::new(kind, &self.current().source.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_made_at_the_same_time_do_not_undo_each_other() {
+        let origin = |number: usize| Origin {
+            endpoint: "http://s3".parse().unwrap(),
+            bucket: format!("bucket-{number}"),
+            prefix: String::new(),
+            region: String::new(),
+            keys: None,
+            ca_pem: None,
+        };
+        let rules = |number: usize| AddressRules {
+            deny: vec![format!("10.0.0.{number}/32").parse().unwrap()],
+            ..AddressRules::default()
+        };
+        let store = ObjectStore::new(vec![origin(0)], ClientOptions::default()).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..200 {
+                    store.set_rules(rules(number)).unwrap();
+                    assert_eq!(*store.current().rules, rules(number));
+                }
+            });
+            for number in 0..200 {
+                store.reconfigure(vec![origin(number)]).unwrap();
+                assert_eq!(store.current().source.origin, origin(number));
+            }
+        });
     }
 }

@@ -57,10 +57,17 @@ impl Target {
     ///
     /// Never from https to http: the data would travel in the open because a server said so.
     pub(crate) fn redirected(&self, location: &str) -> Result<Self, ErrorKind> {
-        let uri: Uri = location
+        let absolute = match location.strip_prefix("//") {
+            Some(_) => format!("{}:{location}", self.scheme),
+            None => location.to_owned(),
+        };
+        let uri: Uri = absolute
             .parse()
             .map_err(|_| ErrorKind::RedirectRefused("to what is no URL"))?;
         let Some(target) = Self::absolute(&uri) else {
+            if !location.starts_with('/') {
+                return Err(ErrorKind::RedirectRefused("to what is no URL"));
+            }
             let (path, query) = (uri.path().to_owned(), resorted(uri.query()));
             return Ok(Self {
                 path,
@@ -225,12 +232,17 @@ mod tests {
             http.redirected("/y").unwrap().uri().unwrap(),
             "http://s3:8333/y"
         );
+        assert_eq!(
+            http.redirected("//other/y").unwrap().uri().unwrap(),
+            "http://other/y"
+        );
         for location in [
             "http://other/",
             "ftp://other/",
             "https://a:b@other/",
             "http://[",
             "",
+            "elsewhere",
         ] {
             assert!(there.redirected(location).is_err(), "{location:?}");
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlf_core::network::AddressRules;
+use http_body_util::LengthLimitError;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -52,6 +53,9 @@ pub(crate) fn cause(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
         }
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
             return ErrorKind::Unreachable(io.kind().to_string());
+        }
+        if error.is::<LengthLimitError>() {
+            return ErrorKind::Protocol("its answer is longer than any of S3");
         }
         if error
             .downcast_ref::<hyper::Error>()

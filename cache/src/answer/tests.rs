@@ -65,6 +65,25 @@ fn codes_decide_and_statuses_stand_in_for_them() {
     assert_eq!(get(501, ""), ErrorKind::Unsupported);
     assert_eq!(get(418, ""), ErrorKind::UnexpectedStatus(418));
     assert_eq!(get(403, "RequestTimeTooSkewed"), ErrorKind::ClockSkew);
+    assert_eq!(get(403, "InvalidObjectState"), ErrorKind::Archived);
+    assert_eq!(get(400, "KeyTooLongError"), ErrorKind::KeyTooLong);
+    assert!(get(400, "XAmzContentSHA256Mismatch").may_pass());
+}
+
+#[test]
+fn what_is_wrong_with_a_bucket_or_its_address_is_told_apart() {
+    let get = |status, code| failed(Method::GET, true, status, code);
+    assert_eq!(get(404, "NoSuchBucket"), ErrorKind::NoSuchBucket);
+    // `https://BUCKET.s3.example.com/BUCKET` is a key of the bucket.
+    assert_eq!(get(404, "NoSuchKey"), ErrorKind::BucketInEndpoint);
+    assert_eq!(
+        get(403, "SecondLevelDomainForbidden"),
+        ErrorKind::PathStyleRefused
+    );
+    let put = |code| failed(Method::PUT, true, 400, code);
+    assert_eq!(put("InvalidBucketName"), ErrorKind::InvalidBucketName);
+    assert_eq!(put("InvalidLocationConstraint"), ErrorKind::InvalidRegion);
+    assert_eq!(put("TooManyBuckets"), ErrorKind::NoSpace);
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl ObjectStore {
                 None => Ok(request),
             }
         };
-        let Reply { response, site } = self.send(Route::Read, build).await?;
+        let Reply { response, site, .. } = self.send(Route::Read, build).await?;
         let opened = || {
             let headers = response.headers();
             let version = etag(headers)?;
@@ -120,7 +120,7 @@ impl ObjectStore {
                     .map(|at| ("continuation-token", at)),
             );
             query.extend(max_keys.as_deref().map(|max| ("max-keys", max)));
-            Ok(Request::bucket(origin, Method::GET, &query))
+            Ok(Request::bucket(origin, Method::GET, &query).page_of(request.max_keys))
         };
         let answer = self.ask(Route::Read, build).await?;
         let page = xml::list_page(&answer.body, &answer.site.origin.prefix).and_then(|page| {

@@ -15,12 +15,8 @@ use crate::error::{ErrorKind, StoreError};
 use crate::origin::Origin;
 use crate::request::Request;
 use crate::retry::Patience;
-use crate::site::Site;
+use crate::site::{Site, rest_of_answer};
 use crate::transport;
-
-/// The longest answer that is read whole: a page of 1,000 keys of 1,024 bytes, each byte of them
-/// escaped, takes 4 MiB with what stands around the keys.
-const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Which origins a request may go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +32,8 @@ pub(crate) enum Route {
 pub(crate) struct Reply {
     pub(crate) response: Response<Incoming>,
     pub(crate) site: Arc<Site>,
+    /// The longest body that is read whole, in bytes.
+    answer_max: usize,
 }
 
 /// An answer read whole.
@@ -143,25 +141,26 @@ impl ObjectStore {
         deadline: Instant,
     ) -> Result<T, ErrorKind> {
         let request = build(&site.origin)?;
+        if request.nameless {
+            return Err(ErrorKind::Config("an object's key is empty".to_owned()));
+        }
         let permit = timeout_at(deadline, self.shared.gate.acquire()).await;
         let _permit = permit.map_err(|_| ErrorKind::Timeout)?;
         let response = site.ask(&request, deadline, &self.shared.usage).await?;
-        finish(
-            Reply {
-                response,
-                site: Arc::clone(site),
-            },
-            deadline,
-        )
-        .await
+        let reply = Reply {
+            response,
+            site: Arc::clone(site),
+            answer_max: request.answer_max,
+        };
+        finish(reply, rest_of_answer(&request, deadline)).await
     }
 }
 
 /// Reads a short answer to its end. Some requests fail after their head said success: the server
 /// sent it early to keep the connection, and the failure is in the body.
-async fn read_whole(reply: Reply, deadline: Instant) -> Result<Answer, ErrorKind> {
+async fn read_whole(reply: Reply, end: Instant) -> Result<Answer, ErrorKind> {
     let (head, body) = reply.response.into_parts();
-    let body = timeout_at(deadline, Limited::new(body, ANSWER_BYTES_MAX).collect())
+    let body = timeout_at(end, Limited::new(body, reply.answer_max).collect())
         .await
         .map_err(|_| ErrorKind::Timeout)?
         .map_err(|error| transport::cause(&*error))?

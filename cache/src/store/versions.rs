@@ -28,7 +28,7 @@ impl ObjectStore {
                 query.extend(after.id.as_deref().map(|id| ("version-id-marker", id)));
             }
             query.extend(max_keys.as_deref().map(|max| ("max-keys", max)));
-            Ok(Request::bucket(origin, Method::GET, &query))
+            Ok(Request::bucket(origin, Method::GET, &query).page_of(request.max_keys))
         };
         let answer = self.ask(Route::Write, build).await?;
         let page = xml::version_page(&answer.body, &answer.site.origin.prefix).and_then(|page| {

@@ -56,6 +56,10 @@ pub(super) fn failure(error: &io::Error) -> ErrorKind {
     }
 }
 
+/// What webpki calls a server's certificate that says `CA:TRUE`, as `openssl req -x509` makes it;
+/// rustls has no case of its own for it.
+const AUTHORITY_AS_SERVER: &str = "CaUsedAsEndEntity";
+
 /// In our words: rustls quotes what the server sent.
 fn explain(error: &Error) -> &'static str {
     match error {
@@ -68,6 +72,12 @@ fn explain(error: &Error) -> &'static str {
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 "its certificate is not valid yet"
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                "its certificate is not one for servers"
+            }
+            CertificateError::Other(error) if error.to_string() == AUTHORITY_AS_SERVER => {
+                "its certificate is marked as an authority's own (CA:TRUE): the server needs one that this authority signed"
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "its certificate is for another name"

@@ -157,3 +157,19 @@ fn a_listing_of_another_kind_is_none_of_versions() {
         assert!(version_page(body.as_bytes(), "p/").is_err(), "{body}");
     }
 }
+
+#[test]
+fn entities_are_not_expanded() {
+    let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\">]>";
+    let listing = |key: &str| {
+        format!(
+            "<ListBucketResult><Contents><Key>{key}</Key><ETag>x</ETag><Size>1</Size></Contents></ListBucketResult>"
+        )
+    };
+    assert!(list_page(listing("a").as_bytes(), "").is_ok());
+    for body in [format!("{bomb}{}", listing("&b;")), listing("&b;")] {
+        assert!(list_page(body.as_bytes(), "").is_err(), "{body}");
+    }
+    let body = format!("{bomb}<Error><Code>&b;</Code></Error>");
+    assert_eq!(error(body.as_bytes()), ErrorBody::default());
+}

@@ -10,14 +10,14 @@ use crate::support::{clean, options, origin, pattern, server, store_of};
 const MIB: usize = 1024 * 1024;
 
 /// A proxy, and a store that goes around it to the same objects.
-struct Scene {
-    proxy: Proxy,
-    direct: ObjectStore,
-    origin: Origin,
+pub(crate) struct Scene {
+    pub(crate) proxy: Proxy,
+    pub(crate) direct: ObjectStore,
+    pub(crate) origin: Origin,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (proxy, origin) = (Proxy::start().await, origin());
         Self {
             proxy,
@@ -27,7 +27,7 @@ impl Scene {
     }
 
     /// A store without connections yet: its first one meets the next fault.
-    fn store(&self) -> ObjectStore {
+    pub(crate) fn store(&self) -> ObjectStore {
         let endpoint = self.proxy.endpoint().parse().unwrap();
         ObjectStore::new(
             vec![Origin {
@@ -41,7 +41,7 @@ impl Scene {
 }
 
 /// An answer with headers and an S3 error.
-fn answer(status: &str, headers: &str, code: &str) -> Fault {
+pub(crate) fn answer(status: &str, headers: &str, code: &str) -> Fault {
     let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>");
     let length = body.len();
     Fault::Answer(format!(
@@ -195,6 +195,16 @@ async fn a_region_is_taken_from_the_servers_word_once() {
         .collect()
         .await
         .unwrap();
+    // A bucket that moved is found by the operation that misses it.
+    let store = scene.store();
+    proxy.inject([
+        elsewhere("eu-west-1"),
+        answer("404 Not Found", "", "NoSuchKey"),
+    ]);
+    store.get_range("k", 0..1, None).await.unwrap_err();
+    proxy.inject([elsewhere("eu-west-2")]);
+    store.get_range("k", 0..1, None).await.unwrap();
+
     let store = scene.store();
     proxy.inject([elsewhere("eu-west-1"), elsewhere("eu-west-2")]);
     let error = store.get_range("k", 0..1, None).await.unwrap_err();
@@ -232,6 +242,13 @@ async fn a_clock_is_set_by_the_servers_once() {
         .collect()
         .await
         .unwrap();
+    // A clock that was set right is taken over by the operation that finds out.
+    let store = scene.store();
+    proxy.inject([skewed(60), answer("404 Not Found", "", "NoSuchKey")]);
+    store.get_range("k", 0..1, None).await.unwrap_err();
+    proxy.inject([skewed(0)]);
+    store.get_range("k", 0..1, None).await.unwrap();
+
     let store = scene.store();
     proxy.inject([skewed(7200)]);
     let error = store.get_range("k", 0..1, None).await.unwrap_err();

@@ -10,6 +10,7 @@ mod support;
 
 mod buckets;
 mod faults;
+mod hostile;
 mod proxy;
 mod reads;
 mod refusals;

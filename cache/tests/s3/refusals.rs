@@ -182,6 +182,17 @@ async fn a_private_ca_has_to_be_given() {
     assert_eq!(body.collect().await.unwrap(), bytes);
     clean(&store).await;
 
+    // Trust that is taken back holds for connections that are open already.
+    let trusting = Origin {
+        ca_pem: Some(std::fs::read_to_string(variable("S3_CA_FILE")).unwrap()),
+        ..secure.clone()
+    };
+    assert_eq!(store.head("k").await.unwrap_err().class(), "NotFound");
+    store.reconfigure(vec![secure.clone()]).unwrap();
+    assert_eq!(store.head("k").await.unwrap_err().class(), "TlsFailed");
+    store.reconfigure(vec![trusting]).unwrap();
+    assert_eq!(store.head("k").await.unwrap_err().class(), "NotFound");
+
     let plain = variable("S3_ENDPOINT").replace("http:", "https:");
     let store = store_at(Origin {
         endpoint: plain.parse().unwrap(),
