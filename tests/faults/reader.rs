@@ -1,0 +1,108 @@
+//! A pod that reads one file in a loop, and remembers what failed.
+
+use std::time::Duration;
+
+use dlf_tests::{Bucket, Namespace, Node, POD_WITHIN, dataset, eventually, kubectl, pod};
+
+/// Each round opens the file anew. What failed stands in /tmp/errors, the rounds that went well are
+/// counted in /tmp/count.
+const LOOP: &str = "n=0; touch /tmp/errors; while true; do if cat /mnt/datasets/books/hello.txt > /tmp/got 2>> /tmp/errors; \
+                    then n=$((n+1)); echo $n > /tmp/count; else echo failed >> /tmp/errors; fi; sleep 0.05; done";
+
+/// The pod, its namespace and its node.
+pub(crate) struct Reader {
+    pub(crate) namespace: Namespace,
+    pub(crate) node: Node,
+    pub(crate) bucket: Bucket,
+}
+
+impl Reader {
+    /// Of a bucket of the main S3 server.
+    pub(crate) fn start(purpose: &str) -> Self {
+        let bucket = Bucket::new(purpose);
+        let manifest = dataset("books", &bucket.name, "");
+        Self::of(purpose, bucket, &manifest)
+    }
+
+    /// Of this bucket, which the Dataset `books` of the manifest is.
+    pub(crate) fn of(purpose: &str, bucket: Bucket, manifest: &str) -> Self {
+        bucket.put("hello.txt", b"hello\n");
+        let namespace = Namespace::new(purpose);
+        let reader = pod("loop", "dataset.0.id: books", LOOP, "");
+        let _ = namespace
+            .apply(&format!("{manifest}---\n{reader}"))
+            .expect_ok();
+        namespace.wait_ready("loop", POD_WITHIN);
+        let node = Node::of(&namespace, "loop");
+        let reader = Self {
+            namespace,
+            node,
+            bucket,
+        };
+        reader.goes_on();
+        reader
+    }
+
+    /// Rounds so far.
+    pub(crate) fn rounds(&self) -> u64 {
+        let count = self.namespace.exec("loop", "cat /tmp/count || echo 0");
+        count.expect_ok().trim().parse().unwrap_or_default()
+    }
+
+    /// Waits for some more rounds.
+    pub(crate) fn goes_on(&self) {
+        let before = self.rounds();
+        eventually("the loop to go on", Duration::from_secs(30), || {
+            let now = self.rounds();
+            if now > before + 3 {
+                Ok(())
+            } else {
+                Err(format!("{now} rounds; errors: {}", self.errors()))
+            }
+        });
+    }
+
+    /// What failed.
+    pub(crate) fn errors(&self) -> String {
+        self.namespace.exec("loop", "cat /tmp/errors").expect_ok()
+    }
+
+    /// Another pod on the same node reads the file.
+    pub(crate) fn another_reads(&self) {
+        let more = format!("  nodeName: {}\n", self.node.name);
+        let script = "cat /mnt/datasets/books/hello.txt";
+        let log = self
+            .namespace
+            .run_pod("another", "dataset.0.id: books", script, &more);
+        assert_eq!(log, "hello\n");
+    }
+
+    /// Runs kubectl on the pods of one of our components on the reader's node.
+    pub(crate) fn of_its_node(&self, component: &str, arguments: &[&str]) -> dlf_tests::Output {
+        let label = format!("app.kubernetes.io/component={component}");
+        let field = format!("spec.nodeName={}", self.node.name);
+        let select = ["-n", "dlf-system", "-l", &label, "--field-selector", &field];
+        kubectl(&[arguments, &select].concat())
+    }
+
+    /// Waits for a new open that is served, within 30 s, by another file system than `device`.
+    pub(crate) fn is_served_anew(&self, device: &str) {
+        eventually("a new open", Duration::from_secs(30), || {
+            let script = "stat -c %d /mnt/datasets/books && cat /mnt/datasets/books/hello.txt";
+            let read = self.namespace.exec("loop", script);
+            match read.text.split_once('\n') {
+                Some((now, "hello\n")) if read.ok && now != device => Ok(()),
+                _ => Err(format!("{read:?}")),
+            }
+        });
+        self.goes_on();
+    }
+
+    /// The device number of the file system that the pod sees.
+    pub(crate) fn device(&self) -> String {
+        let number = self
+            .namespace
+            .exec("loop", "stat -c %d /mnt/datasets/books");
+        number.expect_ok().trim().to_owned()
+    }
+}
