@@ -13,6 +13,9 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+/// The kubelet's port on every node: whoever reaches it may run commands in pods, if it lets him.
+const KUBELET_PORT: u16 = 10_250;
+
 /// The rules, as the operator hands them to every program that dials.
 ///
 /// Order: `allow`, then the built-in refusals and `deny`, then `deny_sockets`; what none of them
@@ -26,7 +29,7 @@ pub struct AddressRules {
     /// Networks that may not, beyond the built-in ones (`[network] deny`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<IpNet>,
-    /// Single sockets that may not: the API server's, and port 10250 of every node.
+    /// Single sockets that may not: the API server's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny_sockets: Vec<SocketAddr>,
 }
@@ -57,6 +60,7 @@ impl AddressRules {
             return Ok(());
         }
         let rule = built_in(address)
+            .or_else(|| (socket.port() == KUBELET_PORT).then_some(Rule::Kubelet))
             .or_else(|| self.denied_network(address))
             .or_else(|| self.denied_socket(SocketAddr::new(address, socket.port())));
         match rule {
@@ -114,7 +118,9 @@ pub enum Rule {
     Unspecified,
     /// A network of the configuration's `[network] deny`.
     Network(IpNet),
-    /// A socket of the cluster's own: the API server's or a kubelet's.
+    /// Port 10250, wherever: a list of all nodes' addresses would be long, late and sent to everybody.
+    Kubelet,
+    /// A socket of the API server's.
     Socket,
 }
 
@@ -126,7 +132,8 @@ impl fmt::Display for Rule {
             Self::Multicast => f.write_str("it is a multicast or broadcast address"),
             Self::Unspecified => f.write_str("it is an unspecified address"),
             Self::Network(net) => write!(f, "{net} is listed in `[network] deny`"),
-            Self::Socket => f.write_str("it belongs to the cluster's API server or to a kubelet"),
+            Self::Kubelet => write!(f, "port {KUBELET_PORT} is the kubelet's"),
+            Self::Socket => f.write_str("it belongs to the cluster's API server"),
         }
     }
 }

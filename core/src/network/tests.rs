@@ -31,6 +31,8 @@ fn built_in_ranges_are_refused_without_configuration() {
         ("0.1.2.3:80", Rule::Unspecified),
         ("[::]:80", Rule::Unspecified),
         ("[::ffff:0.0.0.0]:80", Rule::Unspecified),
+        ("10.0.0.5:10250", Rule::Kubelet),
+        ("[fd00::5]:10250", Rule::Kubelet),
     ] {
         assert_eq!(refused(&rules, address), Some(rule), "{address}");
     }
@@ -67,7 +69,7 @@ fn allow_comes_before_everything_else() {
 #[test]
 fn a_socket_is_refused_on_its_port_only() {
     let rules = AddressRules {
-        deny_sockets: vec![socket("10.96.0.1:443"), socket("[::ffff:10.0.0.5]:10250")],
+        deny_sockets: vec![socket("10.96.0.1:443"), socket("[::ffff:10.0.0.5]:6443")],
         ..AddressRules::default()
     };
     assert_eq!(refused(&rules, "10.96.0.1:443"), Some(Rule::Socket));
@@ -75,7 +77,7 @@ fn a_socket_is_refused_on_its_port_only() {
         refused(&rules, "[::ffff:10.96.0.1]:443"),
         Some(Rule::Socket)
     );
-    assert_eq!(refused(&rules, "10.0.0.5:10250"), Some(Rule::Socket));
+    assert_eq!(refused(&rules, "10.0.0.5:6443"), Some(Rule::Socket));
     assert_eq!(refused(&rules, "10.96.0.1:9000"), None);
 }
 

@@ -1,32 +1,28 @@
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+//! The API server's addresses, which no dataset may point at.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use dlf_plugin_host::config::Network;
 use dlf_wire::dataset::v1::NetworkRules;
-use k8s_openapi::api::{
-    core::v1::{Node, Service},
-    discovery::v1::EndpointSlice,
-};
+use futures::{StreamExt, pin_mut, stream};
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::{
-    Client,
-    api::{Api, ListParams},
+    Client, ResourceExt,
+    api::Api,
+    runtime::watcher::{self, Event},
 };
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::nodes::Hub;
+use crate::{nodes::Hub, watches::events};
 
-/// The kubelet's port on every node.
-const KUBELET_PORT: u16 = 10_250;
 /// Namespace and name of the API server's own Service.
 const API_SERVER: (&str, &str) = ("default", "kubernetes");
 /// Label by which an EndpointSlice names its Service.
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
-/// API servers and nodes come and go slowly; a list a minute is cheaper than three watches.
-const INTERVAL: Duration = Duration::from_mins(1);
-/// Nothing is mounted and no source is asked before the first answer.
-const RETRY: Duration = Duration::from_secs(2);
-/// Nodes listed at a time, so that 5,000 do not come in one answer.
-const PAGE: u32 = 500;
 
 /// Keeps nodes and workers told of the addresses no dataset may point at, and says once when they
 /// are known. Runs for ever.
@@ -37,93 +33,156 @@ pub async fn keep_network_rules(
     known: oneshot::Sender<()>,
 ) {
     let mut known = Some(known);
-    loop {
-        match forbidden_sockets(&client).await {
-            Ok(sockets) => {
-                nodes.set_network(rules(&network, sockets));
-                // Nobody waits for it any more when the duties are laid down.
-                let _ = known.take().map(|known| known.send(()));
-            }
-            Err(error) => {
-                warn!(%error, "the API server's addresses were not found out and are again later");
-            }
+    let (mut services, mut endpoints) = (Sockets::default(), Sockets::default());
+    let changes = changes(client);
+    pin_mut!(changes);
+    while let Some(change) = changes.next().await {
+        let changed = match change {
+            Change::Service(event) => services.note(event, of_service),
+            Change::Endpoints(event) => endpoints.note(event, of_endpoints),
+        };
+        if changed && services.complete && endpoints.complete {
+            nodes.set_network(rules(&network, &[&services, &endpoints]));
+            // Nobody waits for it any more when the duties are laid down.
+            let _ = known.take().map(|known| known.send(()));
         }
-        let pause = if known.is_some() { RETRY } else { INTERVAL };
-        sleep(pause).await;
     }
 }
 
-fn rules(network: &Network, sockets: BTreeSet<String>) -> NetworkRules {
+enum Change {
+    Service(watcher::Result<Event<Service>>),
+    Endpoints(watcher::Result<Event<EndpointSlice>>),
+}
+
+fn changes(client: Client) -> impl futures::Stream<Item = Change> {
+    let (namespace, name) = API_SERVER;
+    let named = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let services = Api::<Service>::namespaced(client.clone(), namespace);
+    let labelled = watcher::Config::default().labels(&format!("{SERVICE_LABEL}={name}"));
+    let slices = Api::<EndpointSlice>::namespaced(client, namespace);
+    stream::select(
+        events(services, named).map(Change::Service),
+        events(slices, labelled).map(Change::Endpoints),
+    )
+}
+
+/// The sockets that objects of one kind tell of, by object.
+#[derive(Debug, Default)]
+struct Sockets {
+    of: BTreeMap<String, BTreeSet<String>>,
+    /// A first list has been seen to its end.
+    complete: bool,
+}
+
+impl Sockets {
+    /// Takes note of a change; whether it may matter.
+    fn note<K: ResourceExt>(
+        &mut self,
+        event: watcher::Result<Event<K>>,
+        sockets: impl Fn(&K) -> BTreeSet<String>,
+    ) -> bool {
+        match event {
+            Ok(Event::Init) => self.of.clear(),
+            Ok(Event::InitApply(object)) => {
+                self.of.insert(object.name_any(), sockets(&object));
+            }
+            Ok(Event::Apply(object)) => {
+                self.of.insert(object.name_any(), sockets(&object));
+                return true;
+            }
+            Ok(Event::InitDone) => {
+                self.complete = true;
+                return true;
+            }
+            // The addresses of an API server that goes are no safer for it.
+            Ok(Event::Delete(_)) => {}
+            Err(error) => {
+                warn!(%error, "the watch of the API server's addresses failed and is tried again");
+            }
+        }
+        false
+    }
+}
+
+fn rules(network: &Network, found: &[&Sockets]) -> NetworkRules {
+    let sockets: BTreeSet<&String> = found
+        .iter()
+        .flat_map(|sockets| sockets.of.values().flatten())
+        .collect();
     NetworkRules {
         allow: network.allow.iter().map(ToString::to_string).collect(),
         deny: network.deny.iter().map(ToString::to_string).collect(),
-        deny_sockets: sockets.into_iter().collect(),
+        deny_sockets: sockets.into_iter().cloned().collect(),
     }
 }
 
-async fn forbidden_sockets(client: &Client) -> kube::Result<BTreeSet<String>> {
-    let mut sockets = api_server(client).await?;
-    let api: Api<Node> = Api::all(client.clone());
-    let mut params = ListParams::default().limit(PAGE);
-    loop {
-        let page = api.list(&params).await?;
-        sockets.extend(page.items.iter().flat_map(kubelet));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(sockets),
-        }
-    }
-}
-
-async fn api_server(client: &Client) -> kube::Result<BTreeSet<String>> {
-    let (namespace, name) = API_SERVER;
-    let service = Api::<Service>::namespaced(client.clone(), namespace)
-        .get(name)
-        .await?;
-    let mut sockets: BTreeSet<String> = service
-        .spec
-        .iter()
+fn of_service(service: &Service) -> BTreeSet<String> {
+    let specs = service.spec.iter();
+    specs
         .flat_map(|spec| {
             let ports = spec.ports.iter().flatten().map(|port| port.port);
             ports.flat_map(|port| {
-                spec.cluster_ips
-                    .iter()
-                    .flatten()
-                    .map(move |ip| socket(ip, port))
+                let addresses = spec.cluster_ips.iter().flatten();
+                addresses.map(move |address| socket(address, port))
             })
         })
-        .collect();
-    let params = ListParams::default().labels(&format!("{SERVICE_LABEL}={name}"));
-    for slice in Api::<EndpointSlice>::namespaced(client.clone(), namespace)
-        .list(&params)
-        .await?
-    {
-        for port in slice.ports.iter().flatten().filter_map(|port| port.port) {
-            let addresses = slice
-                .endpoints
-                .iter()
-                .flat_map(|endpoint| &endpoint.addresses);
-            sockets.extend(addresses.map(|address| socket(address, port)));
-        }
-    }
-    Ok(sockets)
-}
-
-fn kubelet(node: &Node) -> Vec<String> {
-    let addresses = node
-        .status
-        .iter()
-        .flat_map(|status| status.addresses.iter().flatten());
-    addresses
-        .filter(|address| address.address.parse::<std::net::IpAddr>().is_ok())
-        .map(|address| socket(&address.address, i32::from(KUBELET_PORT)))
         .collect()
 }
 
-fn socket(ip: &str, port: i32) -> String {
-    if ip.contains(':') {
-        format!("[{ip}]:{port}")
+fn of_endpoints(slice: &EndpointSlice) -> BTreeSet<String> {
+    let ports = slice.ports.iter().flatten().filter_map(|port| port.port);
+    ports
+        .flat_map(|port| {
+            let endpoints = slice.endpoints.iter();
+            let addresses = endpoints.flat_map(|endpoint| &endpoint.addresses);
+            addresses.map(move |address| socket(address, port))
+        })
+        .collect()
+}
+
+fn socket(address: &str, port: i32) -> String {
+    if address.contains(':') {
+        format!("[{address}]:{port}")
     } else {
-        format!("{ip}:{port}")
+        format!("{address}:{port}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_address_of_the_api_server_is_known_once_both_lists_are() {
+        let service: Service = serde_json::from_value(json!({
+            "metadata": { "name": "kubernetes" },
+            "spec": { "clusterIPs": ["10.96.0.1", "fd00::1"], "ports": [{ "port": 443 }] },
+        }))
+        .unwrap();
+        let slice: EndpointSlice = serde_json::from_value(json!({
+            "metadata": { "name": "kubernetes" },
+            "addressType": "IPv4",
+            "endpoints": [{ "addresses": ["10.0.0.7"] }, { "addresses": ["10.0.0.8"] }],
+            "ports": [{ "port": 6443 }],
+        }))
+        .unwrap();
+        let (mut services, mut endpoints) = (Sockets::default(), Sockets::default());
+        assert!(!services.note(Ok(Event::Init), of_service));
+        assert!(!services.note(Ok(Event::InitApply(service)), of_service));
+        assert!(!services.complete);
+        assert!(services.note(Ok(Event::InitDone), of_service) && services.complete);
+        assert!(endpoints.note(Ok(Event::Apply(slice)), of_endpoints));
+        let known = rules(&Network::default(), &[&services, &endpoints]).deny_sockets;
+        assert_eq!(
+            known,
+            [
+                "10.0.0.7:6443",
+                "10.0.0.8:6443",
+                "10.96.0.1:443",
+                "[fd00::1]:443"
+            ]
+        );
     }
 }

@@ -12,7 +12,7 @@ use super::raised;
 use crate::{
     certificates::keep_authority,
     controller,
-    installation::{Template, keep_mounters, keep_network_rules},
+    installation::{Template, forget_gone_nodes, keep_mounters, keep_network_rules},
     nodes::{Changes, Hub},
     pods::PodIndex,
     tasks::Tasks,
@@ -68,6 +68,10 @@ impl Duties {
             network,
             Arc::clone(&self.hub),
             known,
+        ));
+        background.spawn(forget_gone_nodes(
+            self.client.clone(),
+            Arc::clone(&self.hub),
         ));
         if let Some(template) = self.template.clone() {
             let (client, namespace) = (self.client.clone(), self.namespace.clone());

@@ -133,6 +133,12 @@ impl Registry {
         of_revision.map(|state| u64::from(state.mounts)).sum()
     }
 
+    /// Nodes that have told something since this operator leads, and are not known to be gone.
+    #[must_use]
+    pub fn node_names(&self) -> Vec<NodeName> {
+        self.nodes.keys().cloned().collect()
+    }
+
     /// Whether a node has told what it has mounted since this operator leads.
     #[must_use]
     pub fn has_told(&self, node: &str) -> bool {
