@@ -1,6 +1,7 @@
 //! Storage plugin `nfs`: plans how an NFS export becomes a kernel mount.
 
 mod plan;
+mod server;
 
 use async_trait::async_trait;
 use dlf_core::{

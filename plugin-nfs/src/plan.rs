@@ -8,11 +8,14 @@ use dlf_core::{
     source::NfsSource,
 };
 
+use crate::server;
+
 pub(crate) fn export(
     request: &StorageRequest,
     source: &NfsSource,
 ) -> Result<StoragePlan, PlanError> {
     refuse_ownership(request)?;
+    server::refuse_port(&source.server)?;
     Ok(StoragePlan {
         volume: Volume::Mount(Mount {
             readonly: source.readonly,
@@ -55,12 +58,7 @@ fn entries(source: &NfsSource) -> impl Iterator<Item = (String, String)> {
 fn tasks(intent: Intent, source: &NfsSource) -> Vec<Task> {
     match intent {
         Intent::Exist if source.create => Vec::new(),
-        Intent::Exist => {
-            vec![Task::ProbeNfs {
-                server: source.server.clone(),
-                share: source.share.clone(),
-            }]
-        }
+        Intent::Exist => vec![server::probe(source)],
         Intent::Delete => Vec::new(),
     }
 }

@@ -12,12 +12,16 @@ use dlf_core::{
 use dlf_plugin_nfs::Nfs;
 
 fn request() -> StorageRequest {
+    request_of("nfs.example.com", "vers=4.1,hard")
+}
+
+fn request_of(server: &str, mount_options: &str) -> StorageRequest {
     let source = NfsSource {
-        server: "nfs.example.com".to_owned(),
+        server: server.to_owned(),
         share: "/export/books".to_owned(),
         create: false,
         readonly: true,
-        mount_options: "vers=4.1,hard".to_owned(),
+        mount_options: mount_options.to_owned(),
     };
     StorageRequest {
         dataset: DatasetRef {
@@ -51,4 +55,20 @@ fn ownership_that_is_not_ours_to_give() {
     let mut request = request();
     request.mount.uid = Some(1000);
     insta::assert_json_snapshot!(plan(&request));
+}
+
+#[test]
+fn the_look_at_an_export_heeds_the_mounts_port_and_version() {
+    let task = |server: &str, options: &str| plan(&request_of(server, options))["tasks"].take();
+    insta::assert_json_snapshot!([
+        task("nfs.example.com", "hard, port=12049"),
+        task("fd00::2", "port=1,port=12049"),
+        task("[fd00::2]", ""),
+        task("nfs.example.com", "nfsvers=3"),
+    ]);
+}
+
+#[test]
+fn a_port_behind_the_servers_name() {
+    insta::assert_json_snapshot!(plan(&request_of("nfs.example.com:12049", "")));
 }

@@ -129,26 +129,32 @@ async fn holds_something(store: &ObjectStore) -> Result<bool, StoreError> {
 async fn mark(store: &ObjectStore, owner: &str) -> Result<(), StoreError> {
     let tags = [(OWNER_TAG.to_owned(), owner.to_owned())];
     match store.put_bucket_tags(&tags).await {
-        Err(error) if lacks_tags(&error) => {
-            store
-                .put(&marker(owner), Bytes::new(), PutCondition::None)
-                .await?;
-            Ok(())
-        }
-        tagged => tagged,
+        // Some stores say so and have none.
+        Ok(()) if owner_tag(store).await?.is_some() => return Ok(()),
+        Err(error) if !lacks_tags(&error) => return Err(error),
+        _ => {}
+    }
+    let marker = marker(owner);
+    let written = store.put(&marker, Bytes::new(), PutCondition::None);
+    written.await.map(drop)
+}
+
+/// Whom the bucket's tag names; none without such a tag.
+async fn owner_tag(store: &ObjectStore) -> Result<Option<String>, StoreError> {
+    match store.bucket_tags().await {
+        Ok(tags) => Ok(tags
+            .into_iter()
+            .find(|(key, _)| key == OWNER_TAG)
+            .map(|(_, value)| value)),
+        Err(error) if lacks_tags(&error) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 /// Whether the bucket was made for `owner`.
 async fn is_marked(store: &ObjectStore, owner: &str) -> Result<bool, StoreError> {
-    match store.bucket_tags().await {
-        Ok(tags) => {
-            if let Some((_, found)) = tags.iter().find(|(key, _)| key == OWNER_TAG) {
-                return Ok(found == owner);
-            }
-        }
-        Err(error) if lacks_tags(&error) => {}
-        Err(error) => return Err(error),
+    if let Some(found) = owner_tag(store).await? {
+        return Ok(found == owner);
     }
     match store.head(&marker(owner)).await {
         Ok(_) => Ok(true),
@@ -157,11 +163,16 @@ async fn is_marked(store: &ObjectStore, owner: &str) -> Result<bool, StoreError>
     }
 }
 
-/// Whether the store knows no tags of buckets, or lets these keys have none.
+/// Whether the store knows no tags of buckets, or lets these keys have none. One that overlooks
+/// what is asked makes the bucket again, or lists it.
 fn lacks_tags(error: &StoreError) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Unsupported | ErrorKind::AccessDenied
+        ErrorKind::Unsupported
+            | ErrorKind::AccessDenied
+            | ErrorKind::BucketAlreadyOwned
+            | ErrorKind::Protocol(_)
+            | ErrorKind::UnexpectedStatus(_)
     )
 }
 

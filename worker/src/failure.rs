@@ -25,7 +25,52 @@ pub fn of_store(error: &StoreError) -> Failure {
         ErrorKind::Timeout => UNREACHABLE,
         kind => kind.class(),
     };
-    failure(reason, error.to_string())
+    let message = match way_out(error.kind()) {
+        Some(way_out) => format!("{error}; {way_out}"),
+        None => error.to_string(),
+    };
+    failure(reason, message)
+}
+
+/// What a person can do about it, where the error does not say so itself.
+const fn way_out(kind: &ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::NoSuchBucket => {
+            "make it, correct spec.local.bucket, or let DLF make it with provision: \"true\""
+        }
+        ErrorKind::BucketTaken | ErrorKind::InvalidBucketName => {
+            "choose another name in spec.local.bucket"
+        }
+        ErrorKind::InvalidRegion => "correct spec.local.region",
+        ErrorKind::AccessDenied => {
+            "permit these keys to list the bucket, or give others in spec.local.secret-name"
+        }
+        ErrorKind::KeysRejected => {
+            "correct accessKeyID and secretAccessKey in the Dataset or its Secret"
+        }
+        ErrorKind::ClockSkew => "set the clock that is wrong, the server's or the nodes'",
+        ErrorKind::Unreachable(_) | ErrorKind::Timeout => {
+            "check spec.local.endpoint, and that the server runs and lets pods of this cluster in"
+        }
+        ErrorKind::TlsFailed(_) => {
+            "check spec.local.endpoint; a private CA is given in spec.local.ca-secret-name"
+        }
+        ErrorKind::AddressNotAllowed { .. } => {
+            "an administrator can allow it in [network] allow of the configuration"
+        }
+        ErrorKind::RedirectRefused(_) => {
+            "name the server that holds the bucket in spec.local.endpoint"
+        }
+        ErrorKind::SlowDown | ErrorKind::SourceFailing(_) => {
+            "it is asked again; the server's own log tells more"
+        }
+        ErrorKind::Protocol(_) | ErrorKind::UnexpectedStatus(_) => {
+            "spec.local.endpoint has to be the S3 server's own: not its console, nor another port, \
+             and https where the server wants it"
+        }
+        ErrorKind::NoSpace => "delete what is not needed, or have the limit raised",
+        _ => return None,
+    })
 }
 
 /// What a configuration that no store can be made of is to a user.
@@ -37,7 +82,10 @@ pub fn of_config(error: &ConfigError) -> Failure {
 /// What a forbidden address is to a user.
 #[must_use]
 pub fn of_address(host: &str, refusal: &AddressNotAllowed) -> Failure {
-    let message = format!("{host} leads to an address that DLF does not dial: {refusal}");
+    let message = format!(
+        "{host} leads to an address that DLF does not dial: {refusal}; an administrator can allow \
+         it in [network] allow of the configuration"
+    );
     failure("AddressNotAllowed", message)
 }
 

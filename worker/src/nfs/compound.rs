@@ -30,6 +30,8 @@ const PROGRAM_MISMATCH: u32 = 2;
 const LAST_RECORD: u32 = 1 << 31;
 /// The largest answer is some tens of bytes an operation.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Servers send such an answer in one record; empty ones without end would never make it too long.
+const RECORDS_MAX: usize = 64;
 
 /// What the server says of the share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub(super) enum ProtocolError {
     Short(#[from] Short),
     #[error("the answer has {0} bytes")]
     TooLong(usize),
+    #[error("the answer has no end")]
+    Endless,
     #[error("it is no answer to what was asked")]
     Unexpected,
 }
@@ -102,7 +106,7 @@ fn call(names: &[&str]) -> Vec<u8> {
 
 async fn receive<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, ProtocolError> {
     let mut message = Vec::new();
-    loop {
+    for _ in 0..RECORDS_MAX {
         let header = stream.read_u32().await?;
         let length = usize::try_from(header & !LAST_RECORD).unwrap_or(usize::MAX);
         let total = message.len().saturating_add(length);
@@ -116,6 +120,7 @@ async fn receive<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, Protoc
             return Ok(message);
         }
     }
+    Err(ProtocolError::Endless)
 }
 
 fn answer(message: &[u8]) -> Result<Answer, ProtocolError> {
@@ -144,8 +149,10 @@ const fn of_status(status: u32) -> Answer {
         0 => Answer::Found,
         // PERM, ACCESS, WRONGSEC
         1 | 13 | 10_016 => Answer::Guarded("the server does not show it to unprivileged clients"),
-        // NOENT, NOTDIR, NAMETOOLONG, STALE, BADNAME
-        2 | 20 | 63 | 70 | 10_041 => Answer::Missing,
+        // NOENT, NOTDIR, INVAL, NAMETOOLONG, STALE, BADCHAR, BADNAME
+        2 | 20 | 22 | 63 | 70 | 10_040 | 10_041 => Answer::Missing,
+        // MOVED, SYMLINK
+        10_019 | 10_029 => Answer::Guarded("it leads elsewhere, where only the kernel follows"),
         // MINOR_VERS_MISMATCH
         10_021 => Answer::Guarded("the server does not speak NFS version 4.0"),
         // DELAY
@@ -174,6 +181,15 @@ mod tests {
         assert_eq!(answer(&reply(0)).unwrap(), Answer::Found);
         assert_eq!(answer(&reply(2)).unwrap(), Answer::Missing);
         assert!(matches!(answer(&reply(13)).unwrap(), Answer::Guarded(_)));
+        // A link on the way, a server that has moved: the kernel's client follows both.
+        assert!(matches!(
+            answer(&reply(10_029)).unwrap(),
+            Answer::Guarded(_)
+        ));
+        assert!(matches!(
+            answer(&reply(10_019)).unwrap(),
+            Answer::Guarded(_)
+        ));
         assert_eq!(answer(&reply(5)).unwrap(), Answer::Refused(5));
     }
 
@@ -201,5 +217,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(matches!(error, ProtocolError::TooLong(_)), "{error}");
+        let error = receive(&mut tokio::io::repeat(0)).await.unwrap_err();
+        assert!(matches!(error, ProtocolError::Endless), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use dlf_wire::dataset::v1::{Keys, Origin};
 
-pub(crate) use gateway::gateway;
+pub(crate) use gateway::{Instead, LISTED, MADE_AGAIN, NOT_IMPLEMENTED, gateway};
 
 /// What `make cluster` wrote of `name`, unless the environment says otherwise.
 fn setting(name: &str) -> Option<String> {
