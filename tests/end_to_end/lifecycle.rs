@@ -138,6 +138,8 @@ fn of_a_deleted_namespace_nothing_is_left_in_the_cluster_or_on_a_node() {
     let name = namespace.name.clone();
     assert!(everything_with(&[uid, &name]).len() > 5);
     drop(namespace);
+    let gone = kubectl(&["wait", "--for=delete", "--timeout=60s", "namespace", &name]);
+    let _ = gone.expect_ok();
     assert_eq!(everything_with(&[uid, &name]), [""; 0]);
     for node in Node::all() {
         eventually("the node to forget it", NAMED_WITHIN, || {

@@ -6,22 +6,23 @@ use dlf_tests::{Bucket, Namespace, POD_WITHIN, SLEEP, dataset, pod, s3, settings
 
 #[test]
 fn the_slides_pod_reads_and_writes_the_bucket_in_both_groups() {
-    for group in ["com.ie.ibm.hpsys", "datashim.io"] {
+    let script = "cat /mnt/datasets/test/in/hello.txt; mkdir /mnt/datasets/test/out; \
+                  echo from the pod > /mnt/datasets/test/out/result.txt; cat /mnt/datasets/test/out/result.txt";
+    let labels = "dataset.0.id: test, dataset.0.useas: mount";
+    let started = ["com.ie.ibm.hpsys", "datashim.io"].map(|group| {
         let (namespace, bucket) = (Namespace::new("slide"), Bucket::new("slide"));
         bucket.put("in/hello.txt", b"hello from the bucket\n");
         let manifest = dataset("test", &bucket.name, "").replace("com.ie.ibm.hpsys", group);
-        let script = "cat /mnt/datasets/test/in/hello.txt; mkdir /mnt/datasets/test/out; \
-                      echo from the pod > /mnt/datasets/test/out/result.txt; cat /mnt/datasets/test/out/result.txt";
-        let labels = "dataset.0.id: test, dataset.0.useas: mount";
         let both = format!("{manifest}---\n{}", pod("reader", labels, script, ""));
         let _ = namespace.apply(&both).expect_ok();
+        (namespace, bucket)
+    });
+    for (namespace, bucket) in &started {
         namespace.wait_phase("reader", "Succeeded", POD_WITHIN);
         let log = namespace.kubectl(&["logs", "reader"]).expect_ok();
         assert_eq!(log, "hello from the bucket\nfrom the pod\n");
-        assert_eq!(
-            bucket.get("out/result.txt").as_deref(),
-            Ok(&b"from the pod\n"[..])
-        );
+        let written = bucket.get("out/result.txt");
+        assert_eq!(written.as_deref(), Ok(&b"from the pod\n"[..]));
     }
 }
 

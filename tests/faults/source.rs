@@ -1,9 +1,12 @@
 //! The S3 server goes away and comes back.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use dlf_tests::{
-    Bucket, DATASETS, Namespace, SecondS3, contains, dataset, eventually, on_our_own_cluster,
+    Bucket, DATASETS, NAMED_WITHIN, SecondS3, contains, dataset, eventually, on_our_own_cluster,
     s3_at, settings, unique,
 };
 
@@ -20,9 +23,9 @@ fn at_second(second: &SecondS3, name: &str, bucket: &str, more: &str) -> String 
 }
 
 #[test]
-fn reads_wait_while_the_s3_server_is_away_for_twenty_seconds_and_none_fails() {
-    let test = "reads_wait_while_the_s3_server_is_away_for_twenty_seconds_and_none_fails";
-    if !on_our_own_cluster(test, "it stops a server") {
+fn while_its_s3_server_is_away_reads_wait_and_a_deletion_that_needs_it_says_so() {
+    let test = "while_its_s3_server_is_away_reads_wait_and_a_deletion_that_needs_it_says_so";
+    if !on_our_own_cluster(test, "it kills a server") {
         return;
     }
     let second = SecondS3::start();
@@ -30,42 +33,24 @@ fn reads_wait_while_the_s3_server_is_away_for_twenty_seconds_and_none_fails() {
     // Each open asks the source, so that none is answered from what is known.
     let manifest = at_second(&second, "books", &bucket.name, "") + "  cache: {revalidate: 0s}\n";
     let reader = Reader::of("away", bucket, &manifest);
-    second.tell("stop");
-    let before = reader.rounds();
-    thread::sleep(AWAY); // what is shown: that this long is waited for
-    assert!(
-        reader.rounds() <= before + 1,
-        "it reads without its source: nothing was shown"
-    );
-    second.tell("start");
-    reader.goes_on();
-    assert_eq!(reader.errors(), "");
-    drop(reader);
-}
-
-#[test]
-fn a_dataset_whose_bucket_goes_with_it_waits_for_an_s3_server_that_is_away_and_says_so() {
-    let test =
-        "a_dataset_whose_bucket_goes_with_it_waits_for_an_s3_server_that_is_away_and_says_so";
-    if !on_our_own_cluster(test, "it stops a server") {
-        return;
-    }
-    let second = SecondS3::start();
-    let (namespace, name) = (Namespace::new("stuck"), unique("stuck"));
+    let name = unique("goes");
     let both = ", provision: \"true\", removeOnDelete: \"true\"";
-    let _ = namespace
-        .apply(&at_second(&second, "books", &name, both))
-        .expect_ok();
-    namespace.wait_dataset("books");
+    let goes = at_second(&second, "goes", &name, both);
+    let namespace = &reader.namespace;
+    let _ = namespace.apply(&goes).expect_ok();
+    namespace.wait_dataset("goes");
     let bucket = || s3_at(&second.endpoint, "GET", &format!("{name}?list-type=2"), b"");
     bucket().unwrap();
-    second.tell("stop");
+
+    second.tell("kill");
+    let killed = Instant::now();
+    let before = reader.rounds();
     let _ = namespace
-        .kubectl(&["delete", DATASETS, "books", "--wait=false"])
+        .kubectl(&["delete", DATASETS, "goes", "--wait=false"])
         .expect_ok();
-    let kind = format!("{DATASETS}/books");
-    eventually("the reason to be named", HEALED_WITHIN, || {
-        let (reason, message) = namespace.wait_condition(&kind, "Ready", "False", HEALED_WITHIN);
+    let kind = format!("{DATASETS}/goes");
+    eventually("the reason to be named", NAMED_WITHIN, || {
+        let (reason, message) = namespace.wait_condition(&kind, "Ready", "False", NAMED_WITHIN);
         contains(&reason, "Deleting")?;
         contains(&message, &second.endpoint)?;
         contains(
@@ -73,8 +58,16 @@ fn a_dataset_whose_bucket_goes_with_it_waits_for_an_s3_server_that_is_away_and_s
             "without the label remove-on-delete the bucket is kept",
         )
     });
+    thread::sleep(AWAY.saturating_sub(killed.elapsed())); // what is shown: so long is waited for
+    assert!(
+        reader.rounds() <= before + 1,
+        "it reads without its source: nothing was shown"
+    );
+
     second.tell("start");
-    namespace.wait_gone(DATASETS, "books", HEALED_WITHIN);
+    reader.goes_on();
+    assert_eq!(reader.errors(), "");
+    namespace.wait_gone(DATASETS, "goes", HEALED_WITHIN);
     contains(&bucket().unwrap_err(), "NoSuchBucket").unwrap();
-    assert_eq!(namespace.traces(), "");
+    drop(reader);
 }

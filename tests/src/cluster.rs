@@ -161,7 +161,7 @@ pub fn is_mounter(process: &Path) -> bool {
     String::from_utf8_lossy(&arguments).contains("dlf-mounter")
 }
 
-/// The S3 server that may be stopped, running. Dropped, it is stopped; its data stay.
+/// The S3 server that may be killed, running. Dropped, it is; its data stay.
 #[derive(Debug)]
 pub struct SecondS3 {
     /// Where it is.
@@ -179,7 +179,8 @@ impl SecondS3 {
         second
     }
 
-    /// `start` returns when it stores objects, `stop` when it has ended.
+    /// `start` returns when it stores objects, `kill` when it has ended; asked to `stop`, it takes
+    /// its time.
     pub fn tell(&self, action: &str) {
         let _ = cluster_script("s3.sh", &["second", action]).expect_ok();
     }
@@ -187,6 +188,6 @@ impl SecondS3 {
 
 impl Drop for SecondS3 {
     fn drop(&mut self) {
-        let _ = cluster_script("s3.sh", &["second", "stop"]);
+        let _ = cluster_script("s3.sh", &["second", "kill"]);
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{DATASETS, Output, POD_WITHIN, eventually, kubectl, kubectl_with, pod, unique};
 
-/// Everything of a namespace goes within this, pods with their grace period included.
+/// All that datasets made in a namespace goes within this, pods with their grace period included.
 const GONE_WITHIN: Duration = Duration::from_mins(2);
 
 /// Even a black hole is named within this, and what can be made is made.
@@ -178,12 +178,14 @@ impl Namespace {
             .text
     }
 
-    /// What the operator made for this namespace's datasets, anywhere, as `kind/name` lines.
+    /// This namespace's datasets and what the operator made for them, anywhere, as `kind/name` lines.
     #[must_use]
     pub fn traces(&self) -> String {
         let label = format!("dlf.dev/dataset-namespace={}", self.name);
         let kinds = "persistentvolumes,persistentvolumeclaims,configmaps,secrets";
-        kubectl(&["get", kinds, "-A", "-l", &label, "-o", "name"]).text
+        let made = kubectl(&["get", kinds, "-A", "-l", &label, "-o", "name"]);
+        let datasets = self.kubectl(&["get", "dlf", "-o", "name"]);
+        made.expect_ok() + &datasets.expect_ok()
     }
 }
 
@@ -194,23 +196,14 @@ impl Drop for Namespace {
             return;
         }
         assert!(deleted.ok, "{}", deleted.error);
-        eventually(
-            "the namespace and all its traces to go",
-            GONE_WITHIN,
-            || {
-                let left = kubectl(&[
-                    "get",
-                    "namespace",
-                    &self.name,
-                    "-o",
-                    "jsonpath={.status.conditions}",
-                ]);
-                let traces = self.traces();
-                if left.error.contains("NotFound") && traces.is_empty() {
-                    return Ok(());
-                }
-                Err(format!("{} {} {traces}", left.text, left.error))
-            },
-        );
+        // What is left of the namespace itself is Kubernetes' own, and takes some seconds more.
+        eventually("all that datasets made to go", GONE_WITHIN, || {
+            let traces = self.traces();
+            if traces.is_empty() {
+                Ok(())
+            } else {
+                Err(traces)
+            }
+        });
     }
 }

@@ -59,7 +59,7 @@ start_s3() { # main|second
   make_s3_certificates
   start "s3-$name" "$(s3_home)/bin/weed" -logtostderr server -s3 -dir="$dir" -ip="$ip" -ip.bind="$ip" \
     -s3.config="$S3_DIR/identities.json" -s3.port="${ports[0]}" -s3.port.grpc="1${ports[2]}" \
-    -master.port="${ports[3]}" -volume.port="${ports[4]}" -filer.port="${ports[5]}" \
+    -master.electionTimeout=1s -master.port="${ports[3]}" -volume.port="${ports[4]}" -filer.port="${ports[5]}" \
     -s3.port.https="${ports[1]}" -s3.cert.file="$S3_DIR/tls/s3.crt" -s3.key.file="$S3_DIR/tls/s3.key" \
     -s3.autoCreateBucket=false -s3.allowDeleteBucketNotEmpty=false -master.telemetry=false -volume.preStopSeconds=1 \
     -s3.port.iceberg=0 -s3.port.lance=0 -s3.localSocket="$dir/s3.sock" -filer.localSocket="$dir/filer.sock" \

@@ -1,0 +1,114 @@
+//! Upgrading and uninstalling DLF beneath a pod that reads.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use dlf_tests::{
+    DATASETS, Output, contains, eventually, kubectl, on_our_own_cluster, run, settings,
+};
+
+use crate::reader::Reader;
+
+/// An unused mounter is looked at for a minute before it goes.
+const OLD_MOUNTER_GONE_WITHIN: Duration = Duration::from_mins(3);
+
+fn helm(arguments: &[&str]) -> Output {
+    let mut command = Command::new(settings().get("HELM"));
+    command
+        .env("KUBECONFIG", settings().get("KUBECONFIG"))
+        .args(["--namespace", "dlf-system"])
+        .args(arguments);
+    run(&mut command, b"")
+}
+
+fn upgrade(values: &[&str]) {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/chart");
+    let chart = chart.to_string_lossy();
+    let wait = ["--reuse-values", "--wait", "--timeout", "3m"];
+    let _ = helm(&[&["upgrade", "dlf", &chart], &wait[..], values].concat()).expect_ok();
+}
+
+/// Installs the working tree again when dropped, whatever a test left.
+struct InstalledAgain;
+
+impl Drop for InstalledAgain {
+    fn drop(&mut self) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/scripts/install.sh");
+        let installed = run(&mut Command::new(script), b"");
+        if !installed.ok {
+            eprintln!("DLF was not installed again: {}", installed.error);
+        }
+    }
+}
+
+fn mounters() -> Vec<String> {
+    let label = "app.kubernetes.io/component=mounter";
+    let listed = kubectl(&["-n", "dlf-system", "get", "daemonset", "-l", label, "-o", "name"]);
+    listed.expect_ok().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn upgrading_every_part_gives_a_reading_pod_no_error() {
+    let test = "upgrading_every_part_gives_a_reading_pod_no_error";
+    if !on_our_own_cluster(test, "it restarts every part of DLF") {
+        return;
+    }
+    let _again = InstalledAgain;
+    let reader = Reader::start("upgrade");
+    let (device, before) = (reader.device(), mounters());
+    let parts = ["operator", "worker", "csi", "mounter"];
+    let values: Vec<String> = parts
+        .iter()
+        .flat_map(|part| ["--set".to_owned(), format!("{part}.podAnnotations.upgraded=yes")])
+        .collect();
+    upgrade(&values.iter().map(String::as_str).collect::<Vec<_>>());
+    let new = eventually("a mounter of the new revision", Duration::from_mins(1), || {
+        let now = mounters();
+        let new = now.iter().find(|name| !before.contains(name)).cloned();
+        new.ok_or_else(|| now.join(", "))
+    });
+    let status = ["-n", "dlf-system", "rollout", "status", &new, "--timeout=90s"];
+    let _ = kubectl(&status).expect_ok();
+    reader.goes_on();
+    assert_eq!(reader.errors(), "");
+    assert_eq!(reader.device(), device, "the mount is the one it was");
+    reader.another_reads();
+    drop(reader);
+    eventually("the old mounter to go", OLD_MOUNTER_GONE_WITHIN, || {
+        let left: Vec<_> = mounters().into_iter().filter(|name| before.contains(name)).collect();
+        if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+    });
+}
+
+#[test]
+fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_alone() {
+    let test = "uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_alone";
+    if !on_our_own_cluster(test, "it uninstalls DLF") {
+        return;
+    }
+    let reader = Reader::start("uninstall");
+    let namespace = &reader.namespace;
+    let _again = InstalledAgain;
+
+    let _ = helm(&["uninstall", "dlf", "--timeout", "2m"]).expect_refused();
+    let log = kubectl(&["-n", "dlf-system", "logs", "job/dlf-uninstall"]).expect_ok();
+    contains(&log, &format!("pod {}/loop uses books", namespace.name)).unwrap();
+    reader.goes_on();
+    assert_eq!(reader.errors(), "");
+    reader.another_reads();
+
+    let _ = namespace.kubectl(&["delete", "pod", "--all"]).expect_ok();
+    let _ = helm(&["uninstall", "dlf", "--timeout", "3m"]).expect_ok();
+    assert_eq!(namespace.traces(), "");
+    assert_eq!(mounters(), Vec::<String>::new());
+    let kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations,csidrivers";
+    let left = kubectl(&["get", kinds, "-o", "name"]).expect_ok();
+    assert!(!left.contains("dlf"), "{left}");
+    let dataset = namespace.get(DATASETS, "books");
+    assert!(dataset["metadata"]["finalizers"].is_null(), "{dataset}");
+    // Nobody is asked any more: this pod starts, without data.
+    let _ = namespace.run_pod("alone", "dataset.0.id: books", "true", "");
+
+    drop(_again);
+    namespace.wait_dataset("books");
+    reader.another_reads();
+}
