@@ -4,6 +4,7 @@
 //! are read for their error code alone, and only codes of the tables here have an effect.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use dlf_core::network::AddressNotAllowed;
@@ -113,7 +114,7 @@ pub enum ErrorKind {
     #[error("TLS failed: {0}")]
     TlsFailed(&'static str),
     /// The name leads only to addresses that may not be dialled.
-    #[error("{refusal} ({host} leads there)")]
+    #[error("{refusal}{}", led_there(host, refusal))]
     AddressNotAllowed {
         /// The name that was resolved, of the endpoint or of a redirect.
         host: String,
@@ -219,5 +220,15 @@ impl ErrorKind {
     /// Whether the origin could not answer at all, so that a later one should be asked.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.may_pass() || matches!(self, Self::TlsFailed(_) | Self::AddressNotAllowed { .. })
+    }
+}
+
+/// How a name comes into a refusal of an address; an address leads to itself.
+fn led_there(host: &str, refusal: &AddressNotAllowed) -> String {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    if address.is_ok_and(|address| address.to_canonical() == refusal.address.ip()) {
+        String::new()
+    } else {
+        format!(" ({host} leads there)")
     }
 }

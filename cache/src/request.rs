@@ -8,15 +8,16 @@ use crate::object::Payload;
 use crate::origin::Origin;
 use crate::target::Target;
 
-/// What a listing may take for each key: its 1,024 bytes, each of them escaped, and what stands
-/// around them.
+/// The longest answer that is read whole: all tags of a bucket, or a full page of ordinary keys from
+/// a server that overlooks how many were asked for.
+const ANSWER_BYTES_MAX: usize = 512 * 1024;
+
+/// What each key that was asked for may add to it: its 1,024 bytes, each of them escaped, and what
+/// stands around them.
 const KEY_BYTES_MAX: usize = 8 * 1024;
 
-/// What stands around all keys of a page.
-const PAGE_BYTES: usize = 64 * 1024;
-
-/// The longest answer that is read whole: a full page, of 1,000 keys.
-const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Keys of a page where no number was asked for: S3's limit.
+const PAGE_KEYS: usize = 1_000;
 
 /// One S3 request to one origin.
 #[derive(Debug)]
@@ -84,12 +85,10 @@ impl Request {
         self
     }
 
-    /// Expects a page of no more than `keys` keys, if a number was asked for.
+    /// Expects a page of keys: as many as were asked for, if a number was.
     pub(crate) fn page_of(mut self, keys: Option<u16>) -> Self {
-        if let Some(keys) = keys {
-            let page = PAGE_BYTES + KEY_BYTES_MAX * usize::from(keys);
-            self.answer_max = page.min(ANSWER_BYTES_MAX);
-        }
+        let keys = keys.map_or(PAGE_KEYS, usize::from).min(PAGE_KEYS);
+        self.answer_max = ANSWER_BYTES_MAX + KEY_BYTES_MAX * keys;
         self
     }
 }

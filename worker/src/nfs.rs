@@ -27,8 +27,9 @@ const NAMES_MAX: usize = 64;
 /// How many addresses of a name are tried: two stacks of a small cluster.
 const ADDRESSES_MAX: usize = 4;
 
-/// How long one address may take to connect, so that the next ones are tried within a probe's time.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long all addresses together may take to connect: less than a probe's time, so that the cause
+/// is heard.
+const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 
 /// What a person can do where nobody answers.
 const CHECK_SERVER: &str =
@@ -88,9 +89,10 @@ fn unreachable(server: &str, why: &dyn std::fmt::Display) -> Failure {
 
 /// A connection to the first of `addresses` that takes one.
 async fn connect(server: &str, addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
+    let each = CONNECT_WITHIN / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let mut failed = io::ErrorKind::TimedOut;
     for address in addresses {
-        failed = match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+        failed = match timeout(each, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => error.kind(),
             Err(_) => io::ErrorKind::TimedOut,

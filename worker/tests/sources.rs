@@ -18,6 +18,7 @@ use dlf_worker::{bucket, task::run};
 use servers::{
     Instead, LISTED, MADE_AGAIN, NOT_IMPLEMENTED, gateway, keep_versions, nfs, s3, unique,
 };
+use tokio::sync::watch;
 
 async fn done(kind: task::Kind) -> Result<Done, Failure> {
     let task = Task {
@@ -108,14 +109,13 @@ async fn a_bucket_is_made_filled_emptied_and_deleted() {
     );
 }
 
-/// Empties with a look at the progress: what was deleted in all.
-async fn emptied_of(origin: &Origin, owner: &str) -> (Result<Done, Failure>, u64) {
-    let objects = AtomicU64::new(0);
+/// A task with time, which may dial the gateways of these tests.
+fn emptying(origin: &Origin, owner: &str) -> Task {
     let empty = EmptyBucket {
         origin: Some(origin.clone()),
         owner: owner.to_owned(),
     };
-    let task = Task {
+    Task {
         kind: Some(task::Kind::EmptyBucket(empty)),
         network: Some(NetworkRules {
             allow: vec!["127.0.0.0/8".into()],
@@ -123,10 +123,50 @@ async fn emptied_of(origin: &Origin, owner: &str) -> (Result<Done, Failure>, u64
         }),
         deadline_ms: 60_000,
         ..Task::default()
-    };
+    }
+}
+
+/// Empties with a look at the progress: what was deleted in all.
+async fn emptied_of(origin: &Origin, owner: &str) -> (Result<Done, Failure>, u64) {
+    let objects = AtomicU64::new(0);
     let report = |count| objects.store(count, Ordering::Relaxed);
-    let outcome = run(task, &report).await;
+    let outcome = run(emptying(origin, owner), &report).await;
     (outcome, objects.into_inner())
+}
+
+#[tokio::test]
+async fn emptying_goes_on_where_it_broke_off() {
+    let Some(origin) = s3("emptying_goes_on_where_it_broke_off") else {
+        return;
+    };
+    let origin = Origin {
+        bucket: unique("resumed"),
+        ..origin
+    };
+    assert!(ensured(&origin, "uid-1").await.unwrap().created);
+    keep_versions(&origin);
+    let store = client(&origin);
+    for object in 0..250 {
+        let key = format!("{}", object % 50);
+        let put = store.put(&key, Bytes::new(), PutCondition::None);
+        put.await.unwrap();
+    }
+    let (told, mut first_page) = watch::channel(0);
+    let report = |count| {
+        told.send_replace(count);
+    };
+    tokio::select! {
+        early = run(emptying(&origin, "uid-1"), &report) => panic!("{early:?}"),
+        told = first_page.changed() => told.unwrap(),
+    }
+    let begun = *first_page.borrow();
+    assert!((1..250).contains(&begun), "{begun}");
+    let (outcome, deleted) = emptied_of(&origin, "uid-1").await;
+    assert!(outcome.unwrap().deleted);
+    assert!(
+        (1..=250 - begun).contains(&deleted),
+        "{begun} and {deleted}"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Deleting objects, one and many.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use crate::error::{ErrorKind, StoreError};
 use crate::object::{DeleteFailure, ObjectVersion, Payload};
 use crate::origin::Origin;
 use crate::request::Request;
+use crate::retry::Patience;
 use crate::xml;
 
 /// Keys of one request: S3's limit.
@@ -30,6 +33,25 @@ const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 struct Doomed<'a> {
     key: &'a str,
     version: Option<&'a str>,
+}
+
+/// What a batch left, and why, as far as the tables know.
+struct Kept {
+    key: String,
+    kind: Option<ErrorKind>,
+}
+
+impl Kept {
+    fn may_pass(&self) -> bool {
+        self.kind.as_ref().is_some_and(ErrorKind::may_pass)
+    }
+}
+
+impl From<Kept> for DeleteFailure {
+    fn from(Kept { key, kind }: Kept) -> Self {
+        let class = kind.map_or("SourceFailing", |kind| kind.class());
+        Self { key, class }
+    }
 }
 
 impl ObjectStore {
@@ -84,7 +106,7 @@ impl ObjectStore {
             if together.is_empty() {
                 continue;
             }
-            failures.extend(match self.delete_batch(&together).await {
+            failures.extend(match self.delete_batch(together.clone()).await {
                 Err(error) if *error.kind() == ErrorKind::Unsupported => {
                     self.delete_each(&together).await?
                 }
@@ -94,7 +116,32 @@ impl ObjectStore {
         Ok(failures)
     }
 
-    async fn delete_batch(&self, batch: &[Doomed<'_>]) -> Result<Vec<DeleteFailure>, StoreError> {
+    /// Deletes together; what the server puts off is asked for again as long as that may help.
+    async fn delete_batch(
+        &self,
+        mut batch: Vec<Doomed<'_>>,
+    ) -> Result<Vec<DeleteFailure>, StoreError> {
+        let mut patience = Patience::new(self.source_timeout());
+        let mut failures = Vec::new();
+        while !batch.is_empty() {
+            let kept = self
+                .with_timeout(patience.remaining())
+                .try_batch(&batch)
+                .await?;
+            let (put_off, refused): (Vec<Kept>, Vec<Kept>) =
+                kept.into_iter().partition(Kept::may_pass);
+            failures.extend(refused.into_iter().map(DeleteFailure::from));
+            if !put_off.is_empty() && !patience.pause().await {
+                failures.extend(put_off.into_iter().map(DeleteFailure::from));
+                break;
+            }
+            let again: HashSet<&str> = put_off.iter().map(|kept| kept.key.as_str()).collect();
+            batch.retain(|doomed| again.contains(doomed.key));
+        }
+        Ok(failures)
+    }
+
+    async fn try_batch(&self, batch: &[Doomed<'_>]) -> Result<Vec<Kept>, StoreError> {
         let build = |origin: &Origin| {
             let full = |doomed: &Doomed<'_>| format!("{}{}", origin.prefix, doomed.key);
             let body = xml::delete(batch.iter().map(|doomed| (full(doomed), doomed.version)));
@@ -102,6 +149,7 @@ impl ObjectStore {
             Request::bucket(origin, Method::POST, &[("delete", "")])
                 .payload(Payload::from(Bytes::from(body)))
                 .slow()
+                .page_of(u16::try_from(batch.len()).ok())
                 .header(CONTENT_TYPE, "application/xml")?
                 .header(CONTENT_MD5, &checksum)
         };
@@ -109,16 +157,14 @@ impl ObjectStore {
         let failed = xml::delete_failures(&answer.body)
             .map_err(|kind| StoreError::new(kind, &answer.site.place))?;
         let prefix = &answer.site.origin.prefix;
-        let failure = |(key, code): (String, String)| {
-            let class = by_code(&code).map_or("SourceFailing", |kind| kind.class());
-            let key = key.strip_prefix(prefix.as_str()).unwrap_or(&key).to_owned();
-            DeleteFailure { key, class }
+        let kept = |(key, code): (String, String)| Kept {
+            key: key.strip_prefix(prefix.as_str()).unwrap_or(&key).to_owned(),
+            kind: by_code(&code),
         };
-        let missing = |failure: &DeleteFailure| failure.class == ErrorKind::NotFound.class();
         Ok(failed
             .into_iter()
-            .map(failure)
-            .filter(|failure| !missing(failure))
+            .map(kept)
+            .filter(|kept| kept.kind != Some(ErrorKind::NotFound))
             .collect())
     }
 

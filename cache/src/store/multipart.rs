@@ -12,6 +12,9 @@ use crate::origin::Origin;
 use crate::request::Request;
 use crate::xml;
 
+/// Uploads on one page: they are aborted one by one, which takes longer than listing them.
+const UPLOADS_MAX: u16 = 100;
+
 /// Uploads aborted at the same time: as many as deletions.
 const CONCURRENT_ABORTIONS: usize = 16;
 
@@ -108,14 +111,16 @@ impl ObjectStore {
 
     /// Unfinished uploads whose keys begin with `prefix`.
     pub async fn list_uploads(&self, prefix: &str) -> Result<UploadPage, StoreError> {
+        let most = UPLOADS_MAX.to_string();
         let build = |origin: &Origin| {
             let prefix = format!("{}{prefix}", origin.prefix);
             let query = [
                 ("uploads", ""),
                 ("encoding-type", "url"),
                 ("prefix", &prefix),
+                ("max-uploads", &most),
             ];
-            Ok(Request::bucket(origin, Method::GET, &query))
+            Ok(Request::bucket(origin, Method::GET, &query).page_of(Some(UPLOADS_MAX)))
         };
         let answer = self.ask(Route::Write, build).await?;
         xml::upload_page(&answer.body, &answer.site.origin.prefix)

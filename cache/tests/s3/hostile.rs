@@ -89,7 +89,7 @@ async fn a_listing_without_end_is_refused_at_once() {
     need_server!("a_listing_without_end_is_refused_at_once");
     let scene = Scene::new().await;
     let object = "<Contents><Key>k</Key><ETag>e</ETag><Size>1</Size></Contents>";
-    let listing = format!("<ListBucketResult>{}", object.repeat(2_000));
+    let listing = format!("<ListBucketResult>{}", object.repeat(20_000));
     let body = format!(
         "transfer-encoding: chunked\r\n\r\n{:x}\r\n{listing}",
         1_u64 << 40
@@ -172,6 +172,38 @@ async fn a_failure_inside_of_a_success_is_a_failure() {
     let error = scene.store().copy(&from, "never").await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::AccessDenied);
     direct.head("never").await.unwrap_err();
+    clean(direct).await;
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_put_off_is_asked_for_again() {
+    need_server!("a_deletion_that_is_put_off_is_asked_for_again");
+    let scene = Scene::new().await;
+    let (store, direct) = (scene.store(), &scene.direct);
+    for key in ["a", "b"] {
+        let put = direct.put(key, pattern(1), PutCondition::None);
+        put.await.unwrap();
+    }
+    let kept = |code: &str| {
+        let key = format!("{}a", scene.origin.prefix);
+        let error = format!("<Error><Key>{key}</Key><Code>{code}</Code></Error>");
+        let body = format!("<DeleteResult>{error}</DeleteResult>");
+        Fault::Answer(ok("connection: close\r\n", &body))
+    };
+    let keys = ["a".to_owned(), "b".to_owned()];
+    scene.proxy.inject([kept("AccessDenied")]);
+    let failures = store.delete_many(&keys).await.unwrap();
+    assert_eq!(
+        (failures[0].key.as_str(), failures[0].class),
+        ("a", "AccessDenied")
+    );
+    scene
+        .proxy
+        .inject([kept("SlowDown"), kept("InternalError")]);
+    assert_eq!(store.delete_many(&keys).await.unwrap(), []);
+    direct.head("a").await.unwrap_err();
+    // The proxy said that `b` was gone: nothing is asked for twice.
+    direct.head("b").await.unwrap();
     clean(direct).await;
 }
 

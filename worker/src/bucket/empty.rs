@@ -14,6 +14,10 @@ use crate::task::Progress;
 /// Nobody waits at a condition here, and a store may work a while on a thousand deletions.
 const SOURCE_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Keys of one page. Sixty-four buckets may be emptied at once, some of them by servers that send as
+/// much as they are let: ten times as many keys would save little time and exceed a worker's memory.
+const PAGE_KEYS: u16 = 100;
+
 /// Deletes all that a bucket made for `owner` holds (objects, old versions of them, unfinished
 /// uploads), then the bucket; a bucket without that mark is kept, and the answer says so.
 ///
@@ -84,6 +88,7 @@ impl Turn<'_> {
     ) -> Result<Versions, Failure> {
         let mut request = VersionRequest {
             prefix: prefix.to_owned(),
+            max_keys: Some(PAGE_KEYS),
             ..VersionRequest::default()
         };
         loop {
@@ -106,6 +111,7 @@ impl Turn<'_> {
     async fn delete_objects(&mut self, prefix: &str, kept: Option<&str>) -> Result<(), Failure> {
         let mut request = ListRequest {
             prefix: prefix.to_owned(),
+            max_keys: Some(PAGE_KEYS),
             ..ListRequest::default()
         };
         loop {
@@ -152,12 +158,15 @@ impl Turn<'_> {
     ) -> Result<(), Failure> {
         let failures = outcome.map_err(|error| of_store(&error))?;
         if let Some(DeleteFailure { class, .. }) = failures.first() {
-            let message = format!(
-                "{} of {asked} objects could not be deleted ({class}); a retention rule of the \
-                 store or the rights of these keys may forbid it; lift that, or delete the bucket \
-                 with the store's own tools",
-                failures.len()
-            );
+            let way_out = match *class {
+                "AccessDenied" => {
+                    "a retention rule of the store or the rights of these keys forbid it: lift \
+                     that, or delete the bucket with the store's own tools"
+                }
+                _ => "it is tried again; the store's own log tells more",
+            };
+            let count = failures.len();
+            let message = format!("{count} of {asked} objects could not be deleted: {way_out}");
             return Err(failure(*class, message));
         }
         self.report(asked);
