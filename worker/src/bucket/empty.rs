@@ -11,7 +11,7 @@ use super::{is_marked, mark, marker};
 use crate::failure::{failure, of_store};
 use crate::task::Progress;
 
-/// Nobody waits at a condition here, and a store may work a while on a thousand deletions.
+/// Nobody waits at a condition here, and a store may work a while on a page of deletions.
 const SOURCE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Keys of one page. Sixty-four buckets may be emptied at once, some of them by servers that send as
