@@ -98,3 +98,33 @@ fn state(definition: &CustomResourceDefinition) -> Result<(), String> {
         .and_then(|found| found.message.clone())
         .unwrap_or_else(|| "no condition yet".to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, path::Path};
+
+    use super::*;
+
+    /// For people who read or review them, and for tools that want them before the operator runs.
+    #[test]
+    fn the_definitions_are_committed_as_they_are_installed() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/crds");
+        for definition in definitions() {
+            let file = directory.join(format!("{}.yaml", definition.name_any()));
+            let fresh = format!(
+                "# Written by `DLF_REGENERATE=1 cargo test -p dlf-operator crds`; the operator installs it itself.\n{}",
+                serde_saphyr::to_string(&definition).unwrap()
+            );
+            if env::var_os("DLF_REGENERATE").is_some() {
+                fs::create_dir_all(&directory).unwrap();
+                fs::write(&file, &fresh).unwrap();
+            }
+            let kept = fs::read_to_string(&file).unwrap_or_default();
+            assert!(
+                fresh == kept,
+                "{} is stale; its first line says how it is written",
+                file.display()
+            );
+        }
+    }
+}

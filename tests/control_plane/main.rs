@@ -6,5 +6,6 @@ mod admission;
 mod dataset;
 mod deletion;
 mod edits;
+mod explain;
 mod hands;
 mod shown;

@@ -123,12 +123,14 @@ impl Source {
     #[must_use]
     pub fn address(&self) -> String {
         match self {
-            Self::ObjectStore(source) => format!(
-                "{}/{}/{}",
-                source.endpoint.trim_end_matches('/'),
-                source.location.bucket,
-                source.location.prefix
-            ),
+            Self::ObjectStore(source) => {
+                let endpoint = source.endpoint.trim_end_matches('/');
+                let place = format!(
+                    "{endpoint}/{}/{}",
+                    source.location.bucket, source.location.prefix
+                );
+                place.trim_end_matches('/').to_owned()
+            }
             Self::Nfs(source) => format!("{}:{}", source.server, source.share),
             Self::HostPath(source) => source.path.clone(),
         }

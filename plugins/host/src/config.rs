@@ -182,7 +182,10 @@ impl Config {
             .extract()
             .map_err(|error| ConfigError::Invalid {
                 path: shown.clone(),
-                detail: error.to_string(),
+                detail: match path.and_then(|path| place::line(path, &error)) {
+                    Some(line) => format!("line {line}: {error}"),
+                    None => error.to_string(),
+                },
             })?;
         config.check().map_err(|detail| ConfigError::Invalid {
             path: shown,
@@ -258,5 +261,6 @@ pub(crate) fn matches_glob(pattern: &str, text: &str) -> bool {
     left.ends_with(tail)
 }
 
+mod place;
 #[cfg(test)]
 mod tests;

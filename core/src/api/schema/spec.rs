@@ -22,6 +22,22 @@ const CATALOG_ENTRY: [&str; 11] = [
     "partitions",
 ];
 
+/// `kubectl explain` knows of a map's keys only what its description says.
+const LOCAL_KEYS: &str = "A source the cluster can reach. Every value is a string; flags are \"true\" or \"false\".\n\
+    type COS (any S3): endpoint (http or https URL); bucket (BUCKET or BUCKET/PREFIX); folder (the prefix, another way to \
+    say it); region (may be empty); accessKeyID and secretAccessKey (empty: anonymous), or secret-name (a Secret of this \
+    namespace with these two keys, which wins) with secret-namespace (this namespace); readonly; provision (make the \
+    bucket if there is none); removeOnDelete (delete a bucket that provision made, and all in it, with the Dataset); \
+    ca-secret-name (a Secret with ca.crt: a private CA for https).\n\
+    type NFS: server; share (absolute path of the export); createDirPVC (make the directory if there is none); readonly; \
+    mountOptions.\n\
+    type HOST: path (absolute, below a prefix that the configuration allows); hostPathType (Directory or CreateNew); \
+    permissions (ReadWrite or ReadOnly); readonly.\n\
+    type OBC: claim (an ObjectBucketClaim of this namespace); readonly.";
+const REMOTE_KEYS: &str = "A source to be looked up. Every value is a string; flags are \"true\" or \"false\".\n\
+    type CatalogEntry: catalogURI (HOST or HOST:PORT); table (DB/TABLE or TABLE); endpoint, region, keys and CA as for \
+    type COS; mountAllowed; partitions (a filter).";
+
 /// Longer than any URL, path or filter a source needs; keeps the rules' cost within the limit.
 const VALUE_LENGTH_MAX: u32 = 2048;
 /// More keys than any source takes.
@@ -33,8 +49,8 @@ pub(super) fn schema() -> Value {
         "description": "Where the data is and how it is to be served.",
         "x-kubernetes-validations": [rules::one_source()],
         "properties": {
-            "local": strings("A source the cluster can reach: type COS, NFS, HOST or OBC.", &local_rules()),
-            "remote": strings("A source to be looked up: type CatalogEntry.", &remote_rules()),
+            "local": strings(LOCAL_KEYS, &local_rules()),
+            "remote": strings(REMOTE_KEYS, &remote_rules()),
             "type": { "type": "string", "enum": ["ARCHIVE"], "description": "ARCHIVE takes its target from local." },
             "url": text(VALUE_LENGTH_MAX, "ARCHIVE: where the archive is."),
             "format": text(64, "ARCHIVE: its format."),

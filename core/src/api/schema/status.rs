@@ -5,28 +5,38 @@ pub(super) fn schema() -> Value {
         "type": "object",
         "description": "What the operator found and made.",
         "properties": {
-            "observedGeneration": { "type": "integer", "format": "int64" },
+            "observedGeneration": { "type": "integer", "format": "int64", "description": "The generation of the spec this is about." },
             "provision": phase("Where the claim and its like stand."),
             "caching": phase("Where the cache stands."),
-            "source": { "type": "string" },
+            "source": { "type": "string", "description": "Address of the source." },
             "conditions": {
                 "type": "array",
+                "description": "What is true of it, since when, why, and what to do about it.",
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["type"],
                 "items": condition(),
             },
-            "usage": {
-                "type": "object",
-                "properties": {
-                    "consumers": { "type": "integer", "format": "int64" },
-                    "nodes": { "type": "integer", "format": "int64" },
-                    "lastUsedTime": { "type": "string", "format": "date-time" },
-                    "bytesRead": { "type": "integer", "format": "int64" },
-                    "bytesWritten": { "type": "integer", "format": "int64" },
-                },
-            },
+            "usage": usage(),
         },
     })
+}
+
+fn usage() -> Value {
+    json!({
+        "type": "object",
+        "description": "How it is used. Figures are written at most every 10 minutes; what is live is in the operator's metrics.",
+        "properties": {
+            "consumers": integer("Pods that use it, neither finished nor on their way out."),
+            "nodes": integer("Nodes on which one of them has it mounted."),
+            "lastUsedTime": { "type": "string", "format": "date-time", "description": "When a pod last used it, or bytes last moved." },
+            "bytesRead": integer("Bytes read through mounts since it was made."),
+            "bytesWritten": integer("Bytes written through mounts since it was made."),
+        },
+    })
+}
+
+fn integer(description: &str) -> Value {
+    json!({ "type": "integer", "format": "int64", "minimum": 0, "description": description })
 }
 
 fn phase(description: &str) -> Value {

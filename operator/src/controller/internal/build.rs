@@ -51,11 +51,7 @@ pub(super) fn run(identity: &Identity, valid: &Valid, found: &Found, ctx: &Conte
             .clone()
             .and_then(|origins| node_config(identity, mount, origins, ctx.shared.plugins.config())),
         origins: origins.unwrap_or_default(),
-        source: format!(
-            "{} {}",
-            valid.source.kind().as_str(),
-            valid.source.address()
-        ),
+        source: valid.source.address(),
         plan: valid.plan.clone(),
         size: valid.size.clone(),
     }

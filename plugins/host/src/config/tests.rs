@@ -69,6 +69,12 @@ fn an_error_names_the_key_and_what_was_expected() {
         wrong.contains("Sometimes") && wrong.contains("Advise"),
         "{wrong}"
     );
+    let third = load("[network]\n\n[[route]]\nstorage = 3").unwrap_err();
+    for (error, place) in [(&unknown, "line 2"), (&wrong, "line 2"), (&third, "line 4")] {
+        assert!(error.contains(place), "{error}");
+    }
+    let syntax = load("[cache\nmode = 1").unwrap_err();
+    assert!(syntax.contains("line 1"), "{syntax}");
     let prefix = load("[[host_path]]\nprefix = \"/\"\nnamespaces = [\"*\"]").unwrap_err();
     assert!(prefix.contains("host_path.prefix"), "{prefix}");
 }
