@@ -5,6 +5,7 @@ use dlf_core::{
     condition::{ConditionType, Finding},
     names::{FINALIZER, LABEL_DATASET_UID},
 };
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{
     ResourceExt,
     api::{Api, DeleteParams, Patch, PatchParams},
@@ -23,6 +24,8 @@ use crate::controller::{
 
 /// First look after a step that waits: watches wake the next one, but for what they do not show.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Kubernetes lets claim and volume go within a second or two, one after the other.
+const STUCK_SECONDS: i64 = 10;
 
 /// Takes everything away, in order: pods gone, tasks, DatasetInternal, claim and volume, what
 /// consumers read, what nodes read, the finalizer.
@@ -36,10 +39,7 @@ pub(super) async fn run(
     }
     let found = dereference::run(dataset, identity, ctx);
     let waiting = if found.users.is_empty() {
-        match internal::last_tasks(dataset, identity, ctx).await? {
-            Ok(()) => remove_all(identity, ctx).await?,
-            Err(waiting) => Some(waiting),
-        }
+        internal::last_tasks(dataset, identity, ctx).await?.err()
     } else {
         Some(Problem::pending("InUse", in_use(&found.users).message))
     };
@@ -47,8 +47,22 @@ pub(super) async fn run(
         report(dataset, identity, &found, &waiting, ctx).await?;
         return Ok(Next::Blocked(LOOK_AGAIN));
     }
+    if let Some(remaining) = remove_all(identity, ctx).await? {
+        if is_stuck(dataset, Timestamp::now()) {
+            report(dataset, identity, &found, &remaining, ctx).await?;
+        }
+        return Ok(Next::Blocked(LOOK_AGAIN));
+    }
     remove_finalizer(dataset, identity, ctx).await?;
     Ok(Next::Wait)
+}
+
+/// Whether the deletion takes longer than one does that nothing holds up.
+fn is_stuck(dataset: &Dataset, now: Timestamp) -> bool {
+    let since = dataset.metadata.deletion_timestamp.as_ref();
+    since.is_some_and(|since| {
+        now.duration_since(since.0) >= SignedDuration::from_secs(STUCK_SECONDS)
+    })
 }
 
 /// Takes away what a Dataset made before it was known to be the younger of two of one name, unless
@@ -208,4 +222,26 @@ async fn report(
     )
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deletion_says_what_holds_it_up_once_it_takes_longer_than_usual() {
+        let dataset: Dataset = serde_json::from_value(json!({
+            "metadata": { "name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z" },
+        }))
+        .unwrap();
+        let at = |time: &str| time.parse().unwrap();
+        assert!(!is_stuck(&dataset, at("2026-01-01T00:00:03Z")));
+        assert!(is_stuck(&dataset, at("2026-01-01T00:00:10Z")));
+        assert!(!is_stuck(&Dataset::default(), at("2026-01-01T00:00:10Z")));
+        let claim = remains("PersistentVolumeClaim", "books", CLAIM_HELD).message;
+        assert!(
+            claim.contains("PersistentVolumeClaim books") && claim.contains("Used By"),
+            "{claim}"
+        );
+    }
 }
