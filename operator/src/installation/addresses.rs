@@ -7,7 +7,7 @@ use std::{
 
 use dlf_plugin_host::config::Network;
 use dlf_wire::dataset::v1::NetworkRules;
-use futures::{StreamExt, pin_mut, stream};
+use futures::{StreamExt, future::ready, pin_mut, stream};
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::{
     Client, ResourceExt,
@@ -34,14 +34,14 @@ pub async fn keep_network_rules(
 ) {
     let mut known = Some(known);
     let (mut services, mut endpoints) = (Sockets::default(), Sockets::default());
-    let changes = changes(client);
-    pin_mut!(changes);
-    while let Some(change) = changes.next().await {
-        let changed = match change {
-            Change::Service(event) => services.note(event, of_service),
-            Change::Endpoints(event) => endpoints.note(event, of_endpoints),
+    let news = news(client);
+    pin_mut!(news);
+    while let Some((kind, told)) = news.next().await {
+        let of_kind = match kind {
+            Kind::Service => &mut services,
+            Kind::Endpoints => &mut endpoints,
         };
-        if changed && services.complete && endpoints.complete {
+        if of_kind.note(told) && services.complete && endpoints.complete {
             nodes.set_network(rules(&network, &[&services, &endpoints]));
             // Nobody waits for it any more when the duties are laid down.
             let _ = known.take().map(|known| known.send(()));
@@ -49,21 +49,48 @@ pub async fn keep_network_rules(
     }
 }
 
-enum Change {
-    Service(watcher::Result<Event<Service>>),
-    Endpoints(watcher::Result<Event<EndpointSlice>>),
+#[derive(Clone, Copy)]
+enum Kind {
+    Service,
+    Endpoints,
 }
 
-fn changes(client: Client) -> impl futures::Stream<Item = Change> {
+/// What a watch tells of the sockets of its objects, by the object's name.
+#[derive(Debug)]
+enum Told {
+    ListBegins,
+    Listed(String, BTreeSet<String>),
+    ListEnds,
+    Changed(String, BTreeSet<String>),
+}
+
+fn news(client: Client) -> impl futures::Stream<Item = (Kind, Told)> {
     let (namespace, name) = API_SERVER;
     let named = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let services = Api::<Service>::namespaced(client.clone(), namespace);
+    let services = events(services, named).map(|event| (Kind::Service, told(event, of_service)));
     let labelled = watcher::Config::default().labels(&format!("{SERVICE_LABEL}={name}"));
     let slices = Api::<EndpointSlice>::namespaced(client, namespace);
-    stream::select(
-        events(services, named).map(Change::Service),
-        events(slices, labelled).map(Change::Endpoints),
-    )
+    let slices = events(slices, labelled).map(|event| (Kind::Endpoints, told(event, of_endpoints)));
+    stream::select(services, slices).filter_map(|(kind, told)| ready(told.map(|told| (kind, told))))
+}
+
+fn told<K: ResourceExt>(
+    event: watcher::Result<Event<K>>,
+    sockets: impl Fn(&K) -> BTreeSet<String>,
+) -> Option<Told> {
+    match event {
+        Ok(Event::Init) => Some(Told::ListBegins),
+        Ok(Event::InitApply(object)) => Some(Told::Listed(object.name_any(), sockets(&object))),
+        Ok(Event::InitDone) => Some(Told::ListEnds),
+        Ok(Event::Apply(object)) => Some(Told::Changed(object.name_any(), sockets(&object))),
+        // The addresses of an API server that goes are no safer for it.
+        Ok(Event::Delete(_)) => None,
+        Err(error) => {
+            warn!(%error, "the watch of the API server's addresses failed and is tried again");
+            None
+        }
+    }
 }
 
 /// The sockets that objects of one kind tell of, by object.
@@ -75,32 +102,23 @@ struct Sockets {
 }
 
 impl Sockets {
-    /// Takes note of a change; whether it may matter.
-    fn note<K: ResourceExt>(
-        &mut self,
-        event: watcher::Result<Event<K>>,
-        sockets: impl Fn(&K) -> BTreeSet<String>,
-    ) -> bool {
-        match event {
-            Ok(Event::Init) => self.of.clear(),
-            Ok(Event::InitApply(object)) => {
-                self.of.insert(object.name_any(), sockets(&object));
+    /// Takes note; whether it may change the rules.
+    fn note(&mut self, told: Told) -> bool {
+        match told {
+            Told::ListBegins => {
+                self.of.clear();
+                false
             }
-            Ok(Event::Apply(object)) => {
-                self.of.insert(object.name_any(), sockets(&object));
-                return true;
+            Told::Listed(name, sockets) => {
+                self.of.insert(name, sockets);
+                false
             }
-            Ok(Event::InitDone) => {
+            Told::ListEnds => {
                 self.complete = true;
-                return true;
+                true
             }
-            // The addresses of an API server that goes are no safer for it.
-            Ok(Event::Delete(_)) => {}
-            Err(error) => {
-                warn!(%error, "the watch of the API server's addresses failed and is tried again");
-            }
+            Told::Changed(name, sockets) => self.of.insert(name, sockets.clone()) != Some(sockets),
         }
-        false
     }
 }
 
@@ -169,11 +187,12 @@ mod tests {
         }))
         .unwrap();
         let (mut services, mut endpoints) = (Sockets::default(), Sockets::default());
-        assert!(!services.note(Ok(Event::Init), of_service));
-        assert!(!services.note(Ok(Event::InitApply(service)), of_service));
-        assert!(!services.complete);
-        assert!(services.note(Ok(Event::InitDone), of_service) && services.complete);
-        assert!(endpoints.note(Ok(Event::Apply(slice)), of_endpoints));
+        let mut note = |event| services.note(told(event, of_service).unwrap());
+        assert!(!note(Ok(Event::Init)) && !note(Ok(Event::InitApply(service))));
+        assert!(note(Ok(Event::InitDone)) && services.complete);
+        let mut note = |slice| endpoints.note(told(Ok(Event::Apply(slice)), of_endpoints).unwrap());
+        assert!(note(slice.clone()));
+        assert!(!note(slice), "the same again changes nothing");
         let known = rules(&Network::default(), &[&services, &endpoints]).deny_sockets;
         assert_eq!(
             known,

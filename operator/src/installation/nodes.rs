@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::{Client, ResourceExt, api::Api, core::PartialObjectMeta, runtime::watcher};
 
 use crate::{
-    nodes::Hub,
+    nodes::{Hub, registry::Registry},
     watches::{Change, events, follow},
 };
 
@@ -21,7 +21,7 @@ pub async fn forget_gone_nodes(client: Client, nodes: Arc<Hub>) {
             Change::Deleted(node) => nodes.forget_node(&node.name_any()),
             Change::Listed(listed) => {
                 let there: HashSet<&str> = listed.iter().map(|(_, name)| name.as_str()).collect();
-                let known = nodes.read(|registry| registry.node_names());
+                let known = nodes.read(Registry::node_names);
                 for gone in known.iter().filter(|name| !there.contains(&***name)) {
                     nodes.forget_node(gone);
                 }
