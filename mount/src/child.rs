@@ -95,9 +95,10 @@ pub fn run(staging: &Path) -> Result<(), ChildError> {
 async fn serve(staging: Option<&Path>) -> Result<(), ChildError> {
     let channel = Channel::from_socket(io::stdin().as_fd().try_clone_to_owned()?)?;
     let (request, start, device) = first_message(&channel).await?;
-    let answer = Mount::start(start, device, staging).await;
-    channel.send(&answer_to(request, &answer), None).await?;
-    answer?.attend(&channel).await
+    let started = Mount::start(start, device, staging).await;
+    let answer = started.as_ref().map(|_| Done::default());
+    channel.send(&answer_to(request, answer), None).await?;
+    started?.attend(&channel).await
 }
 
 async fn first_message(channel: &Channel) -> Result<(u64, Start, OwnedFd), ChildError> {
@@ -167,18 +168,22 @@ impl Mount {
 
     /// Carries one request out; `true` if it was the last.
     async fn obey(&mut self, channel: &Channel, message: ToMounter) -> Result<bool, ChildError> {
-        let (answer, stop) = match message.message {
+        let stop = matches!(message.message, Some(to_mounter::Message::Stop(_)));
+        let answer = match message.message {
             Some(to_mounter::Message::Configure(configure)) => {
-                (self.server.configure(&configure), false)
+                let configured = self.server.configure(&configure);
+                configured.map(|()| Done::default())
             }
             Some(to_mounter::Message::Stop(_)) => {
                 self.server.shut_down().await;
-                (Ok(()), true)
+                Ok(Done {
+                    usage: self.usage(),
+                })
             }
-            _ => (Err(ChildError::NoStart), false),
+            _ => Err(ChildError::NoStart),
         };
         channel
-            .send(&answer_to(message.request, &answer), None)
+            .send(&answer_to(message.request, answer.as_ref().cloned()), None)
             .await?;
         Ok(stop)
     }
@@ -202,9 +207,9 @@ impl Mount {
     }
 }
 
-fn answer_to<T>(request: u64, result: &Result<T, ChildError>) -> FromMounter {
+fn answer_to(request: u64, result: Result<Done, &ChildError>) -> FromMounter {
     let message = match result {
-        Ok(_) => from_mounter::Message::Done(Done {}),
+        Ok(done) => from_mounter::Message::Done(done),
         Err(error) => from_mounter::Message::Failed(Failed {
             reason: error.reason().to_owned(),
             message: error.to_string(),

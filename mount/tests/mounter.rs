@@ -10,6 +10,7 @@ mod support;
 
 use std::fs;
 
+use dlf_wire::channel::ChannelError;
 use dlf_wire::dataset::v1::{DatasetConfig, Origin};
 use dlf_wire::mounter::v1::{Start, from_mounter, to_mounter};
 use rustix::process::{Pid, Signal, kill_process};
@@ -199,5 +200,67 @@ fn children_end_with_the_mounter() {
     assert_eq!(
         fs::read_dir(&mount.path).unwrap_err().raw_os_error(),
         Some(107)
+    );
+}
+
+#[test]
+fn a_driver_is_told_at_once_that_its_mounter_ends() {
+    let mut mounter = Mounter::start();
+    let _mount = mounter.mount("m", &nowhere(), None);
+    let child = Pid::from_raw(i32::try_from(mounter.pid_of("m")).unwrap()).unwrap();
+    // It cannot end by itself now, and the mounter waits for it as long as it may.
+    kill_process(child, Signal::STOP).unwrap();
+    let pid = Pid::from_raw(i32::try_from(mounter.pid()).unwrap()).unwrap();
+    let began = std::time::Instant::now();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(matches!(mounter.wait_for_end(), ChannelError::Closed));
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn the_figures_of_a_childs_last_moments_come_with_its_end() {
+    let test = "the_figures_of_a_childs_last_moments_come_with_its_end";
+    let Some(server) = support::server(test) else {
+        return;
+    };
+    let bucket = Bucket::new(&server, test);
+    bucket.put("a", "twelve bytes");
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("m", &dataset(bucket.origin()), None);
+    assert_eq!(fs::read(mount.join("a")).unwrap().len(), 12);
+    assert_eq!(mounter.stop("m").unwrap().bytes_read, 12);
+}
+
+#[test]
+fn coming_and_going_files_leave_neither_descriptors_nor_threads() {
+    let test = "coming_and_going_files_leave_neither_descriptors_nor_threads";
+    let Some(server) = support::server(test) else {
+        return;
+    };
+    let bucket = Bucket::new(&server, test);
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("m", &dataset(bucket.origin()), None);
+    let pid = mounter.pid_of("m");
+    let count = |what: &str| fs::read_dir(format!("/proc/{pid}/{what}")).unwrap().count();
+    let round = |n: usize| {
+        let directory = mount.join(&format!("d{n}"));
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("a"), "text").unwrap();
+        fs::rename(directory.join("a"), directory.join("b")).unwrap();
+        assert_eq!(fs::read(directory.join("b")).unwrap(), b"text");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        fs::remove_file(directory.join("b")).unwrap();
+        fs::remove_dir(&directory).unwrap();
+    };
+    // Connections and threads that stay are made first.
+    (0..20).for_each(round);
+    let before = (count("fd"), count("task"));
+    (0..200).for_each(round);
+    assert!(count("fd") <= before.0 + 2, "{} {before:?}", count("fd"));
+    assert!(
+        count("task") <= before.1 + 2,
+        "{} {before:?}",
+        count("task")
     );
 }

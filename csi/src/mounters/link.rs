@@ -9,7 +9,7 @@ use std::time::Duration;
 use dlf_wire::channel::{Channel, ChannelError};
 use dlf_wire::mounter::v1::from_mounter::Message as Answer;
 use dlf_wire::mounter::v1::to_mounter::Message;
-use dlf_wire::mounter::v1::{Failed, FromMounter, ToMounter};
+use dlf_wire::mounter::v1::{Done, Failed, FromMounter, ToMounter};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -65,7 +65,7 @@ impl Link {
         message: Message,
         descriptor: Option<BorrowedFd<'_>>,
         within: Duration,
-    ) -> Result<(), MounterError> {
+    ) -> Result<Done, MounterError> {
         let request = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         self.waiting().insert(request, sender);
@@ -84,7 +84,7 @@ impl Link {
         match timeout(within, exchange).await {
             Err(_) => Err(MounterError::Late(within)),
             Ok(Err(error)) => Err(error),
-            Ok(Ok(Answer::Done(_))) => Ok(()),
+            Ok(Ok(Answer::Done(done))) => Ok(done),
             Ok(Ok(Answer::Failed(failed))) => Err(MounterError::Failed(failed)),
             Ok(Ok(_)) => Err(MounterError::Unexpected),
         }

@@ -124,6 +124,7 @@ impl Mounters {
         self.link(revision)?
             .request(message, Some(device), START_WITHIN)
             .await
+            .map(drop)
     }
 
     /// Gives a running child a newer configuration.
@@ -132,16 +133,21 @@ impl Mounters {
         self.link(revision)?
             .request(message, None, CONFIGURE_WITHIN)
             .await
+            .map(drop)
     }
 
-    /// Ends a child.
-    pub async fn stop(&self, revision: &str, mount_id: &str) -> Result<(), MounterError> {
+    /// Ends a child; returns its last figures, if there are new ones.
+    pub async fn stop(
+        &self,
+        revision: &str,
+        mount_id: &str,
+    ) -> Result<Option<Usage>, MounterError> {
         let message = Message::Stop(Stop {
             mount_id: mount_id.to_owned(),
         });
-        self.link(revision)?
-            .request(message, None, STOP_WITHIN)
-            .await
+        let link = self.link(revision)?;
+        let stopped = link.request(message, None, STOP_WITHIN).await?;
+        Ok(stopped.usage)
     }
 
     fn link(&self, revision: &str) -> Result<Arc<Link>, MounterError> {

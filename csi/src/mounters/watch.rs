@@ -1,5 +1,6 @@
 //! Finds mounters by their sockets and keeps one connection to each.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -19,6 +20,7 @@ use super::{MounterEvent, Shared};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// An upgrade has two revisions side by side; anything beyond a few is a mistake we do not follow.
+/// Sockets of mounters that were killed stay behind, so the latest count.
 const REVISIONS_MAX: usize = 16;
 
 /// A mounter greets in the instant it accepts.
@@ -59,14 +61,20 @@ pub(super) async fn run(
     }
 }
 
-/// Subdirectories that hold a socket. The directory is missing until the first mounter came.
+/// Subdirectories that hold a socket, the one that was bound last first. The directory is missing
+/// until the first mounter came.
 fn revisions(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.path().join("m.sock").exists())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .take(REVISIONS_MAX)
-        .collect()
+    let mut bound: Vec<_> = entries
+        .filter_map(|entry| {
+            let socket = entry.path().join("m.sock").metadata().ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            Some((Reverse(socket.modified().ok()?), name))
+        })
+        .collect();
+    bound.sort();
+    bound.truncate(REVISIONS_MAX);
+    bound.into_iter().map(|(_, name)| name).collect()
 }
 
 /// One connection from its beginning to its end.
@@ -153,5 +161,42 @@ async fn greet(socket: &Path) -> Result<(Link, Hello), GreetError> {
         Ok(Err(error)) => Err(error.into()),
         Ok(Ok(Answer::Hello(hello))) => Ok((link, hello)),
         Ok(Ok(_)) => Err(GreetError::Rude),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+
+    use super::*;
+
+    #[test]
+    fn sockets_that_stayed_behind_do_not_hide_the_latest_mounter() {
+        let directory = tempfile::tempdir().unwrap();
+        let bind = |name: &str, at: i64| {
+            let socket = directory.path().join(name).join("m.sock");
+            std::fs::create_dir(socket.parent().unwrap()).unwrap();
+            drop(UnixListener::bind(&socket).unwrap());
+            let time = Timespec {
+                tv_sec: at,
+                tv_nsec: 0,
+            };
+            let times = Timestamps {
+                last_access: time,
+                last_modification: time,
+            };
+            utimensat(CWD, &socket, &times, AtFlags::empty()).unwrap();
+        };
+        bind("the-latest", 1_000_000);
+        for number in 0..4 * REVISIONS_MAX {
+            bind(
+                &format!("old-{number}"),
+                1_000 + i64::try_from(number).unwrap(),
+            );
+        }
+        let found = revisions(directory.path());
+        assert_eq!((found.len(), &*found[0]), (REVISIONS_MAX, "the-latest"));
     }
 }

@@ -6,14 +6,17 @@
 mod needs;
 mod stream;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dlf_wire::dataset::v1::{DatasetConfig, NetworkRules};
 use dlf_wire::dial::Dialer;
 use dlf_wire::nodes::v1::from_node::Message;
 use dlf_wire::nodes::v1::{
-    Applied, Failure, FromNode, Grant, Held, MounterState, MounterWanted, PodRef, Released, Report,
+    Applied, Failure, FromNode, Grant, Held, MounterState, MounterWanted, NodeHello, PodRef,
+    Released, Report,
 };
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -55,10 +58,12 @@ pub struct Operator {
 #[derive(Debug)]
 struct Shared {
     needs: Needs,
-    /// The way up while a stream is established.
+    /// The way up, from a stream's Hello to its end.
     outbound: Mutex<Option<mpsc::Sender<FromNode>>>,
     /// Why there is no stream; empty while there is one.
     trouble: watch::Sender<String>,
+    /// Streams so far.
+    streams: AtomicU64,
 }
 
 /// The part that runs the streams; [`Connection::run`] it once what is held is known.
@@ -79,6 +84,7 @@ impl Operator {
             needs: Needs::default(),
             outbound: Mutex::new(None),
             trouble: watch::Sender::new("not connected yet".into()),
+            streams: AtomicU64::new(0),
         });
         let connection = Connection {
             dialer,
@@ -131,6 +137,14 @@ impl Operator {
         self.shared.trouble.borrow().is_empty()
     }
 
+    /// The number of the established stream: whoever is at its end knows nothing of what the
+    /// earlier ones were told but what the Hello says.
+    #[must_use]
+    pub fn stream(&self) -> Option<u64> {
+        self.is_up()
+            .then(|| self.shared.streams.load(Ordering::Acquire))
+    }
+
     fn send(&self, message: Message) {
         self.shared.send(message);
     }
@@ -138,28 +152,50 @@ impl Operator {
 
 impl Shared {
     fn send(&self, message: Message) {
-        let outbound = self.outbound.lock().unwrap_or_else(PoisonError::into_inner);
-        let message = FromNode {
-            message: Some(message),
-        };
         // Without a stream the next Hello says it all.
-        if let Some(outbound) = outbound.as_ref()
-            && let Err(error) = outbound.try_send(message)
-        {
-            tracing::warn!(%error, "the stream to the operator takes no more");
+        if let Some(outbound) = self.outbound().as_ref() {
+            enqueue(outbound, message);
         }
     }
 
-    fn open(&self, outbound: mpsc::Sender<FromNode>) {
-        *self.outbound.lock().unwrap_or_else(PoisonError::into_inner) = Some(outbound);
-        self.trouble.send_replace(String::new());
+    /// The queue of a stream that is about to be opened, which begins with its Hello and the open
+    /// questions.
+    ///
+    /// Under the lock: what changes after the Hello was made is told behind it. It would be told
+    /// to nobody if the queue were there only once the stream is.
+    fn begin(&self, hello: impl FnOnce() -> NodeHello) -> mpsc::Receiver<FromNode> {
+        let (sender, queue) = mpsc::channel(OUTBOUND_MAX);
+        let mut outbound = self.outbound();
+        enqueue(&sender, Message::Hello(hello()));
         for need in self.needs.unanswered() {
-            self.send(Message::Need(need));
+            enqueue(&sender, Message::Need(need));
         }
+        *outbound = Some(sender);
+        queue
+    }
+
+    /// The stream is established.
+    fn open(&self) {
+        self.streams.fetch_add(1, Ordering::AcqRel);
+        self.trouble.send_replace(String::new());
     }
 
     fn close(&self, trouble: String) {
-        *self.outbound.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.outbound() = None;
         self.trouble.send_replace(trouble);
+    }
+
+    fn outbound(&self) -> MutexGuard<'_, Option<mpsc::Sender<FromNode>>> {
+        self.outbound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn enqueue(outbound: &mpsc::Sender<FromNode>, message: Message) {
+    let message = FromNode {
+        message: Some(message),
+    };
+    // Closed: the stream could not be opened or has ended, and the next Hello says it all.
+    if let Err(error @ TrySendError::Full(_)) = outbound.try_send(message) {
+        tracing::warn!(%error, "the stream to the operator takes no more");
     }
 }

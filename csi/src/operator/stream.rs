@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-use super::{Connection, Holdings, OUTBOUND_MAX, Order};
+use super::{Connection, Holdings, Order};
 
 /// Largest message: a dataset's configuration with its CA bundle has to fit.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -32,7 +32,6 @@ enum StreamError {
 struct Established {
     welcome: NodeWelcome,
     inbound: Streaming<ToNode>,
-    outbound: mpsc::Sender<FromNode>,
 }
 
 impl Connection {
@@ -43,7 +42,7 @@ impl Connection {
             let error = match self.establish(holdings.as_ref()).await {
                 Ok(stream) => {
                     backoff.reset();
-                    self.shared.open(stream.outbound.clone());
+                    self.shared.open();
                     tracing::info!("connected to the operator");
                     self.follow(stream).await
                 }
@@ -56,16 +55,17 @@ impl Connection {
     }
 
     async fn establish(&self, holdings: &impl Holdings) -> Result<Established, StreamError> {
-        let hello = NodeHello {
+        let token = self.dialer.token().await?;
+        let hello = || NodeHello {
             node: self.node.clone(),
-            token: Some(self.dialer.token().await?),
+            token: Some(token.clone()),
             driver_version: env!("CARGO_PKG_VERSION").to_owned(),
             held: holdings.held(),
             mounters: holdings.mounters(),
         };
         Ok(self
             .dialer
-            .open(|client| attach(client, hello.clone()))
+            .open(|client| attach(client, self.shared.begin(hello)))
             .await?)
     }
 
@@ -129,25 +129,17 @@ impl Connection {
 }
 
 /// Opens the stream and waits for the welcome, which only the leader gives.
-async fn attach(client: NodesClient<Channel>, hello: NodeHello) -> Result<Established, Status> {
-    let (outbound, queue) = mpsc::channel(OUTBOUND_MAX);
-    let hello = FromNode {
-        message: Some(Up::Hello(hello)),
-    };
-    let ended = |_| Status::internal("our own queue is closed");
-    // The queue is empty: it takes this at once.
-    outbound.try_send(hello).map_err(ended)?;
+async fn attach(
+    client: NodesClient<Channel>,
+    queue: mpsc::Receiver<FromNode>,
+) -> Result<Established, Status> {
     let mut client = client.max_decoding_message_size(MESSAGE_BYTES_MAX);
     let mut inbound = client
         .attach(ReceiverStream::new(queue))
         .await?
         .into_inner();
     match next(&mut inbound).await.map_err(|status| *status)? {
-        Down::Welcome(welcome) => Ok(Established {
-            welcome,
-            inbound,
-            outbound,
-        }),
+        Down::Welcome(welcome) => Ok(Established { welcome, inbound }),
         _ => Err(Status::internal(
             "the operator did not begin with a welcome",
         )),

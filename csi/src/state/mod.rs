@@ -88,12 +88,34 @@ impl State {
         Ok(true)
     }
 
-    /// Writes a mount down.
-    pub fn put_mount(&self, mount: MountRecord) -> Result<(), StateError> {
+    /// Replaces a dataset's configuration by a newer one; false if it is not newer, or if the
+    /// dataset was dropped while the new one was on its way.
+    pub fn renew_dataset(&self, dataset: &DatasetConfig) -> Result<bool, StateError> {
         let mut tables = self.tables();
+        let handle = &dataset.volume_handle;
+        let known = tables.datasets.get(handle);
+        if known.is_none_or(|known| known.version >= dataset.version) {
+            return Ok(false);
+        }
+        self.store.put(Kind::Dataset, handle, dataset)?;
+        tables.datasets.insert(handle.clone(), dataset.clone());
+        Ok(true)
+    }
+
+    /// Writes a new mount down, with the newest configuration of its source; returns what it is
+    /// then. A version that is accepted from now on finds it.
+    pub fn put_mount(&self, mut mount: MountRecord) -> Result<MountRecord, StateError> {
+        let mut tables = self.tables();
+        let newest = tables.datasets.get(mount.handle());
+        if let (Some(own), Some(newest)) = (&mut mount.dataset, newest)
+            && own.source_revision == newest.source_revision
+            && own.version < newest.version
+        {
+            own.clone_from(newest);
+        }
         self.store.put(Kind::Mount, &mount.id, &mount)?;
-        tables.mounts.insert(mount.id.clone(), mount);
-        Ok(())
+        tables.mounts.insert(mount.id.clone(), mount.clone());
+        Ok(mount)
     }
 
     /// Gives a mount a newer configuration, if it is still there; returns what it is then.

@@ -4,6 +4,8 @@ use dlf_wire::dataset::v1::DatasetConfig;
 use dlf_wire::dataset::v1::dataset_config::Volume;
 use dlf_wire::nodes::v1::PodRef;
 
+use crate::sys::fuse::Permissions;
+
 /// A mount below `mounts/`, of which targets are binds.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct MountRecord {
@@ -75,6 +77,20 @@ impl MountRecord {
             .as_ref()
             .and_then(|dataset| dataset.volume.as_ref());
         matches!(volume, Some(Volume::Fuse(_)))
+    }
+
+    /// Modes that let everybody do everything are only shown: the kernel would refuse their change
+    /// to all but the owner, and it is to succeed without effect.
+    #[must_use]
+    pub fn permissions(&self) -> Permissions {
+        let volume = self
+            .dataset
+            .as_ref()
+            .and_then(|dataset| dataset.volume.as_ref());
+        match volume {
+            Some(Volume::Fuse(fuse)) if fuse.umask == 0 => Permissions::Server,
+            _ => Permissions::Modes,
+        }
     }
 }
 

@@ -57,6 +57,36 @@ fn an_older_version_does_not_replace_a_newer_one() {
 }
 
 #[test]
+fn a_version_of_a_dataset_that_was_dropped_is_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = State::load(directory.path()).unwrap();
+    state.put_dataset(dataset(1)).unwrap();
+    assert!(state.renew_dataset(&dataset(2)).unwrap());
+    assert!(!state.renew_dataset(&dataset(2)).unwrap());
+    assert!(state.drop_unused_dataset("dlf-1").unwrap());
+    assert!(!state.renew_dataset(&dataset(3)).unwrap());
+    assert!(State::load(directory.path()).unwrap().handles().is_empty());
+}
+
+#[test]
+fn a_new_mount_has_the_newest_configuration_of_its_source() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = State::load(directory.path()).unwrap();
+    state.put_dataset(dataset(2)).unwrap();
+    let mount = |source: &str| MountRecord {
+        id: "m".into(),
+        dataset: Some(DatasetConfig {
+            source_revision: source.into(),
+            ..dataset(1)
+        }),
+        ..MountRecord::default()
+    };
+    let version = |mount: MountRecord| mount.dataset.unwrap().version;
+    assert_eq!(version(state.put_mount(mount("")).unwrap()), 2);
+    assert_eq!(version(state.put_mount(mount("elsewhere")).unwrap()), 1);
+}
+
+#[test]
 fn a_dataset_in_use_is_not_dropped() {
     let directory = tempfile::tempdir().unwrap();
     let state = State::load(directory.path()).unwrap();

@@ -12,20 +12,32 @@ use super::SysError;
 
 const DEVICE: &str = "/dev/fuse";
 
+/// Who decides what a consumer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permissions {
+    /// The kernel, by the owners and modes that the server shows.
+    Modes,
+    /// The server, which may let anybody change a mode, an owner or a time.
+    Server,
+}
+
 /// Mounts a FUSE file system at `point` and returns its `/dev/fuse`, before the INIT handshake:
 /// whoever gets the descriptor serves it. `source` is what `df` shows.
 ///
-/// `allow_other` because consumers have any uid; `default_permissions` because the kernel then
-/// enforces the modes that the server shows.
-pub fn mount(point: &Path, source: &str) -> Result<OwnedFd, SysError> {
+/// `allow_other` because consumers have any uid.
+pub fn mount(point: &Path, source: &str, permissions: Permissions) -> Result<OwnedFd, SysError> {
     let device = rustix::fs::open(DEVICE, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(SysError::on("open", DEVICE))?;
     match rustix::fs::mkdir(point, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(SysError::on("make", point)(errno)),
     }
+    let checks = match permissions {
+        Permissions::Modes => ",default_permissions",
+        Permissions::Server => "",
+    };
     let options = format!(
-        "fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
+        "fd={},rootmode=40000,user_id=0,group_id=0,allow_other{checks}",
         device.as_raw_fd()
     );
     // Digits and letters only: there is no NUL to be found.

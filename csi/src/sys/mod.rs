@@ -4,6 +4,7 @@
 pub mod bind;
 pub mod dir;
 pub mod fuse;
+pub mod read_ahead;
 pub mod staging;
 
 use std::path::PathBuf;

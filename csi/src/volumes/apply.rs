@@ -13,14 +13,9 @@ use crate::state::MountRecord;
 impl Volumes {
     /// Takes a newer version of a dataset that is used here.
     pub(super) fn accept(self: &Arc<Self>, dataset: DatasetConfig) {
-        let known = self.parts.state.dataset(&dataset.volume_handle);
-        let newer = known.is_some_and(|known| known.version < dataset.version);
-        if !newer {
-            // Not newer, or released while it was on its way.
-            return;
-        }
-        match self.parts.state.put_dataset(dataset) {
-            Ok(dataset) => self.spawn_apply(dataset),
+        match self.parts.state.renew_dataset(&dataset) {
+            Ok(true) => self.spawn_apply(dataset),
+            Ok(false) => {}
             Err(error) => tracing::warn!(%error, "a newer version is not kept"),
         }
     }
@@ -59,16 +54,22 @@ impl Volumes {
 
     async fn configure(&self, id: &str, dataset: &DatasetConfig) -> Result<(), MountError> {
         // The record first: whoever starts its next child starts it with this.
-        let Some(mount) = self.parts.state.reconfigure(id, dataset)? else {
-            return Ok(());
-        };
-        if mount.is_fuse() && self.live.is_serving(id) {
-            self.send_configuration(&mount).await?;
+        match self.parts.state.reconfigure(id, dataset)? {
+            Some(mount) if mount.is_fuse() => self.tell_child(&mount).await,
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    async fn send_configuration(&self, mount: &MountRecord) -> Result<(), MountError> {
+    /// Tells a mount's child what it is to work with. The caller holds the dataset's turn, so that
+    /// nothing older overtakes it.
+    async fn tell_child(&self, mount: &MountRecord) -> Result<(), MountError> {
+        if !self.live.is_serving(&mount.id) {
+            // It may be about to serve, with what was known when its child was started.
+            drop(self.keys.turn(mount.key()).await);
+        }
+        if !self.live.is_serving(&mount.id) {
+            return Ok(());
+        }
         let configure = Configure {
             mount_id: mount.id.clone(),
             dataset: mount.dataset.clone(),
@@ -81,15 +82,26 @@ impl Volumes {
             .await?)
     }
 
-    /// Brings new address rules to every running mount.
-    pub(super) fn spawn_configure_all(self: &Arc<Self>) {
+    /// Brings new address rules to every mount.
+    pub(super) fn spawn_tell_all(self: &Arc<Self>) {
+        for mount in self.parts.state.mounts() {
+            self.spawn_tell(mount);
+        }
+    }
+
+    /// Tells one mount's child anew what it is to work with.
+    pub(super) fn spawn_tell(self: &Arc<Self>, mount: MountRecord) {
+        if !mount.is_fuse() {
+            return;
+        }
         let volumes = self.clone();
         tokio::spawn(async move {
-            for mount in volumes.parts.state.mounts() {
-                let serving = mount.is_fuse() && volumes.live.is_serving(&mount.id);
-                if serving && let Err(error) = volumes.send_configuration(&mount).await {
-                    tracing::warn!(mount = mount.id, %error, "a mount keeps its address rules");
-                }
+            let _turn = volumes.applying.turn(mount.handle().to_owned()).await;
+            let Some(mount) = volumes.parts.state.mount(&mount.id) else {
+                return;
+            };
+            if let Err(error) = volumes.tell_child(&mount).await {
+                tracing::warn!(mount = mount.id, %error, "a mount keeps its address rules");
             }
         });
     }

@@ -127,10 +127,8 @@ impl Volumes {
         if interest.contains_key(handle) {
             return;
         }
-        match self.parts.state.drop_unused_dataset(handle) {
-            Ok(true) => self.parts.operator.released(handle),
-            Ok(false) => {}
-            Err(error) => tracing::warn!(handle, %error, "a dataset's record stays behind"),
+        if let Err(error) = self.drop_if_unused(handle) {
+            tracing::warn!(handle, %error, "a dataset's record stays behind");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Mounts below `mounts/`: made for the first pod that needs one, removed after the last.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,12 +14,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::error::MountError;
-use super::{Hold, Volumes, blocking};
+use super::{Hold, TooSlow, Volumes, blocking};
 use crate::network::address_rules;
 use crate::nfs;
 use crate::state::{MountKey, MountRecord};
 use crate::sys::bind::unmount_all;
-use crate::sys::{SysError, fuse};
+use crate::sys::{SysError, fuse, read_ahead};
 
 /// On a node that has just started, the mounter may still be pulling its image.
 const MOUNTER_WITHIN: Duration = Duration::from_secs(20);
@@ -67,9 +68,10 @@ impl Volumes {
             mount.mounter = self.parts.mounters.choose(&wanted, deadline).await?;
         }
         // The record first: whatever a kill leaves of the rest is found by it.
-        self.parts.state.put_mount(mount.clone())?;
+        let mount = self.parts.state.put_mount(mount)?;
         self.live.making(&mount.id);
-        let made = match &dataset.volume {
+        let volume = mount.dataset.as_ref().and_then(|it| it.volume.as_ref());
+        let made = match volume {
             Some(Volume::Nfs(volume)) => self.make_nfs(&mount, volume, hold).await,
             _ => self.make_fuse(&mount, hold).await,
         };
@@ -82,15 +84,14 @@ impl Volumes {
     }
 
     async fn make_fuse(&self, mount: &MountRecord, hold: &Hold) -> Result<(), MountError> {
-        let (point, source, hold) = (
-            self.mount_point(&mount.id),
-            mount.handle().to_owned(),
-            hold.clone(),
+        let point = self.mount_point(&mount.id);
+        let (source, permissions) = (mount.handle().to_owned(), mount.permissions());
+        let mounted = self.mounted(
+            &point,
+            hold,
+            ("the FUSE mount", FUSE_WITHIN),
+            move |point| fuse::mount(point, &source, permissions),
         );
-        let mounted = blocking("the FUSE mount", FUSE_WITHIN, move || {
-            let _hold = hold;
-            fuse::mount(&point, &source)
-        });
         let device = mounted.await??;
         let start = Start {
             mount_id: mount.id.clone(),
@@ -102,6 +103,10 @@ impl Volumes {
             .mounters
             .start(&mount.mounter, start, device.as_fd())
             .await?;
+        if let Err(error) = read_ahead::widen(&point) {
+            // Slower, and right all the same.
+            tracing::info!(mount = mount.id, %error, "the kernel's own read-ahead stays");
+        }
         self.live.serving(&mount.id, device);
         Ok(())
     }
@@ -113,32 +118,43 @@ impl Volumes {
         hold: &Hold,
     ) -> Result<(), MountError> {
         let rules = address_rules(&self.parts.state.network())?;
-        let (volume, point, hold) = (volume.clone(), self.mount_point(&mount.id), hold.clone());
-        let staging = self.parts.staging.clone();
+        let (volume, staging) = (volume.clone(), self.parts.staging.clone());
+        let point = self.mount_point(&mount.id);
+        let mounted = self.mounted(&point, hold, ("the NFS mount", NFS_WITHIN), move |point| {
+            match rustix::fs::mkdir(point, rustix::fs::Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(SysError::on("make", point)(errno).into()),
+            }
+            nfs::mount(&volume, point, &rules, &staging)
+        });
+        mounted.await??;
+        self.live.found(&mount.id);
+        Ok(())
+    }
+
+    /// Mounts something at `point` in a thread of its own, which keeps the turn. What comes about
+    /// after whoever asked was told that it takes too long is taken away again.
+    async fn mounted<T: Send + 'static>(
+        &self,
+        point: &Path,
+        hold: &Hold,
+        (what, within): (&'static str, Duration),
+        mount: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> Result<T, TooSlow> {
+        let (point, hold) = (point.to_owned(), hold.clone());
         let wanted = Arc::new(AtomicBool::new(true));
         let still_wanted = wanted.clone();
-        let mounted = blocking("the NFS mount", NFS_WITHIN, move || {
+        let mounted = blocking(what, within, move || {
             let _hold = hold;
-            match rustix::fs::mkdir(&point, rustix::fs::Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(SysError::on("make", &point)(errno).into()),
-            }
-            let mounted = nfs::mount(&volume, &point, &rules, &staging);
+            let mounted = mount(&point);
             if !still_wanted.load(Ordering::Acquire) {
-                // Whoever asked has long been told that it takes too long.
                 discard(&point);
             }
             mounted
         });
-        match mounted.await {
-            Ok(result) => result?,
-            Err(error) => {
-                wanted.store(false, Ordering::Release);
-                return Err(error.into());
-            }
-        }
-        self.live.found(&mount.id);
-        Ok(())
+        let mounted = mounted.await;
+        wanted.store(mounted.is_ok(), Ordering::Release);
+        mounted
     }
 
     /// Takes a mount away that no target is a bind of. Nobody has to wait for it: no other mount
@@ -156,10 +172,13 @@ impl Volumes {
 
     async fn remove_mount(&self, mount: &MountRecord) {
         // First, so that what is staged is written while the mount is whole.
-        if mount.is_fuse()
-            && let Err(error) = self.parts.mounters.stop(&mount.mounter, &mount.id).await
-        {
-            tracing::debug!(mount = mount.id, %error, "its child was not stopped");
+        if mount.is_fuse() {
+            match self.parts.mounters.stop(&mount.mounter, &mount.id).await {
+                Ok(usage) => usage.iter().for_each(|usage| self.count(usage)),
+                Err(error) => {
+                    tracing::debug!(mount = mount.id, %error, "its child was not stopped");
+                }
+            }
         }
         self.live.close_device(&mount.id);
         let point = self.mount_point(&mount.id);
@@ -176,7 +195,7 @@ impl Volumes {
 }
 
 /// Unmounts and removes a directory below `mounts/`, as far as that is possible.
-pub(super) fn discard(point: &std::path::Path) {
+pub(super) fn discard(point: &Path) {
     if let Err(error) = unmount_all(point) {
         tracing::warn!(%error, "a mount stays behind");
     }

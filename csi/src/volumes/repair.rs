@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use dlf_wire::dial::Backoff;
+use tokio::time::timeout;
 
 use super::Volumes;
 use super::error::MountError;
@@ -17,6 +18,10 @@ use crate::state::{MountKey, MountRecord, TargetRecord};
 /// missing; a consumer waits.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Binding takes milliseconds, unless a request that waits for the dead child has locked the
+/// directory that is to be covered. Then it must not wait any longer.
+const LOCKED_MAX: Duration = Duration::from_millis(250);
 
 /// A mount that dies again sooner than this is in a crash loop …
 const STEADY_AFTER: Duration = Duration::from_mins(1);
@@ -76,12 +81,21 @@ impl Volumes {
             tokio::time::sleep(pause).await;
         }
         let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX);
+        // Until it is gone and not just once: a publish that began before it died may bring it
+        // another target.
         while self.parts.state.mount(&dead.id).is_some() {
-            match self.replace(&dead).await {
+            let replaced = self.replace(&dead).await;
+            // Whatever of both nobody uses now.
+            let released = self.spawn_release_of(dead.key());
+            match replaced {
                 Ok(()) => {
-                    self.parts.metrics.repaired();
-                    tracing::info!(mount = dead.id, "repaired");
-                    return;
+                    // It does not panic; if it did, the next start would clear up.
+                    let _ = released.await;
+                    if self.parts.state.mount(&dead.id).is_none() {
+                        self.parts.metrics.repaired();
+                        tracing::info!(mount = dead.id, "repaired");
+                        return;
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(mount = dead.id, %error, "the repair failed and is tried again");
@@ -114,17 +128,32 @@ impl Volumes {
             // It has no target yet, and a release must not take that for disuse.
             self.live.reserve(&fresh.id, true);
             drop(hold);
-            for target in self.parts.state.targets_of(&dead.id) {
-                if let Err(error) = self.move_target(&target, &fresh).await {
-                    outcome = Err(error);
-                }
-            }
+            let moving = self.move_targets(dead, &fresh);
+            tokio::pin!(moving);
+            outcome = if let Ok(outcome) = timeout(LOCKED_MAX, &mut moving).await {
+                outcome
+            } else {
+                self.live.close_device(&dead.id);
+                moving.await
+            };
             self.live.reserve(&fresh.id, false);
         }
-        // What was open in the dead one fails now, and the mount goes unless a target is left.
+        // What was open in the dead one fails now.
         self.live.close_device(&dead.id);
-        let volumes = self.clone();
-        tokio::spawn(async move { volumes.release(&key).await });
+        outcome
+    }
+
+    async fn move_targets(
+        self: &Arc<Self>,
+        dead: &MountRecord,
+        fresh: &MountRecord,
+    ) -> Result<(), MountError> {
+        let mut outcome = Ok(());
+        for target in self.parts.state.targets_of(&dead.id) {
+            if let Err(error) = self.move_target(&target, fresh).await {
+                outcome = Err(error);
+            }
+        }
         outcome
     }
 

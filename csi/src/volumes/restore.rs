@@ -38,7 +38,7 @@ pub fn restore(volumes: &Arc<Volumes>) -> Result<(), RestoreError> {
         restore_target(volumes, &table, target)?;
     }
     for mount in volumes.parts.state.mounts() {
-        restore_mount(volumes, &table, mount)?;
+        restore_mount(volumes, &table, &mount)?;
     }
     for handle in volumes.parts.state.handles() {
         volumes.forget_if_unused(&handle);
@@ -83,7 +83,7 @@ fn restore_target(
 fn restore_mount(
     volumes: &Arc<Volumes>,
     table: &MountTable,
-    mount: MountRecord,
+    mount: &MountRecord,
 ) -> Result<(), RestoreError> {
     let mounted = table.top(&volumes.mount_point(&mount.id)).is_some();
     match volumes.parts.state.targets_of(&mount.id).is_empty() {
@@ -93,8 +93,7 @@ fn restore_mount(
             volumes.spawn_repair(&mount.id, "it is not mounted any more");
         }
         true if mounted => {
-            let volumes = volumes.clone();
-            tokio::spawn(async move { volumes.release(&mount.key()).await });
+            volumes.spawn_release_of(mount.key());
         }
         true => volumes.parts.state.remove_mount(&mount.id)?,
     }

@@ -75,7 +75,7 @@ impl Volumes {
             Order::Mounter(wanted) => state.put_wanted(wanted),
             Order::Network(network) => state.put_network(network).map(|new| {
                 if new {
-                    self.spawn_configure_all();
+                    self.spawn_tell_all();
                 }
             }),
         };
@@ -84,7 +84,8 @@ impl Volumes {
         }
     }
 
-    /// Compares a mounter's children with our records.
+    /// Compares a mounter's children with our records, and tells them what they may have missed
+    /// while nobody was connected.
     fn greeted(self: &Arc<Self>, revision: &str, children: Vec<Child>) {
         let mut children: HashMap<String, Child> = children
             .into_iter()
@@ -94,18 +95,15 @@ impl Volumes {
             if !mount.is_fuse() || mount.mounter != revision {
                 continue;
             }
-            let known = mount.dataset.as_ref().map_or(0, |dataset| dataset.version);
-            match children.remove(&mount.id) {
-                None if self.live.is_serving(&mount.id) => {
+            match (children.remove(&mount.id), &mount.dataset) {
+                (None, _) if self.live.is_serving(&mount.id) => {
                     self.spawn_repair(&mount.id, "its mounter does not know it");
                 }
-                Some(child) if child.version < known => {
-                    mount
-                        .dataset
-                        .into_iter()
-                        .for_each(|dataset| self.spawn_apply(dataset));
+                (Some(child), Some(dataset)) if child.version < dataset.version => {
+                    self.spawn_apply(dataset.clone());
                 }
-                _ => {}
+                (Some(_), _) => self.spawn_tell(mount),
+                (None, _) => {}
             }
         }
         for stray in children.into_keys() {

@@ -85,8 +85,14 @@ impl Volumes {
         })
     }
 
+    /// [`Self::release`] in a task of its own.
+    pub(super) fn spawn_release_of(self: &Arc<Self>, key: MountKey) -> tokio::task::JoinHandle<()> {
+        let volumes = self.clone();
+        tokio::spawn(async move { volumes.release(&key).await })
+    }
+
     /// Removes the mounts of a key that no target is a bind of.
-    pub(super) async fn release(self: &Arc<Self>, key: &MountKey) {
+    async fn release(self: &Arc<Self>, key: &MountKey) {
         // However long it takes: nobody else would do it.
         let turn = self.keys.turn(key.clone()).await;
         let unused = |mount: &MountRecord| {

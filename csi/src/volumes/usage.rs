@@ -9,6 +9,7 @@ use dlf_wire::nodes::v1::{DatasetUsage, MounterState, Report};
 
 use super::Volumes;
 use crate::operator::Holdings;
+use crate::state::StateError;
 
 /// Running totals. A dataset may have several mounts, one after the other and at once; what its
 /// mounts count from zero, this counts on.
@@ -20,9 +21,10 @@ pub(super) struct Totals {
     last: HashMap<String, Usage>,
     /// By volume handle.
     sums: HashMap<String, DatasetUsage>,
-    /// What the operator has been told.
+    /// What the operator has been told, on which stream.
     told: HashMap<String, DatasetUsage>,
     told_mounters: Vec<MounterState>,
+    told_on: Option<u64>,
 }
 
 impl Totals {
@@ -36,7 +38,26 @@ impl Totals {
             sums: HashMap::new(),
             told: HashMap::new(),
             told_mounters: Vec::new(),
+            told_on: None,
         }
+    }
+
+    /// Whoever is at the end of another stream was told nothing.
+    fn tell_on(&mut self, stream: u64) {
+        if self.told_on.replace(stream) != Some(stream) {
+            self.told.clear();
+            self.told_mounters.clear();
+        }
+    }
+
+    /// Forgets a dataset, which nothing uses any more; the figures that were not told yet.
+    fn take(&mut self, handle: &str) -> Option<DatasetUsage> {
+        let sum = self.sums.remove(handle)?;
+        let told = self.told.remove(handle).map(|told| DatasetUsage {
+            pods: Vec::new(),
+            ..told
+        });
+        (told.as_ref() != Some(&sum)).then_some(sum)
     }
 
     /// Adds what is new in a mount's counters.
@@ -110,12 +131,10 @@ impl Volumes {
             |id| self.parts.state.mount(id).is_some(),
             |handle| handles.iter().any(|held| held == handle),
         );
-        if !self.parts.operator.is_up() {
-            // Told to nobody: tell it all again.
-            totals.told.clear();
-            totals.told_mounters.clear();
+        let Some(stream) = self.parts.operator.stream() else {
             return;
-        }
+        };
+        totals.tell_on(stream);
         let current = handles.iter().map(|handle| {
             let sum = totals.sums.get(handle).cloned();
             DatasetUsage {
@@ -132,6 +151,26 @@ impl Volumes {
             totals.told_mounters.clone_from(&mounters);
             self.parts.operator.report(Report { usage, mounters });
         }
+    }
+
+    /// Forgets a dataset that nothing uses, and tells the operator, with its last figures: those of
+    /// a short job are the only ones.
+    pub(super) fn drop_if_unused(&self, handle: &str) -> Result<(), StateError> {
+        // First, so that no report forgets them in between.
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.parts.state.drop_unused_dataset(handle)? {
+            return Ok(());
+        }
+        let last = totals.take(handle);
+        drop(totals);
+        if let Some(last) = last {
+            self.parts.operator.report(Report {
+                usage: vec![last],
+                mounters: Vec::new(),
+            });
+        }
+        self.parts.operator.released(handle);
+        Ok(())
     }
 }
 
@@ -164,6 +203,30 @@ mod tests {
         totals.add("d", &usage("a", 1, 1000), false);
         totals.add("d", &usage("a", 1, 1007), false);
         assert_eq!(totals.sums["d"].bytes_read, 7);
+    }
+
+    #[test]
+    fn a_dataset_that_comes_back_counts_from_zero_and_its_last_figures_are_told_once() {
+        let mut totals = Totals::new();
+        totals.add("d", &usage("a", 1, 10), true);
+        assert_eq!(totals.take("d").unwrap().bytes_read, 10);
+        totals.add("d", &usage("b", 2, 5), true);
+        let sum = totals.sums["d"].clone();
+        assert_eq!(sum.bytes_read, 5);
+        totals.news(vec![sum]);
+        assert_eq!(totals.take("d"), None);
+    }
+
+    #[test]
+    fn another_stream_is_told_everything_again() {
+        let mut totals = Totals::new();
+        let one = DatasetUsage::default();
+        totals.tell_on(1);
+        assert_eq!(totals.news(vec![one.clone()]).len(), 1);
+        totals.tell_on(1);
+        assert_eq!(totals.news(vec![one.clone()]).len(), 0);
+        totals.tell_on(2);
+        assert_eq!(totals.news(vec![one]).len(), 1);
     }
 
     #[test]

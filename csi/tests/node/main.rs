@@ -10,6 +10,7 @@
 )]
 
 mod child;
+mod churn;
 mod consumer;
 mod csi;
 mod host;

@@ -12,7 +12,7 @@ use dlf_wire::mounter::v1::{
     Child, Configure, Done, Exited, Failed, FromMounter, Hello, Start, ToMounter, Usage,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::child;
@@ -21,6 +21,20 @@ use crate::child;
 pub(crate) struct Mounter {
     accepting: JoinHandle<()>,
     shared: Arc<Mutex<Shared>>,
+    gates: Arc<Gates>,
+}
+
+/// What a test can hold up.
+struct Gates {
+    connected: watch::Sender<bool>,
+    answering_starts: watch::Sender<bool>,
+}
+
+impl Gates {
+    async fn wait(gate: &watch::Sender<bool>, open: bool) {
+        // The sender is this one: it has not gone.
+        let _ = gate.subscribe().wait_for(|is_open| *is_open == open).await;
+    }
 }
 
 #[derive(Default)]
@@ -28,6 +42,8 @@ struct Shared {
     children: HashMap<String, Running>,
     configured: Vec<Configure>,
     started: Vec<Start>,
+    /// Figures of the next child that is stopped.
+    last_figures: Option<Usage>,
     driver: Option<mpsc::UnboundedSender<FromMounter>>,
 }
 
@@ -43,14 +59,41 @@ impl Mounter {
         std::fs::create_dir_all(&directory).unwrap();
         let listener = Listener::bind(&directory.join("m.sock")).unwrap();
         let shared = Arc::new(Mutex::new(Shared::default()));
-        let (accepted, revision) = (shared.clone(), revision.to_owned());
+        let gates = Arc::new(Gates {
+            connected: watch::Sender::new(true),
+            answering_starts: watch::Sender::new(true),
+        });
+        let (accepted, holding, revision) = (shared.clone(), gates.clone(), revision.to_owned());
         let accepting = tokio::spawn(async move {
             loop {
+                Gates::wait(&holding.connected, true).await;
                 let channel = listener.accept().await.unwrap();
-                serve(&channel, &revision, &accepted).await;
+                tokio::select! {
+                    () = serve(channel, &revision, &accepted, &holding) => {}
+                    () = Gates::wait(&holding.connected, false) => {}
+                }
             }
         });
-        Self { accepting, shared }
+        Self {
+            accepting,
+            shared,
+            gates,
+        }
+    }
+
+    /// Ends the driver's connection and takes no other, or takes one again.
+    pub(crate) fn set_connected(&self, connected: bool) {
+        self.gates.connected.send_replace(connected);
+    }
+
+    /// Starts children and says nothing, or answers.
+    pub(crate) fn set_answering_starts(&self, answering: bool) {
+        self.gates.answering_starts.send_replace(answering);
+    }
+
+    /// What the next child that is stopped has to report.
+    pub(crate) fn set_last_figures(&self, usage: Usage) {
+        self.shared.lock().unwrap().last_figures = Some(usage);
     }
 
     pub(crate) fn children(&self) -> Vec<String> {
@@ -94,7 +137,7 @@ impl Drop for Mounter {
     }
 }
 
-async fn serve(channel: &Channel, revision: &str, shared: &Arc<Mutex<Shared>>) {
+async fn serve(channel: Channel, revision: &str, shared: &Arc<Mutex<Shared>>, gates: &Arc<Gates>) {
     let (sender, mut queue) = mpsc::unbounded_channel();
     shared.lock().unwrap().driver = Some(sender);
     send(shared, 0, Answer::Hello(hello(revision, shared)));
@@ -102,8 +145,16 @@ async fn serve(channel: &Channel, revision: &str, shared: &Arc<Mutex<Shared>>) {
         tokio::select! {
             message = channel.recv::<ToMounter>() => {
                 let Ok((message, device)) = message else { return };
-                let answer = handle(message.message.unwrap(), device, shared);
-                send(shared, message.request, answer);
+                let request = message.message.unwrap();
+                let waits = matches!(request, Message::Start(_));
+                let answer = handle(request, device, shared);
+                let (shared, gates) = (shared.clone(), gates.clone());
+                tokio::spawn(async move {
+                    if waits {
+                        Gates::wait(&gates.answering_starts, true).await;
+                    }
+                    send(&shared, message.request, answer);
+                });
             }
             Some(message) = queue.recv() => {
                 if channel.send(&message, None).await.is_err() {
@@ -132,7 +183,7 @@ fn handle(message: Message, device: Option<OwnedFd>, shared: &Arc<Mutex<Shared>>
     match message {
         Message::Start(start) => {
             begin(start, device.unwrap(), shared);
-            Answer::Done(Done {})
+            Answer::Done(Done::default())
         }
         Message::Configure(configure) => {
             let mut shared = shared.lock().unwrap();
@@ -141,18 +192,25 @@ fn handle(message: Message, device: Option<OwnedFd>, shared: &Arc<Mutex<Shared>>
                 child.version = version;
             }
             shared.configured.push(configure);
-            Answer::Done(Done {})
+            Answer::Done(Done::default())
         }
-        Message::Stop(stop) => match shared.lock().unwrap().children.remove(&stop.mount_id) {
-            Some(child) => {
-                let _ = kill_process(Pid::from_raw(child.pid).unwrap(), Signal::KILL);
-                Answer::Done(Done {})
+        Message::Stop(stop) => {
+            let mut shared = shared.lock().unwrap();
+            match shared.children.remove(&stop.mount_id) {
+                Some(child) => {
+                    let _ = kill_process(Pid::from_raw(child.pid).unwrap(), Signal::KILL);
+                    let usage = shared.last_figures.take().map(|usage| Usage {
+                        mount_id: stop.mount_id,
+                        ..usage
+                    });
+                    Answer::Done(Done { usage })
+                }
+                None => Answer::Failed(Failed {
+                    reason: "NoSuchMount".into(),
+                    message: "there is no such mount".into(),
+                }),
             }
-            None => Answer::Failed(Failed {
-                reason: "NoSuchMount".into(),
-                message: "there is no such mount".into(),
-            }),
-        },
+        }
         Message::List(_) => unreachable!("the driver does not list"),
     }
 }

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use dlf_wire::csi::node_client::NodeClient;
+use dlf_wire::dataset::v1::DatasetConfig;
+use prost::Message;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount};
 use tonic::transport::{Channel, Endpoint};
 
@@ -16,6 +18,8 @@ pub(crate) struct Node {
     pub(crate) host: PathBuf,
     pub(crate) operator: Operator,
     pub(crate) http: SocketAddr,
+    /// Whether the driver may change nothing in `/sys`, as in a container that is not privileged.
+    pub(crate) readonly_sys: bool,
     root: tempfile::TempDir,
     driver: Option<Child>,
 }
@@ -75,6 +79,7 @@ impl Node {
             host: path("host"),
             operator: Operator::prepare(&path("ca.crt")),
             http: free_address(),
+            readonly_sys: false,
             root,
             driver: None,
         }
@@ -83,8 +88,14 @@ impl Node {
     /// Starts the driver in a mount namespace of its own, and waits until it serves.
     pub(crate) async fn start_driver(&mut self) {
         let path = |name: &str| self.root.path().join(name);
+        let prepare = if self.readonly_sys {
+            "mount -o remount,bind,ro /sys && "
+        } else {
+            ""
+        };
         let driver = Command::new("unshare")
             .args(["--mount", "--propagation", "unchanged", "--"])
+            .args(["sh", "-c", &format!(r#"{prepare}exec "$0" "$@""#)])
             .arg(env!("CARGO_BIN_EXE_dlf-csi"))
             .args(["--node", "node-1"])
             .arg("--http")
@@ -113,6 +124,11 @@ impl Node {
 
     pub(crate) fn registration_socket(&self) -> PathBuf {
         self.kubelet.join("plugins_registry/csi.dlf.dev@reg.sock")
+    }
+
+    /// The driver's process.
+    pub(crate) fn driver_pid(&self) -> u32 {
+        self.driver.as_ref().unwrap().id()
     }
 
     /// Ends the driver as a crash would, and with it its namespace.
@@ -147,6 +163,24 @@ impl Node {
         path
     }
 
+    /// Whether the driver has written down anything of this kind.
+    pub(crate) fn has_record(&self, kind: &str) -> bool {
+        self.records(kind).next().is_some()
+    }
+
+    /// The version that the driver has written down of its only dataset.
+    pub(crate) fn dataset_version(&self) -> Option<u64> {
+        let record = self.records("datasets").next()?;
+        Some(DatasetConfig::decode(record.as_slice()).ok()?.version)
+    }
+
+    fn records(&self, kind: &str) -> impl Iterator<Item = Vec<u8>> {
+        let directory = self.kubelet.join("plugins/csi.dlf.dev/state").join(kind);
+        let entries = std::fs::read_dir(directory).unwrap().flatten();
+        let finished = entries.filter(|entry| entry.file_name() != ".draft");
+        finished.filter_map(|entry| std::fs::read(entry.path()).ok())
+    }
+
     pub(crate) fn mounts(&self) -> usize {
         std::fs::read_dir(self.kubelet.join("plugins/csi.dlf.dev/mounts"))
             .unwrap()
@@ -155,8 +189,10 @@ impl Node {
 
     /// What a refused pod leaves is taken away without anybody waiting for it.
     pub(crate) async fn wait_for_no_mounts(&self) {
-        self.wait("the last mount to go", || (self.mounts() == 0).then_some(()))
-            .await;
+        self.wait("the last mount to go", || {
+            (self.mounts() == 0).then_some(())
+        })
+        .await;
     }
 
     /// Waits for something to become true.

@@ -40,6 +40,7 @@ struct Shared {
     serving: Option<JoinHandle<()>>,
     wanted: String,
     follower: bool,
+    silent: bool,
 }
 
 impl Operator {
@@ -63,7 +64,16 @@ impl Operator {
 
     /// Begins to serve.
     pub(crate) async fn start(&self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                // The listener that was stopped may not have gone yet.
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                    tokio::task::yield_now().await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
         let tls = ServerTlsConfig::new().identity(self.identity.clone());
         let server = Server::builder()
             .tls_config(tls)
@@ -87,6 +97,11 @@ impl Operator {
 
     pub(crate) fn set_follower(&self, follower: bool) {
         self.shared.lock().unwrap().follower = follower;
+    }
+
+    /// Accepts streams and does not welcome their drivers, or does.
+    pub(crate) fn set_silent(&self, silent: bool) {
+        self.shared.lock().unwrap().silent = silent;
     }
 
     pub(crate) fn grant(&self, dataset: DatasetConfig) {
@@ -201,11 +216,14 @@ impl Nodes for Operator {
         tokio::spawn(async move {
             while let Some(Ok(message)) = inbound.next().await {
                 let up = message.message.unwrap();
+                operator.shared.lock().unwrap().heard.push(up.clone());
+                while operator.shared.lock().unwrap().silent {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
                 if let Some(answer) = operator.answer(&up) {
                     let message = Some(answer);
                     let _ = down.send(Ok(ToNode { message }));
                 }
-                operator.shared.lock().unwrap().heard.push(up);
             }
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(

@@ -13,7 +13,7 @@ use tonic::Code;
 use crate::consumer::Consumer;
 use crate::csi::{fuse, request, with_group};
 use crate::mounter::Mounter;
-use crate::node::layers;
+use crate::node::{Node, layers, obstacle};
 use crate::node_or_skip;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,4 +242,25 @@ async fn a_forbidden_nfs_server_or_option_is_named() {
         refused.message()
     );
     node.wait_for_no_mounts().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_kernels_read_ahead_cannot_be_set_a_dataset_is_mounted_all_the_same() {
+    let name = "where_the_kernels_read_ahead_cannot_be_set_a_dataset_is_mounted_all_the_same";
+    if let Some(reason) = obstacle() {
+        println!("SKIPPED {name}: {reason}");
+        return;
+    }
+    let mut node = Node::prepare();
+    node.readonly_sys = true;
+    let _mounter = Mounter::listen(&node.kubelet, "r1");
+    node.operator.grant(fuse("dlf-1", 1, "s"));
+    node.operator.start().await;
+    node.start_driver().await;
+    let target = node.target("pod-1");
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
+    assert!(target.join("whoami").exists());
+    assert!(node.log().contains("read-ahead stays"));
 }

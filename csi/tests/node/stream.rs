@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dlf_wire::dataset::v1::NetworkRules;
 use dlf_wire::mounter::v1::Usage;
 use dlf_wire::nodes::v1::from_node::Message as Up;
 use dlf_wire::nodes::v1::to_node::Message as Down;
@@ -122,4 +123,148 @@ async fn usage_is_reported_with_its_pods() {
     assert_eq!(reported.volume_handle, "dlf-1");
     assert_eq!(reported.pods[0].name, "pod-1");
     assert!(!node.operator.heard().is_empty());
+}
+
+/// A report of `bytes` read of any dataset.
+fn reported(bytes: u64) -> impl Fn(&Up) -> Option<()> {
+    move |up| match up {
+        Up::Report(report) => {
+            let found = report.usage.iter().any(|usage| usage.bytes_read == bytes);
+            found.then_some(())
+        }
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_told_to_the_next_operator_too() {
+    let node = node_or_skip!("figures_are_told_to_the_next_operator_too");
+    let mounter = Mounter::listen(&node.kubelet, "r1");
+    node.operator.grant(fuse("dlf-1", 1, "s"));
+    node.publish(request("dlf-1", "pod-1", &node.target("pod-1")))
+        .await
+        .unwrap();
+    mounter.report(Usage {
+        mount_id: mounter.children().remove(0),
+        epoch: 1,
+        bytes_read: 4096,
+        ..Usage::default()
+    });
+    node.operator.hear("a report", reported(4096)).await;
+    node.operator.stop();
+    node.operator.forget_heard();
+    node.operator.start().await;
+    node.operator.hear("it again", reported(4096)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_figures_of_a_job_shorter_than_a_report_are_told() {
+    let node = node_or_skip!("the_figures_of_a_job_shorter_than_a_report_are_told");
+    let mounter = Mounter::listen(&node.kubelet, "r1");
+    node.operator.grant(fuse("dlf-1", 1, "s"));
+    let target = node.target("pod-1");
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
+    mounter.set_last_figures(Usage {
+        epoch: 1,
+        bytes_read: 4096,
+        ..Usage::default()
+    });
+    node.unpublish("dlf-1", &target).await.unwrap();
+    node.operator
+        .hear("Released", |up| matches!(up, Up::Released(_)).then_some(()))
+        .await;
+    let heard = node.operator.heard();
+    let told = heard.iter().position(|up| reported(4096)(up).is_some());
+    let released = heard.iter().position(|up| matches!(up, Up::Released(_)));
+    assert!(told.is_some() && told < released, "{heard:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_while_a_stream_is_being_opened_is_told() {
+    let node = node_or_skip!("what_ends_while_a_stream_is_being_opened_is_told");
+    let _mounter = Mounter::listen(&node.kubelet, "r1");
+    node.operator.grant(fuse("dlf-1", 1, "s"));
+    let target = node.target("pod-1");
+    node.publish(request("dlf-1", "pod-1", &target))
+        .await
+        .unwrap();
+    node.operator.stop();
+    node.operator.forget_heard();
+    node.operator.set_silent(true);
+    node.operator.start().await;
+    node.operator
+        .hear("Hello", |up| match up {
+            Up::Hello(hello) => (hello.held.len() == 1).then_some(()),
+            _ => None,
+        })
+        .await;
+    node.unpublish("dlf-1", &target).await.unwrap();
+    assert_eq!(node.mounts(), 0);
+    node.operator.set_silent(false);
+    node.operator
+        .hear("Released", |up| matches!(up, Up::Released(_)).then_some(()))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_comes_while_a_child_is_started_reaches_it() {
+    let node = node_or_skip!("a_version_that_comes_while_a_child_is_started_reaches_it");
+    let mounter = Mounter::listen(&node.kubelet, "r1");
+    node.operator.grant(fuse("dlf-1", 1, "s"));
+    mounter.set_answering_starts(false);
+    let target = node.target("pod-1");
+    let published = node.publish(request("dlf-1", "pod-1", &target));
+    let renewed = async {
+        node.wait("the start", || {
+            (!mounter.started().is_empty()).then_some(())
+        })
+        .await;
+        node.operator.tell(&Down::Dataset(fuse("dlf-1", 2, "s")));
+        node.wait("the new version's record", || {
+            (node.dataset_version()? == 2).then_some(())
+        })
+        .await;
+        mounter.set_answering_starts(true);
+    };
+    let (published, ()) = tokio::join!(published, renewed);
+    published.unwrap();
+    node.wait("the new version in the child", || {
+        let configured = mounter.configured();
+        let last = configured.last()?.dataset.clone()?;
+        (last.version == 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn address_rules_reach_a_child_whose_mounter_was_away() {
+    let node = node_or_skip!("address_rules_reach_a_child_whose_mounter_was_away");
+    let mounter = Mounter::listen(&node.kubelet, "r1");
+    node.operator.grant(fuse("dlf-1", 1, "s"));
+    node.publish(request("dlf-1", "pod-1", &node.target("pod-1")))
+        .await
+        .unwrap();
+    mounter.set_connected(false);
+    node.wait("the end of the connection", || {
+        node.log().contains("connection ended").then_some(())
+    })
+    .await;
+    let rules = NetworkRules {
+        deny: vec!["192.0.2.0/24".into()],
+        ..NetworkRules::default()
+    };
+    node.operator.tell(&Down::Network(rules.clone()));
+    node.wait("the rules' record", || {
+        node.has_record("network").then_some(())
+    })
+    .await;
+    mounter.set_connected(true);
+    node.wait("the rules in the child", || {
+        let configured = mounter.configured();
+        (configured.last()?.network.as_ref()? == &rules).then_some(())
+    })
+    .await;
+    assert_eq!(mounter.started().len(), 1);
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dlf_wire::mounter::v1::{
-    self as wire, Configure, Exited, FromMounter, Start, Stop, from_mounter, to_mounter,
+    self as wire, Configure, Done, Exited, FromMounter, Start, Stop, from_mounter, to_mounter,
 };
 use tokio::sync::broadcast;
 
@@ -120,7 +120,7 @@ impl Children {
         self: &Arc<Self>,
         start: Start,
         device: OwnedFd,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Done, Refusal> {
         let mount_id = start.mount_id.clone();
         let process = self.spawn(&start)?;
         let watched = tokio::spawn(self.clone().watch(mount_id.clone(), process.clone()));
@@ -205,23 +205,23 @@ impl Children {
     }
 
     /// Gives a child what is new.
-    pub(super) async fn configure(&self, configure: Configure) -> Result<(), Refusal> {
+    pub(super) async fn configure(&self, configure: Configure) -> Result<Done, Refusal> {
         let mount_id = configure.mount_id.clone();
         let version = configure.dataset.as_ref().map_or(0, |d| d.version);
         let known = self.table().running.get(&mount_id).cloned();
         let child = known.ok_or_else(|| Refusal::new("NotFound", "this mount has no child"))?;
         let message = to_mounter::Message::Configure(configure);
-        child.process.ask(message, None, CONFIGURE_TIMEOUT).await?;
+        let done = child.process.ask(message, None, CONFIGURE_TIMEOUT).await?;
         if let Some(child) = self.table().running.get_mut(&mount_id) {
             child.version = child.version.max(version);
         }
-        Ok(())
+        Ok(done)
     }
 
     /// Ends a child after what it has staged is written out. One that is not there is no error.
-    pub(super) async fn stop(&self, mount_id: &str) -> Result<(), Refusal> {
+    pub(super) async fn stop(&self, mount_id: &str) -> Result<Done, Refusal> {
         let Some(process) = self.mark_stopping(mount_id) else {
-            return Ok(());
+            return Ok(Done::default());
         };
         let message = to_mounter::Message::Stop(Stop {
             mount_id: mount_id.to_owned(),
@@ -230,7 +230,7 @@ impl Children {
         process.end().await;
         match stopped {
             // The driver unmounts and says stop, and the child may notice the first by itself.
-            Err(refusal) if refusal.reason == Refusal::ENDED => Ok(()),
+            Err(refusal) if refusal.reason == Refusal::ENDED => Ok(Done::default()),
             other => other,
         }
     }

@@ -54,7 +54,8 @@ async fn answer(channel: &Arc<Channel>, children: &Arc<Children>) -> Result<(), 
             }
             Err(error) => return Err(error),
         };
-        let (channel, children) = (channel.clone(), children.clone());
+        // The connection ends when we stop listening, whatever is still under way.
+        let (channel, children) = (Arc::downgrade(channel), children.clone());
         tokio::spawn(async move {
             let id = request.request;
             let answer = carry_out(&children, request, descriptor).await;
@@ -64,7 +65,9 @@ async fn answer(channel: &Arc<Channel>, children: &Arc<Children>) -> Result<(), 
                     message: refusal.message,
                 })
             });
-            if let Err(error) = channel.send(&message(id, answer), None).await {
+            if let Some(channel) = channel.upgrade()
+                && let Err(error) = channel.send(&message(id, answer), None).await
+            {
                 tracing::warn!(%error, "an answer did not reach the driver");
             }
         });
@@ -76,18 +79,18 @@ async fn carry_out(
     request: ToMounter,
     descriptor: Option<OwnedFd>,
 ) -> Result<from_mounter::Message, Refusal> {
-    let done = from_mounter::Message::Done(wire::Done {});
+    let done = from_mounter::Message::Done;
     match request.message {
         Some(to_mounter::Message::Start(start)) => {
             let device = descriptor.ok_or_else(|| {
                 Refusal::new("DescriptorMissing", "no /dev/fuse came with the start")
             })?;
-            children.start(start, device).await.map(|()| done)
+            children.start(start, device).await.map(done)
         }
         Some(to_mounter::Message::Configure(configure)) => {
-            children.configure(configure).await.map(|()| done)
+            children.configure(configure).await.map(done)
         }
-        Some(to_mounter::Message::Stop(stop)) => children.stop(&stop.mount_id).await.map(|()| done),
+        Some(to_mounter::Message::Stop(stop)) => children.stop(&stop.mount_id).await.map(done),
         Some(to_mounter::Message::List(_)) => Ok(from_mounter::Message::Children(wire::Children {
             children: children.list(),
         })),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use dlf_wire::channel::{ChannelError, Listener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use self::children::Children;
 
@@ -101,9 +102,13 @@ fn prepare(directory: &PathBuf, mode: u32) -> Result<(), MounterError> {
     std::fs::set_permissions(directory, permissions).map_err(failed)
 }
 
+/// Ends the connections when it is dropped: a driver that knows of our end looks for another
+/// mounter at once.
 async fn accept(listener: &Listener, children: &Arc<Children>) {
     let places = Arc::new(Semaphore::new(DRIVERS_MAX));
+    let mut connections = JoinSet::new();
     loop {
+        while connections.try_join_next().is_some() {}
         let channel = match listener.accept().await {
             Ok(channel) => channel,
             Err(error) => {
@@ -124,7 +129,7 @@ async fn accept(listener: &Listener, children: &Arc<Children>) {
             continue;
         };
         let children = children.clone();
-        tokio::spawn(async move {
+        connections.spawn(async move {
             driver::serve(channel, children).await;
             drop(place);
         });

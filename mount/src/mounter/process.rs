@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dlf_wire::channel::{Channel, ChannelError, socket_pair};
-use dlf_wire::mounter::v1::{FromMounter, ToMounter, from_mounter, to_mounter};
+use dlf_wire::mounter::v1::{Done, FromMounter, ToMounter, from_mounter, to_mounter};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
@@ -82,7 +82,7 @@ impl Process {
         message: to_mounter::Message,
         descriptor: Option<BorrowedFd<'_>>,
         limit: Duration,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Done, Refusal> {
         let request = self.requests.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         self.waiting().insert(request, sender);
@@ -97,7 +97,7 @@ impl Process {
         let result = tokio::time::timeout(limit, exchange).await;
         self.waiting().remove(&request);
         match result {
-            Ok(Ok(from_mounter::Message::Done(_))) => Ok(()),
+            Ok(Ok(from_mounter::Message::Done(done))) => Ok(done),
             Ok(Ok(from_mounter::Message::Failed(failed))) => {
                 Err(Refusal::new(&failed.reason, failed.message))
             }

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use dlf_wire::channel::Channel;
+use dlf_wire::channel::{Channel, ChannelError};
 use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume, NetworkRules, Origin, dataset_config};
 use dlf_wire::mounter::v1::{
-    Configure, FromMounter, Hello, List, Start, Stop, ToMounter, from_mounter, to_mounter,
+    Configure, FromMounter, Hello, List, Start, Stop, ToMounter, Usage, from_mounter, to_mounter,
 };
 use rustix::mount::{MountFlags, UnmountFlags};
 use tempfile::TempDir;
@@ -167,11 +167,29 @@ impl Mounter {
         self.ask_done(configure, None);
     }
 
-    pub fn stop(&mut self, id: &str) {
+    /// Stops a child; its last figures, if there are any that were not reported.
+    pub fn stop(&mut self, id: &str) -> Option<Usage> {
         let stop = to_mounter::Message::Stop(Stop {
             mount_id: id.to_owned(),
         });
-        self.ask_done(stop, None);
+        match self.ask(stop, None) {
+            from_mounter::Message::Done(done) => done.usage,
+            other => panic!("not stopped: {other:?}"),
+        }
+    }
+
+    /// Waits until the mounter ends the connection.
+    pub fn wait_for_end(&self) -> ChannelError {
+        self.runtime.block_on(async {
+            let deadline = tokio::time::Instant::now() + PATIENCE;
+            loop {
+                let received = self.channel.recv::<FromMounter>();
+                let received = tokio::time::timeout_at(deadline, received).await;
+                if let Err(error) = received.expect("it ends the connection in time") {
+                    return error;
+                }
+            }
+        })
     }
 }
 

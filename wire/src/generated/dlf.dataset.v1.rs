@@ -52,7 +52,7 @@ pub struct FuseVolume {
     pub uid: ::core::option::Option<u32>,
     #[prost(uint32, optional, tag = "5")]
     pub gid: ::core::option::Option<u32>,
-    /// Permission bits to take away from 0777.
+    /// Permission bits to take away from 0777. Unless it is 0, the kernel checks the modes.
     #[prost(uint32, tag = "6")]
     pub umask: u32,
     /// How stale a read may be, in milliseconds. Absent: the first answer is trusted for ever.

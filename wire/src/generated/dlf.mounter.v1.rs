@@ -98,8 +98,12 @@ pub struct Child {
     #[prost(uint32, tag = "4")]
     pub pid: u32,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Done {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Done {
+    /// After a Stop: counters that moved since they were reported last.
+    #[prost(message, optional, tag = "1")]
+    pub usage: ::core::option::Option<Usage>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Failed {
     /// CamelCase class.
