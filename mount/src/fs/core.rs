@@ -112,7 +112,7 @@ impl Core {
     pub(crate) fn attr(&self, entry: &Entry) -> (FileAttr, Duration) {
         let settings = self.settings();
         let ttl = settings.ttl(entry.checked);
-        match &entry.node {
+        let (mut attr, ttl) = match &entry.node {
             _ if entry.ino == ROOT => (settings.directory_attr(ROOT), ROOT_TTL),
             Node::Directory => (settings.directory_attr(entry.ino), ttl),
             Node::File(version) => {
@@ -124,6 +124,19 @@ impl Core {
                 let attr = settings.file_attr(entry.ino, draft.size(), draft.modified());
                 (attr, settings.ttl(Instant::now()))
             }
+        };
+        if let Some(maker) = entry.maker.filter(|_| settings.shows_makers) {
+            attr.uid = maker;
+        }
+        (attr, ttl)
+    }
+
+    /// Notes who made what an entry stands for.
+    pub(crate) fn made_by(&self, entry: Entry, user: u32) -> Entry {
+        self.inodes().made_by(entry.ino, user);
+        Entry {
+            maker: Some(user),
+            ..entry
         }
     }
 

@@ -3,17 +3,19 @@
 //! A small file is one PUT. A larger one streams as the parts of a multipart upload. Either way the
 //! source shows nothing before [`Draft::commit`], and then the whole.
 
+mod state;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use fuser::Errno;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
+use self::state::State;
 use super::inode::Version;
 use super::source::Source;
-use super::upload::{Upload, part_bytes};
 
 /// Memory of all files being written on one mount, in bytes: thirty files with a full part each.
 pub(crate) const DRAFT_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -24,8 +26,6 @@ pub(crate) struct Draft {
     size: AtomicU64,
     /// When the last byte came, in milliseconds since the epoch.
     modified_ms: AtomicU64,
-    /// It was unlinked: what is still written goes nowhere.
-    discarded: AtomicBool,
     /// Handles that write to it.
     writers: AtomicU32,
     state: Mutex<State>,
@@ -33,19 +33,12 @@ pub(crate) struct Draft {
     patience: Duration,
 }
 
+/// A draft that nobody writes to or commits while this is held: its file can be given another name,
+/// or none.
 #[derive(Debug)]
-struct State {
-    /// The bytes after what `upload` has.
-    tail: BytesMut,
-    held: Option<OwnedSemaphorePermit>,
-    upload: Option<Upload>,
-    /// What the source has of this draft, and as what.
-    committed: Option<Version>,
-    dirty: bool,
-    /// The program was told that this could not be written, by `fsync` or `close`.
-    refused: bool,
-    /// Parts that were lost cannot be sent again: the draft cannot be completed any more.
-    failed: Option<Errno>,
+pub(crate) struct Held<'a> {
+    draft: &'a Draft,
+    state: MutexGuard<'a, State>,
 }
 
 impl Draft {
@@ -54,17 +47,8 @@ impl Draft {
         let draft = Self {
             size: AtomicU64::new(0),
             modified_ms: AtomicU64::new(0),
-            discarded: AtomicBool::new(false),
             writers: AtomicU32::new(0),
-            state: Mutex::new(State {
-                tail: BytesMut::new(),
-                held: None,
-                upload: None,
-                committed: None,
-                dirty: true,
-                refused: false,
-                failed: None,
-            }),
+            state: Mutex::new(State::new()),
             memory,
             patience,
         };
@@ -86,17 +70,23 @@ impl Draft {
         self.modified_ms.store(ms, Ordering::Relaxed);
     }
 
-    /// Nobody will see it any more.
-    pub(crate) fn discard(&self) {
-        self.discarded.store(true, Ordering::Release);
+    /// Waits for writes and commits that are under way, and keeps others waiting.
+    pub(crate) async fn hold(&self) -> Held<'_> {
+        Held {
+            draft: self,
+            state: self.state.lock().await,
+        }
     }
 
     /// Appends `data` at `offset`. `EOPNOTSUPP` anywhere but at the end, `ENOSPC` without memory,
     /// `EFBIG` beyond what fits into one upload, otherwise what the source says to earlier parts.
+    ///
+    /// `key` tells where the file is: it is asked once the draft is ours, so that a rename cannot
+    /// come in between.
     pub(crate) async fn write(
         &self,
         source: &Source,
-        key: Option<&str>,
+        key: impl Fn() -> Option<String>,
         offset: u64,
         data: &[u8],
     ) -> Result<(), Errno> {
@@ -108,86 +98,54 @@ impl Draft {
             return Err(Errno::EOPNOTSUPP);
         }
         self.touch();
-        let Some(key) = key.filter(|_| !self.discarded.load(Ordering::Acquire)) else {
-            self.size.fetch_add(data.len() as u64, Ordering::AcqRel);
-            return Ok(());
-        };
-        state.resume(source, key, self.size()).await?;
-        self.reserve(&mut state, data.len()).await?;
-        state.tail.extend_from_slice(data);
-        state.dirty = true;
-        state.refused = false;
-        self.size.fetch_add(data.len() as u64, Ordering::AcqRel);
-        state.send_full_parts(source, key).await
+        match state.place(key()) {
+            Some(key) => {
+                state.resume(source, &key, self.size()).await?;
+                self.take(&mut state, data).await?;
+                state.dirty = true;
+                state.refused = false;
+                state.send_full_parts(source, &key).await
+            }
+            // It has no name any more. As long as it is whole it can be read back.
+            None if state.is_whole(self.size()) => self.take(&mut state, data).await,
+            None => {
+                state.forget_tail();
+                self.size.fetch_add(data.len() as u64, Ordering::AcqRel);
+                Ok(())
+            }
+        }
     }
 
-    async fn reserve(&self, state: &mut State, bytes: usize) -> Result<(), Errno> {
-        let bytes = u32::try_from(bytes).map_err(|_| Errno::EINVAL)?;
+    /// Takes bytes into memory.
+    async fn take(&self, state: &mut State, data: &[u8]) -> Result<(), Errno> {
+        let bytes = u32::try_from(data.len()).map_err(|_| Errno::EINVAL)?;
         let permit = self.memory.clone().acquire_many_owned(bytes);
         let permit = tokio::time::timeout(self.patience, permit)
             .await
             .map_err(|_| Errno::ENOSPC)?
             .map_err(|_| Errno::EIO)?;
-        match &mut state.held {
-            Some(held) => held.merge(permit),
-            none => *none = Some(permit),
-        }
+        state.append(data, permit);
+        self.size.fetch_add(data.len() as u64, Ordering::AcqRel);
         Ok(())
     }
 
     /// Makes the source have what has been written so far; nothing to do if it does.
-    /// `exclusive`: `EEXIST` if somebody else made the object meanwhile.
+    /// `exclusive`: `EEXIST` if somebody else made the object meanwhile. `key` as for
+    /// [`Self::write`].
     pub(crate) async fn commit(
         &self,
         source: &Source,
-        key: Option<&str>,
+        key: impl Fn() -> Option<String>,
         exclusive: bool,
     ) -> Result<Option<Version>, Errno> {
-        let mut state = self.state.lock().await;
-        if let Some(errno) = state.failed {
-            return Err(errno);
-        }
-        let Some(key) = key.filter(|_| !self.discarded.load(Ordering::Acquire)) else {
-            state.abandon(source).await;
-            return Ok(None);
-        };
-        if !state.dirty {
-            return Ok(state.committed.clone());
-        }
-        let exclusive = exclusive && state.committed.is_none();
-        let etag = match state.upload.take() {
-            None => {
-                let body = state.tail.split().freeze();
-                let put = source.put(key, body.clone(), exclusive).await;
-                // Kept for what may be written after it.
-                state.tail = BytesMut::from(body);
-                put.inspect_err(|_| state.refused = true)?
-            }
-            Some(upload) => {
-                let tail = state.tail.split().freeze();
-                let held = state.held.take();
-                let finished = upload.finish(source, tail, held).await;
-                finished.inspect_err(|errno| state.failed = Some(*errno))?
-            }
-        };
-        let version = Version {
-            etag,
-            size: self.size(),
-            modified: self.modified(),
-        };
-        state.committed = Some(version.clone());
-        (state.dirty, state.refused) = (false, false);
-        Ok(Some(version))
+        let mut held = self.hold().await;
+        let key = held.state.place(key());
+        held.commit(source, key, exclusive).await
     }
 
     /// Whether the program knows that the last of it could not be written.
     pub(crate) async fn was_refused(&self) -> bool {
         self.state.lock().await.refused
-    }
-
-    /// Whether the source has anything of it.
-    pub(crate) async fn was_committed(&self) -> bool {
-        self.state.lock().await.committed.is_some()
     }
 
     /// Another handle writes to it.
@@ -207,63 +165,80 @@ impl Draft {
 
     /// Gives up what the source has been sent but does not show.
     pub(crate) async fn abandon(&self, source: &Source) {
-        self.state.lock().await.abandon(source).await;
+        let mut state = self.state.lock().await;
+        state.forget_tail();
+        state.abandon(source).await;
     }
 
     /// What has been written, where it is still here; `EOPNOTSUPP` where it has been sent on.
     pub(crate) async fn read(&self, offset: u64, length: u64) -> Result<Bytes, Errno> {
-        let state = self.state.lock().await;
-        let size = self.size();
-        let start = size - state.tail.len() as u64;
-        let end = size.min(offset.saturating_add(length));
-        if offset >= end {
-            return Ok(Bytes::new());
-        }
-        if offset < start {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        let index = |at: u64| usize::try_from(at - start).map_err(|_| Errno::EIO);
-        Ok(Bytes::copy_from_slice(
-            &state.tail[index(offset)?..index(end)?],
-        ))
+        self.state.lock().await.read(offset, length, self.size())
     }
 }
 
-impl State {
-    /// After a commit of a large file its bytes are no longer here: what follows is appended to a
-    /// copy the source makes of them.
-    async fn resume(&mut self, source: &Source, key: &str, size: u64) -> Result<(), Errno> {
-        let sent_on = size > 0 && self.tail.is_empty() && self.upload.is_none();
-        if sent_on && let Some(version) = &self.committed {
-            self.upload = Some(Upload::after(source, key, version).await?);
-        }
-        Ok(())
+/// Holds several drafts, always in the same order, so that two who do never wait for each other.
+pub(crate) async fn hold_all(drafts: &mut Vec<Arc<Draft>>) -> Vec<Held<'_>> {
+    drafts.sort_by_key(|draft| Arc::as_ptr(draft).addr());
+    drafts.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    let mut held = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        held.push(draft.hold().await);
+    }
+    held
+}
+
+impl Held<'_> {
+    /// Whether this is the hold on `draft`.
+    pub(crate) fn is(&self, draft: &Draft) -> bool {
+        std::ptr::eq(self.draft, draft)
     }
 
-    async fn send_full_parts(&mut self, source: &Source, key: &str) -> Result<(), Errno> {
-        loop {
-            let next = self.upload.as_ref().map_or(1, Upload::next_part);
-            let length = part_bytes(next).ok_or(Errno::EFBIG)?;
-            if self.tail.len() < length {
-                return Ok(());
-            }
-            let upload = match &mut self.upload {
-                Some(upload) => upload,
-                none => none.insert(Upload::start(source, key).await?),
-            };
-            let part = self.tail.split_to(length).freeze();
-            let held = self.held.as_mut().and_then(|held| held.split(length));
-            let sent = upload.send(source, part, held).await;
-            sent.inspect_err(|errno| self.failed = Some(*errno))?;
+    /// Whether all of it is here and the source has none of it: its name is ours alone.
+    pub(crate) fn is_ours_alone(&self) -> bool {
+        self.state.is_whole(self.draft.size()) && self.state.committed.is_none()
+    }
+
+    /// See [`Draft::commit`].
+    pub(crate) async fn commit(
+        &mut self,
+        source: &Source,
+        key: Option<String>,
+        exclusive: bool,
+    ) -> Result<Option<Version>, Errno> {
+        if let Some(errno) = self.state.failed {
+            return Err(errno);
+        }
+        let Some(key) = key else {
+            self.state.abandon(source).await;
+            return Ok(None);
+        };
+        if !self.state.dirty {
+            return Ok(self.state.committed.clone());
+        }
+        let version = Version {
+            etag: self.state.send_rest(source, &key, exclusive).await?,
+            size: self.draft.size(),
+            modified: self.draft.modified(),
+        };
+        self.state.committed = Some(version.clone());
+        (self.state.dirty, self.state.refused) = (false, false);
+        Ok(Some(version))
+    }
+
+    /// The source has moved a version, which may be what was committed.
+    pub(crate) fn moved(&mut self, from: &Version, to: &Version) {
+        if self
+            .state
+            .committed
+            .as_ref()
+            .is_some_and(|known| known.etag == from.etag)
+        {
+            self.state.committed = Some(to.clone());
         }
     }
 
-    async fn abandon(&mut self, source: &Source) {
-        self.tail.clear();
-        self.held = None;
-        self.dirty = false;
-        if let Some(upload) = self.upload.take() {
-            upload.abort(source).await;
-        }
+    /// The file lost its name: what is still written goes nowhere.
+    pub(crate) fn discard(&mut self) {
+        self.state.discarded = true;
     }
 }

@@ -44,6 +44,7 @@ impl Core {
         &self,
         ino: u64,
         flags: OpenFlags,
+        user: u32,
     ) -> Result<(u64, FopenFlags), Errno> {
         let writable = flags.acc_mode() != OpenAccMode::O_RDONLY;
         let truncate = flags.0 & TRUNCATE != 0;
@@ -57,7 +58,10 @@ impl Core {
             Node::Draft(draft) => writable.then(|| draft.clone()),
             // Others read the old version through this inode's pages: the new one gets another.
             Node::File(_) if truncate && entry.handles > 0 => return Err(self.superseded(ino)),
-            Node::File(_) if truncate => Some(self.begin_draft(ino)),
+            Node::File(_) if truncate => {
+                self.made_by(entry, user);
+                Some(self.begin_draft(ino))
+            }
             Node::File(version) => {
                 self.revalidate(&entry, version).await?;
                 None

@@ -22,6 +22,14 @@ pub(crate) struct Version {
     pub modified: SystemTime,
 }
 
+/// An object that was copied, perhaps to another version of the same bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Renewed {
+    pub ino: u64,
+    pub from: Arc<str>,
+    pub to: Arc<str>,
+}
+
 /// What a name stands for. `D` is a file that is being written and has no version yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Node<D> {
@@ -44,6 +52,8 @@ struct Inode<D> {
     checked: Instant,
     /// Removed through this mount: there is nothing at the path, or something else.
     removed: bool,
+    /// The user who made it through this mount.
+    maker: Option<u32>,
 }
 
 /// What the table tells about an inode.
@@ -53,6 +63,7 @@ pub(crate) struct Entry<D> {
     pub node: Node<D>,
     pub checked: Instant,
     pub handles: u32,
+    pub maker: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -76,6 +87,7 @@ impl<D: Clone> Inodes<D> {
             handles: 0,
             checked: now,
             removed: false,
+            maker: None,
         };
         Self {
             table: HashMap::from([(ROOT, root)]),
@@ -106,6 +118,7 @@ impl<D: Clone> Inodes<D> {
             node: inode.node.clone(),
             checked: inode.checked,
             handles: inode.handles,
+            maker: inode.maker,
         })
     }
 
@@ -143,6 +156,7 @@ impl<D: Clone> Inodes<D> {
                     node: inode.node.clone(),
                     checked: now,
                     handles: inode.handles,
+                    maker: inode.maker,
                 };
             }
         }
@@ -166,6 +180,7 @@ impl<D: Clone> Inodes<D> {
             handles: 0,
             checked: now,
             removed: false,
+            maker: None,
         };
         self.table.insert(ino, inode);
         self.note_draft(ino, &node);
@@ -174,6 +189,14 @@ impl<D: Clone> Inodes<D> {
             node,
             checked: now,
             handles: 0,
+            maker: None,
+        }
+    }
+
+    /// Notes who made what the inode stands for.
+    pub(crate) fn made_by(&mut self, ino: u64, user: u32) {
+        if let Some(inode) = self.table.get_mut(&ino) {
+            inode.maker = Some(user);
         }
     }
 
@@ -185,6 +208,18 @@ impl<D: Clone> Inodes<D> {
         if let Some(inode) = self.table.get_mut(&ino) {
             inode.node = node;
             inode.checked = now;
+        }
+    }
+
+    /// Whoever has one of these open, or looked up, goes on with the copy.
+    pub(crate) fn renew(&mut self, copies: Vec<Renewed>) {
+        for copy in copies {
+            if let Some(inode) = self.table.get_mut(&copy.ino)
+                && let Node::File(version) = &mut inode.node
+                && version.etag == copy.from
+            {
+                version.etag = copy.to;
+            }
         }
     }
 

@@ -7,7 +7,7 @@
 //! - `listing`: from pages of keys to directory entries
 //! - `readahead`, `reader`: reads
 //! - `draft`, `upload`: a file on its way to the source
-//! - `core`, `file`, `write`, `directory`, `change`: the operations
+//! - `core`, `file`, `write`, `directory`, `change`, `rename`: the operations
 
 mod change;
 mod core;
@@ -20,6 +20,7 @@ mod listing;
 mod name;
 mod readahead;
 mod reader;
+mod rename;
 mod reply;
 mod requests;
 mod settings;

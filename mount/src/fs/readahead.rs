@@ -20,8 +20,11 @@ pub(crate) const WINDOW_BYTES_MIN: u64 = 1024 * 1024;
 pub(crate) const WINDOW_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Requests of one stream can overtake each other between the kernel's queue and our tasks.
-/// This much disorder is no jump.
-pub(crate) const DISORDER_BYTES: u64 = 512 * 1024;
+/// By so many requests is no jump: the kernel has a few under way …
+const DISORDER_REQUESTS: u64 = 4;
+
+/// … and by so many bytes neither, however small they are.
+const DISORDER_BYTES_MIN: u64 = 512 * 1024;
 
 /// What to do about one read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,15 +51,19 @@ pub(crate) struct Planner {
     planned: u64,
     /// When `next` passes this, the window grows.
     grow_at: u64,
+    /// Length of the largest request of this run.
+    largest: u64,
 }
 
 impl Planner {
     /// Takes note of a read of `range`, not empty and within a file of `size` bytes.
     pub(crate) fn on_read(&mut self, range: &Range<u64>, size: u64) -> Plan {
+        self.largest = self.largest.max(range.end - range.start);
         let reset = !self.continues(range);
         if reset {
             *self = Self {
                 next: range.start,
+                largest: range.end - range.start,
                 ..Self::default()
             };
         }
@@ -67,15 +74,19 @@ impl Planner {
         }
         self.adapt_window();
         Plan {
-            keep_from: self.next.saturating_sub(DISORDER_BYTES),
+            keep_from: self.next.saturating_sub(self.disorder()),
             fetch: self.fetch(size),
             reset,
         }
     }
 
     fn continues(&self, range: &Range<u64>) -> bool {
-        range.start <= self.next.saturating_add(DISORDER_BYTES)
-            && range.end.saturating_add(DISORDER_BYTES) >= self.next
+        range.start <= self.next.saturating_add(self.disorder())
+            && range.end.saturating_add(self.disorder()) >= self.next
+    }
+
+    fn disorder(&self) -> u64 {
+        DISORDER_BYTES_MIN.max(DISORDER_REQUESTS * self.largest)
     }
 
     fn adapt_window(&mut self) {
@@ -157,6 +168,21 @@ mod tests {
             }
         }
         assert!(fetched > size - 2 * MIB);
+    }
+
+    #[test]
+    fn large_requests_that_overtake_each_other_are_still_one_stream() {
+        let (mut planner, size) = (Planner::default(), 64 * MIB);
+        let mut fetched = 0;
+        for group in (0..size).step_by(4 * 1024 * 1024) {
+            for n in [2, 0, 3, 1] {
+                let start = group + n * MIB;
+                let plan = planner.on_read(&(start..start + MIB), size);
+                assert!(!plan.reset, "at {start}");
+                fetched += plan.fetch.map_or(0, |piece| piece.end - piece.start);
+            }
+        }
+        assert!(fetched > size - 8 * MIB);
     }
 
     #[test]

@@ -197,19 +197,19 @@ impl Filesystem for Requests {
 
     fn mkdir(
         &self,
-        _: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
         _mode: u32,
         _umask: u32,
         reply: ReplyEntry,
     ) {
-        let (name, core) = (name.to_owned(), self.core.clone());
+        let (name, core, user) = (name.to_owned(), self.core.clone(), request.uid());
         self.run_bounded(
             reply,
             |core| async move { core.mkdir(parent.0, &name).await },
             move |reply, entry| {
-                let (attr, ttl) = core.attr(&entry);
+                let (attr, ttl) = core.attr(&core.made_by(entry, user));
                 reply.entry(&ttl, &attr, GENERATION);
             },
         );
@@ -269,17 +269,18 @@ impl Filesystem for Requests {
         );
     }
 
-    fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+    fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let user = request.uid();
         self.run_bounded(
             reply,
-            |core| async move { core.open(ino.0, flags).await },
+            |core| async move { core.open(ino.0, flags, user).await },
             |reply, (handle, flags)| reply.opened(FileHandle(handle), flags),
         );
     }
 
     fn create(
         &self,
-        _: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
         _mode: u32,
@@ -290,7 +291,7 @@ impl Filesystem for Requests {
         let exclusive = flags & rustix::fs::OFlags::EXCL.bits().cast_signed() != 0;
         match self.core.create(parent.0, name, exclusive) {
             Ok((entry, handle)) => {
-                let (attr, ttl) = self.entry(&entry);
+                let (attr, ttl) = self.entry(&self.core.made_by(entry, request.uid()));
                 let handle = FileHandle(handle);
                 reply.created(&ttl, &attr, GENERATION, handle, FopenFlags::empty());
             }

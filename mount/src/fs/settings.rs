@@ -29,6 +29,10 @@ pub(crate) fn source_timeout(volume: &FuseVolume) -> Duration {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub uid: u32,
+    /// Nobody was named as the owner and owners may do no more than others: whoever makes a file
+    /// is shown as its owner for as long as the kernel knows it. The kernel lets nobody else set an
+    /// access list, which `cp -p` tries to.
+    pub shows_makers: bool,
     pub gid: u32,
     pub mode: u16,
     pub readonly: bool,
@@ -55,6 +59,7 @@ impl Settings {
             .max();
         Self {
             uid: volume.uid.unwrap_or(0),
+            shows_makers: volume.uid.is_none() && volume.umask == 0,
             gid: fs_group.or(volume.gid).unwrap_or(0),
             mode: u16::try_from(mode & 0o777).unwrap_or(0o777),
             readonly: dataset.readonly,

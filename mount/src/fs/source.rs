@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dlf_cache::{
     ETag, ErrorKind, ListRequest, ObjectMeta, ObjectStore, PutCondition, StoreError, UsageSnapshot,
 };
 use fuser::Errno;
+use futures::future::try_join_all;
 
 pub(crate) use dlf_cache::{Part as UploadedPart, Upload as UploadId};
 
@@ -18,6 +19,11 @@ use super::reader::Target;
 
 /// A failing source fails with every request; one line in this time says it.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(30);
+
+/// Longest piece of a single read, in bytes. Two halves of 512 KiB arrive sooner than the whole from
+/// a store that gives each connection a share of its speed; `SeaweedFS` 4.48 takes 1.9 ms up to here
+/// and 5 ms for a byte more. The kernel asks for 1 MiB at most, which makes four pieces.
+const PIECE_BYTES_MAX: u64 = 256 * 1024;
 
 /// One dataset's objects.
 #[derive(Clone, Debug)]
@@ -100,8 +106,29 @@ impl Source {
         })
     }
 
-    /// Reads a range that lies within the object. `ESTALE` if it is no longer that version.
+    /// Reads a range that lies within the object, as several pieces at once if it is long. `ESTALE`
+    /// if it is no longer that version.
     pub(crate) async fn read(&self, target: &Target, range: Range<u64>) -> Result<Bytes, Errno> {
+        let length = range.end - range.start;
+        let piece = length.div_ceil(length.div_ceil(PIECE_BYTES_MAX).max(1));
+        if piece == length {
+            return self.read_piece(target, range).await;
+        }
+        let mut pieces = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let end = range.end.min(at + piece);
+            pieces.push(self.read_piece(target, at..end));
+            at = end;
+        }
+        let mut whole = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
+        for piece in try_join_all(pieces).await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+
+    async fn read_piece(&self, target: &Target, range: Range<u64>) -> Result<Bytes, Errno> {
         let length = range.end - range.start;
         let etag = ETag::from_wire(&target.etag);
         let body = self.store.get_range(&target.key, range, Some(&etag)).await;
@@ -185,10 +212,16 @@ impl Source {
         aborted.map_err(|error| self.errno(&error))
     }
 
-    /// Copies a version inside the store. `ENOENT` if it has gone, `ESTALE` if it was replaced.
-    pub(crate) async fn copy(&self, from: &str, version: &Version, to: &str) -> Result<(), Errno> {
+    /// Copies a version inside the store; the copy's `ETag` is returned, which may be another.
+    /// `ENOENT` if it has gone, `ESTALE` if it was replaced.
+    pub(crate) async fn copy(
+        &self,
+        from: &str,
+        version: &Version,
+        to: &str,
+    ) -> Result<Arc<str>, Errno> {
         match self.store.copy(&meta(from, version), to).await {
-            Ok(_) => Ok(()),
+            Ok(etag) => Ok(Arc::from(etag.as_str())),
             Err(error) => Err(self.errno(&error)),
         }
     }

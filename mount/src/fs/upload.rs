@@ -85,6 +85,11 @@ impl Upload {
         Ok(())
     }
 
+    /// Where the object will appear.
+    pub(crate) fn key(&self) -> &str {
+        &self.id.key
+    }
+
     pub(crate) fn next_part(&self) -> u16 {
         self.next
     }

@@ -17,10 +17,8 @@ impl Core {
         self.check_writable()?;
         let file = self.files.get(handle)?;
         let draft = self.draft_to_write(&file, offset)?;
-        let key = self.inodes().path(file.ino);
-        draft
-            .write(&self.source, key.as_deref(), offset, data)
-            .await
+        let key = || self.inodes().path(file.ino);
+        draft.write(&self.source, key, offset, data).await
     }
 
     /// The draft that a write goes to, which may have to begin or to go on after a commit.
@@ -88,10 +86,8 @@ impl Core {
     }
 
     async fn commit(&self, file: &OpenFile, draft: &Arc<Draft>) -> Result<(), Errno> {
-        let key = self.inodes().path(file.ino);
-        let committed = draft
-            .commit(&self.source, key.as_deref(), file.exclusive)
-            .await?;
+        let key = || self.inodes().path(file.ino);
+        let committed = draft.commit(&self.source, key, file.exclusive).await?;
         if let Some(version) = committed {
             self.committed(file.ino, draft, version);
         }

@@ -88,6 +88,24 @@ impl Bucket {
         self.runtime.block_on(put).map(drop)
     }
 
+    /// Makes an object of `times` copies of another, within the server.
+    pub fn repeat(&self, key: &str, of: &str, times: u16) {
+        self.runtime.block_on(async {
+            let meta = self.store.head(of).await.unwrap();
+            let upload = self.store.start_multipart(key).await.unwrap();
+            let mut parts = Vec::new();
+            for number in 1..=times {
+                let part = self.store.copy_part(&meta, 0..meta.size, &upload, number);
+                parts.push(part.await.unwrap());
+            }
+            self.store.complete(&upload, &parts).await.unwrap();
+        });
+    }
+
+    pub fn size(&self, key: &str) -> u64 {
+        self.runtime.block_on(self.store.head(key)).unwrap().size
+    }
+
     pub fn get(&self, key: &str) -> Option<Bytes> {
         self.runtime.block_on(async {
             let meta = self.store.head(key).await.ok()?;

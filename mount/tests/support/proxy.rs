@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 /// Passes connections on while it is up; while it is down it refuses new ones and has cut the old.
@@ -19,6 +19,11 @@ struct State {
     /// And from the server to the client.
     received: AtomicU64,
     connections: Mutex<Vec<TcpStream>>,
+    /// The next connection is taken and nothing passes on it …
+    hold_next: AtomicBool,
+    /// … until this is true; then it passes on what it was sent.
+    let_go: Mutex<bool>,
+    changed: Condvar,
 }
 
 impl Proxy {
@@ -31,6 +36,9 @@ impl Proxy {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             connections: Mutex::default(),
+            hold_next: AtomicBool::new(false),
+            let_go: Mutex::new(true),
+            changed: Condvar::new(),
         });
         let (accepting, target) = (state.clone(), target.to_owned());
         thread::spawn(move || {
@@ -65,6 +73,24 @@ impl Proxy {
         self.state.received.load(Ordering::Relaxed)
     }
 
+    /// Cuts all connections; the next one is taken and held.
+    pub fn hold_next_connection(&self) {
+        self.go_down();
+        *self.state.let_go.lock().unwrap() = false;
+        self.state.hold_next.store(true, Ordering::Release);
+        self.come_back();
+    }
+
+    /// Whether a connection is held.
+    pub fn holds(&self) -> bool {
+        !self.state.hold_next.load(Ordering::Acquire) && !*self.state.let_go.lock().unwrap()
+    }
+
+    pub fn let_go(&self) {
+        *self.state.let_go.lock().unwrap() = true;
+        self.state.changed.notify_all();
+    }
+
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -78,9 +104,16 @@ impl State {
         let mut connections = self.connections.lock().unwrap();
         connections.push(client.try_clone().unwrap());
         connections.push(server.try_clone().unwrap());
+        drop(connections);
         let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-        let state = self.clone();
-        thread::spawn(move || copy(from, to, &state.sent));
+        let (state, held) = (self.clone(), self.hold_next.swap(false, Ordering::AcqRel));
+        thread::spawn(move || {
+            if held {
+                let let_go = state.let_go.lock().unwrap();
+                drop(state.changed.wait_while(let_go, |let_go| !*let_go).unwrap());
+            }
+            copy(from, to, &state.sent);
+        });
         let state = self.clone();
         thread::spawn(move || copy(server, client, &state.received));
     }

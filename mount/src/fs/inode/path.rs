@@ -10,10 +10,23 @@ const DEPTH_MAX: usize = 1024;
 
 impl<D: Clone> Inodes<D> {
     /// Drafts directly or indirectly below a directory.
-    pub(crate) fn has_draft_below(&self, directory: u64) -> bool {
-        self.drafts.iter().any(|ino| {
-            let removed = self.table.get(ino).is_none_or(|inode| inode.removed);
-            !removed && self.is_below(*ino, directory)
+    pub(crate) fn drafts_below(&self, directory: u64) -> Vec<D> {
+        let drafts = self.drafts.iter().filter_map(|ino| {
+            let inode = self.table.get(ino)?;
+            match &inode.node {
+                Node::Draft(draft) if !inode.removed && self.is_below(*ino, directory) => {
+                    Some(draft.clone())
+                }
+                _ => None,
+            }
+        });
+        drafts.collect()
+    }
+
+    /// The inode at a path below a directory, if the table has it.
+    pub(crate) fn find_below(&self, directory: u64, path: &str) -> Option<u64> {
+        path.split('/').try_fold(directory, |at, name| {
+            self.names.get(&(at, Arc::from(name))).copied()
         })
     }
 

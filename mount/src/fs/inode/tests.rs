@@ -39,11 +39,11 @@ fn what_is_below_a_renamed_directory_moves_with_it() {
     let b = inodes.enter(a, "b", Node::Directory, now).ino;
     let c = inodes.enter(b, "c", Node::Draft(()), now).ino;
     let x = inodes.enter(ROOT, "x", Node::Directory, now).ino;
-    assert!(inodes.has_draft_below(a) && !inodes.has_draft_below(x));
+    assert!(!inodes.drafts_below(a).is_empty() && inodes.drafts_below(x).is_empty());
     inodes.rename((a, "b"), (x, "y"));
     assert_eq!(inodes.path(c).as_deref(), Some("x/y/c"));
     assert_eq!(inodes.prefix(b).as_deref(), Some("x/y/"));
-    assert!(inodes.has_draft_below(x) && !inodes.has_draft_below(a));
+    assert!(!inodes.drafts_below(x).is_empty() && inodes.drafts_below(a).is_empty());
     assert!(inodes.child(a, "b").is_none());
 }
 

@@ -9,7 +9,8 @@ use super::DirEntry;
 /// Entries kept of one directory. Larger ones are streamed from the source each time.
 const DIRECTORY_ENTRIES_MAX: usize = 10_000;
 
-/// Entries kept of all directories, at about 150 bytes each: 15 MB.
+/// Entries kept of all directories, at about 150 bytes each: 15 MB. A listing costs as much beside
+/// its entries, so that empty ones are not kept without end.
 const ENTRIES_MAX: usize = 100_000;
 
 /// A complete listing.
@@ -67,7 +68,7 @@ impl Listings {
     pub(crate) fn insert(&mut self, directory: u64, mut entries: Vec<DirEntry>, taken: Instant) {
         self.drop_listing(directory);
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        self.entries += entries.len();
+        self.entries += 1 + entries.len();
         self.kept
             .insert(directory, Arc::new(Listing { entries, taken }));
         self.order.push_back(directory);
@@ -115,7 +116,7 @@ impl Listings {
 
     fn forget(&mut self, directory: u64) {
         if let Some(listing) = self.kept.remove(&directory) {
-            self.entries -= listing.entries.len();
+            self.entries -= 1 + listing.entries.len();
         }
     }
 }
@@ -135,7 +136,7 @@ mod tests {
                 })
                 .collect::<Vec<_>>()
         };
-        for directory in 1..=11 {
+        for directory in 1..=10 {
             listings.insert(directory, entries(DIRECTORY_ENTRIES_MAX), Instant::now());
         }
         assert!(listings.get(1, None).is_none());
@@ -145,7 +146,18 @@ mod tests {
         assert!(listings.get(2, None).unwrap().get("77").is_none());
         listings.invalidate(2);
         assert!(listings.get(2, None).is_none());
-        assert_eq!(listings.entries, 9 * DIRECTORY_ENTRIES_MAX);
-        assert_eq!(listings.order.len(), 9);
+        assert_eq!(listings.entries, 8 * (1 + DIRECTORY_ENTRIES_MAX));
+        assert_eq!(listings.order.len(), 8);
+    }
+
+    #[test]
+    fn listings_of_empty_directories_are_bounded_too() {
+        let mut listings = Listings::default();
+        let directories = 2 * ENTRIES_MAX as u64;
+        for directory in 0..directories {
+            listings.insert(directory, Vec::new(), Instant::now());
+        }
+        assert!(listings.kept.len() <= ENTRIES_MAX && listings.order.len() <= ENTRIES_MAX);
+        assert!(listings.get(directories - 1, None).is_some());
     }
 }
