@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dlf_tests::settings;
 use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume, Keys, dataset_config};
 use support::bucket::Bucket;
 use support::mounter::{Mount, Mounter, dataset};
@@ -112,6 +113,29 @@ fn read_fully(file: &File, buffer: &mut [u8], start: usize) -> usize {
 }
 
 #[test]
+fn random_reads_fetch_little_more_than_they_ask_for() {
+    const READS: usize = 100;
+    const LENGTH: usize = 256 * 1024;
+    let Some((bucket, mut mounter, mount)) =
+        setup("random_reads_fetch_little_more_than_they_ask_for")
+    else {
+        return;
+    };
+    bucket.put("big", bytes(11, 200 * MIB));
+    // What the node driver sets.
+    mount.set_read_ahead("512");
+    let file = File::open(mount.join("big")).unwrap();
+    let (mut random, mut read) = (Random(3), vec![0; LENGTH]);
+    for _ in 0..READS {
+        let start = random.below(200 * MIB - LENGTH);
+        assert_eq!(read_fully(&file, &mut read, start), LENGTH);
+    }
+    drop(file);
+    let fetched = mounter.stop("m").unwrap().bytes_read;
+    assert!(fetched < (READS * LENGTH * 5 / 4) as u64, "{fetched} bytes");
+}
+
+#[test]
 fn many_readers_of_one_file_get_their_own_bytes() {
     let Some((bucket, _mounter, mount)) = setup("many_readers_of_one_file_get_their_own_bytes")
     else {
@@ -203,8 +227,107 @@ fn a_thousand_files_are_listed_with_attributes_and_read() {
 }
 
 #[test]
-fn renaming_a_big_file_moves_no_data_through_the_node() {
-    let test = "renaming_a_big_file_moves_no_data_through_the_node";
+fn renaming_a_file_of_a_gibibyte_moves_no_data_through_the_node() {
+    let test = "renaming_a_file_of_a_gibibyte_moves_no_data_through_the_node";
+    let Some(server) = support::server(test) else {
+        return;
+    };
+    let bucket = Bucket::new(&server, test);
+    let piece = bytes(4, 64 * MIB);
+    bucket.put("piece", piece.clone());
+    bucket.repeat("from", "piece", 16);
+    bucket.delete("piece");
+    let proxy = Proxy::start(server.endpoint.trim_start_matches("http://"));
+    let mut dataset = dataset(bucket.origin());
+    volume(&mut dataset).origins[0].endpoint = proxy.endpoint();
+    // The source answers a copy when it has made it.
+    volume(&mut dataset).source_timeout_ms = 60_000;
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("m", &dataset, None);
+    assert_eq!(fs::metadata(mount.join("from")).unwrap().len(), 1 << 30);
+
+    let before = (proxy.sent(), proxy.received());
+    fs::rename(mount.join("from"), mount.join("to")).unwrap();
+    let passed = (proxy.sent() - before.0) + (proxy.received() - before.1);
+    assert!(passed < 100_000, "{passed} bytes went through the node");
+    assert_eq!(bucket.keys(), ["to"]);
+    assert_eq!(bucket.size("to"), 1 << 30);
+    let file = File::open(mount.join("to")).unwrap();
+    for at in [0, 700 * MIB - 100, (1 << 30) - 4096] {
+        let mut read = vec![0; 4096];
+        let count = read_fully(&file, &mut read, at);
+        let expected: Vec<u8> = piece
+            .iter()
+            .cycle()
+            .skip(at % piece.len())
+            .take(count)
+            .copied()
+            .collect();
+        assert!(count > 0 && read[..count] == expected, "at {at}");
+    }
+    drop(file);
+    // The client's own account, of which all is these reads.
+    let usage = mounter.stop("m").unwrap();
+    assert!(
+        usage.bytes_read < 10 * MIB as u64 && usage.bytes_written == 0,
+        "{usage:?}"
+    );
+}
+
+#[test]
+fn a_large_file_renamed_before_it_is_closed_is_at_its_new_name_only() {
+    let Some((bucket, _mounter, mount)) =
+        setup("a_large_file_renamed_before_it_is_closed_is_at_its_new_name_only")
+    else {
+        return;
+    };
+    let body = bytes(9, 30 * MIB + 3);
+    let mut file = File::create(mount.join("a")).unwrap();
+    file.write_all(&body[..20 * MIB]).unwrap();
+    fs::rename(mount.join("a"), mount.join("b")).unwrap();
+    file.write_all(&body[20 * MIB..25 * MIB]).unwrap();
+    // Once more, and now it has been synced: the same file goes on at a third name.
+    file.sync_all().unwrap();
+    fs::rename(mount.join("b"), mount.join("c")).unwrap();
+    file.write_all(&body[25 * MIB..]).unwrap();
+    drop(file);
+    assert_eq!(bucket.keys(), ["c"]);
+    assert!(bucket.get("c").unwrap() == body);
+    assert!(fs::read(mount.join("c")).unwrap() == body);
+}
+
+#[test]
+fn the_files_of_a_renamed_directory_are_read_as_before() {
+    let Some((bucket, _mounter, mount)) =
+        setup("the_files_of_a_renamed_directory_are_read_as_before")
+    else {
+        return;
+    };
+    let body = bytes(10, 20 * MIB + 1);
+    fs::create_dir_all(mount.join("d/e")).unwrap();
+    fs::write(mount.join("d/e/large"), &body).unwrap();
+    fs::write(mount.join("d/small"), "small").unwrap();
+    let open = File::open(mount.join("d/e/large")).unwrap();
+    fs::rename(mount.join("d"), mount.join("f")).unwrap();
+    // A copy of what came in parts may be another version.
+    let mut read = vec![0; body.len()];
+    assert_eq!(read_fully(&open, &mut read, 0), body.len());
+    assert!(read == body);
+    assert!(fs::read(mount.join("f/e/large")).unwrap() == body);
+    assert_eq!(fs::read_to_string(mount.join("f/small")).unwrap(), "small");
+
+    // One that is being written, and partly sent, holds its directory where it is.
+    let mut file = File::create(mount.join("f/growing")).unwrap();
+    file.write_all(&body).unwrap();
+    let busy = fs::rename(mount.join("f"), mount.join("g")).unwrap_err();
+    assert_eq!(busy.kind(), std::io::ErrorKind::ResourceBusy);
+    drop(file);
+    assert!(bucket.get("f/growing").unwrap() == body);
+}
+
+#[test]
+fn a_file_removed_while_it_is_uploaded_does_not_come_back() {
+    let test = "a_file_removed_while_it_is_uploaded_does_not_come_back";
     let Some(server) = support::server(test) else {
         return;
     };
@@ -212,17 +335,29 @@ fn renaming_a_big_file_moves_no_data_through_the_node() {
     let proxy = Proxy::start(server.endpoint.trim_start_matches("http://"));
     let mut dataset = dataset(bucket.origin());
     volume(&mut dataset).origins[0].endpoint = proxy.endpoint();
+    volume(&mut dataset).source_timeout_ms = 30_000;
     let mut mounter = Mounter::start();
     let mount = mounter.mount("m", &dataset, None);
-    let body = bytes(4, 64 * MIB);
-    bucket.put("from", body.clone());
-
-    let before = (proxy.sent(), proxy.received());
-    fs::rename(mount.join("from"), mount.join("to")).unwrap();
-    let moved = (proxy.sent() - before.0) + (proxy.received() - before.1);
-    assert!(moved < 100_000, "{moved} bytes went through the node");
-    assert_eq!(bucket.keys(), ["to"]);
-    assert!(bucket.get("to").unwrap() == body);
+    let mut file = File::create(mount.join("a")).unwrap();
+    file.write_all(b"text").unwrap();
+    proxy.hold_next_connection();
+    thread::scope(|scope| {
+        let uploading = scope.spawn(|| file.sync_all());
+        while !proxy.holds() {
+            thread::yield_now();
+        }
+        let removing = scope.spawn(|| fs::remove_file(mount.join("a")));
+        // It has to wait for the upload. If it did not, it would be done long before this.
+        let until = Instant::now() + Duration::from_secs(1);
+        while !removing.is_finished() && Instant::now() < until {
+            thread::yield_now();
+        }
+        proxy.let_go();
+        uploading.join().unwrap().unwrap();
+        removing.join().unwrap().unwrap();
+    });
+    drop(file);
+    assert!(bucket.keys().is_empty(), "{:?}", bucket.keys());
 }
 
 #[test]
@@ -231,8 +366,11 @@ fn a_reader_in_a_loop_notices_nothing_of_rotated_keys() {
     let Some(server) = support::server(test) else {
         return;
     };
-    let (Ok(key), Ok(secret)) = (std::env::var("S3_KEY_2"), std::env::var("S3_SECRET_2")) else {
-        println!("SKIPPED {test}: no second pair of keys (S3_KEY_2, S3_SECRET_2)");
+    let (Some(key), Some(secret)) = (
+        settings().find("S3_READER_KEY"),
+        settings().find("S3_READER_SECRET"),
+    ) else {
+        println!("SKIPPED {test}: no second pair of keys (S3_READER_KEY, S3_READER_SECRET)");
         return;
     };
     let bucket = Bucket::new(&server, test);

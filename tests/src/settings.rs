@@ -1,19 +1,28 @@
-use std::{collections::BTreeMap, fs, path::Path, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
-/// What the test cluster offers, as `target/cluster/cluster.env` says it.
+/// What the test cluster offers, as `make cluster` wrote it to `target/cluster/cluster.env`.
 #[derive(Debug)]
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
-    /// A value of the file; the environment wins.
+    /// A value, if the cluster offers it.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+
+    /// A value.
     ///
     /// # Panics
     /// When there is none.
     #[must_use]
     pub fn get(&self, name: &str) -> String {
-        std::env::var(name)
-            .ok()
-            .or_else(|| self.0.get(name).cloned())
+        self.find(name)
             .unwrap_or_else(|| panic!("{name} is not set: run `make cluster` first"))
     }
 
@@ -24,11 +33,12 @@ impl Settings {
     }
 }
 
-/// The settings of this checkout's cluster.
+/// The settings of this checkout's cluster, or of the file that `DLF_TEST_ENV` names.
 pub fn settings() -> &'static Settings {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
     SETTINGS.get_or_init(|| {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster/cluster.env");
+        let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster/cluster.env");
+        let file = env::var_os("DLF_TEST_ENV").map_or_else(own, PathBuf::from);
         let text = fs::read_to_string(file).unwrap_or_default();
         let pairs = text.lines().filter_map(|line| line.split_once('='));
         Settings(

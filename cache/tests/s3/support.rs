@@ -1,37 +1,17 @@
 //! Where the server is, and stores to test with.
 
-use std::collections::HashMap;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::Command;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dlf_cache::{ClientOptions, Keys, ListRequest, ObjectStore, Origin};
 use dlf_core::network::AddressRules;
+use dlf_tests::settings;
 
 /// One bucket for all tests, each beneath a prefix of its own: a bucket costs some servers volumes.
 const BUCKET: &str = "dlf-cache-tests";
-
-/// The variables of the running test cluster; none if there is none.
-static CLUSTER: LazyLock<Option<HashMap<String, String>>> = LazyLock::new(|| {
-    let file = std::env::var_os("DLF_TEST_ENV").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster/cluster.env"),
-        PathBuf::from,
-    );
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let assignments = text.lines().filter_map(|line| line.split_once('='));
-    let mut variables: HashMap<String, String> = assignments
-        .map(|(name, value)| (name.to_owned(), value.replace('\\', "")))
-        .collect();
-    variables.extend(std::env::vars().filter(|(name, _)| name.starts_with("S3_")));
-    let address = host_and_port(variables.get("S3_ENDPOINT")?);
-    TcpStream::connect_timeout(&address, Duration::from_secs(2))
-        .ok()
-        .map(|_| variables)
-});
 
 fn host_and_port(endpoint: &str) -> SocketAddr {
     let authority = endpoint.split_once("://").unwrap().1;
@@ -39,7 +19,7 @@ fn host_and_port(endpoint: &str) -> SocketAddr {
 }
 
 pub(crate) fn available() -> bool {
-    CLUSTER.is_some()
+    settings().find("S3_ENDPOINT").is_some()
 }
 
 /// Returns from the test, saying so, if there is no server.
@@ -53,12 +33,7 @@ macro_rules! need_server {
 }
 
 pub(crate) fn variable(name: &str) -> String {
-    CLUSTER
-        .as_ref()
-        .unwrap()
-        .get(name)
-        .unwrap_or_else(|| panic!("{name} is not set"))
-        .clone()
+    settings().get(name)
 }
 
 /// The socket of the server that takes http.

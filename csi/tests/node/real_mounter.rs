@@ -1,11 +1,14 @@
 //! The real mounter on a real S3 server: `dlf-mounter` of the same build directory, and the test
-//! cluster's server (`S3_ENDPOINT`, `S3_KEY`, `S3_SECRET`, `S3_PUBLIC_BUCKET` of its
-//! `cluster.env`).
+//! cluster's server.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 use std::time::SystemTime;
 
+use dlf_csi::sys::read_ahead;
+use dlf_tests::settings;
 use dlf_wire::dataset::v1::dataset_config::Volume;
 use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume, Keys, Origin};
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,7 +18,8 @@ use crate::csi::{fuse, request};
 use crate::node::Node;
 use crate::node_or_skip;
 
-const TEST: &str = "files_written_by_one_pod_are_read_by_another_and_a_killed_child_is_replaced";
+/// A consumer that is not root, as most are.
+const USER: u32 = 1001;
 
 /// How long the mounted file system retries while its source is away.
 const SOURCE_TIMEOUT_MS: u64 = 10_000;
@@ -66,17 +70,16 @@ impl Drop for Mounter {
 }
 
 fn dataset() -> Option<DatasetConfig> {
-    let variable = |name| std::env::var(name).ok();
     let started = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .ok()?;
     let origin = Origin {
-        endpoint: variable("S3_ENDPOINT")?,
-        bucket: variable("S3_PUBLIC_BUCKET")?,
+        endpoint: settings().find("S3_ENDPOINT")?,
+        bucket: settings().find("S3_PUBLIC_BUCKET")?,
         prefix: format!("csi-test-{:x}/", started.as_nanos()),
         keys: Some(Keys {
-            access_key_id: variable("S3_KEY")?,
-            secret_access_key: variable("S3_SECRET")?,
+            access_key_id: settings().find("S3_KEY")?,
+            secret_access_key: settings().find("S3_SECRET")?,
             session_token: String::new(),
         }),
         ..Origin::default()
@@ -94,24 +97,61 @@ fn dataset() -> Option<DatasetConfig> {
     })
 }
 
-fn program() -> Option<PathBuf> {
+/// The mounter and a dataset, or a line that says why the test did not run.
+fn start(test: &str, node: &Node) -> Option<(Mounter, DatasetConfig)> {
     let program = Path::new(env!("CARGO_BIN_EXE_dlf-csi")).with_file_name("dlf-mounter");
-    program.is_file().then_some(program)
+    let program = program.is_file().then_some(program);
+    let (Some(program), Some(dataset)) = (program, dataset()) else {
+        println!("SKIPPED {test}: it needs dlf-mounter and the test cluster's S3 server");
+        return None;
+    };
+    Some((Mounter::start(&program, node), dataset))
+}
+
+fn fuse_volume(dataset: &mut DatasetConfig) -> &mut FuseVolume {
+    match &mut dataset.volume {
+        Some(Volume::Fuse(volume)) => volume,
+        other => panic!("no FUSE volume: {other:?}"),
+    }
+}
+
+/// What the kernel reads ahead in a mount, in KiB.
+fn read_ahead_of(target: &Path) -> u32 {
+    let device = std::fs::metadata(target).unwrap().dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let file = read_ahead::file(&format!("{major}:{minor}"));
+    std::fs::read_to_string(file)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+/// Runs a shell script, whose `$0` is `directory`, as another user until a command of it fails.
+fn run_as(user: u32, directory: &Path, script: &str) -> Output {
+    Command::new("sh")
+        .args(["-ec", script])
+        .arg(directory)
+        .env("LC_ALL", "C")
+        .uid(user)
+        .gid(user)
+        .output()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_written_by_one_pod_are_read_by_another_and_a_killed_child_is_replaced() {
+    let name = "files_written_by_one_pod_are_read_by_another_and_a_killed_child_is_replaced";
     let node = node_or_skip!("files_written_by_one_pod_are_read_by_another");
-    let (Some(program), Some(dataset)) = (program(), dataset()) else {
-        println!("SKIPPED {TEST}: it needs dlf-mounter and the test cluster's S3 server");
+    let Some((mounter, dataset)) = start(name, &node) else {
         return;
     };
-    let mounter = Mounter::start(&program, &node);
     node.operator.grant(dataset);
     let targets = ["writer", "reader"].map(|pod| node.target(pod));
     node.publish(request("dlf-real", "writer", &targets[0]))
         .await
         .unwrap();
+    assert_eq!(read_ahead_of(&targets[0]), read_ahead::KIB);
     std::fs::write(targets[0].join("greeting"), "hello").unwrap();
     node.publish(request("dlf-real", "reader", &targets[1]))
         .await
@@ -132,4 +172,67 @@ async fn files_written_by_one_pod_are_read_by_another_and_a_killed_child_is_repl
         node.unpublish("dlf-real", target).await.unwrap();
     }
     assert_eq!((node.mounts(), mounter.children().len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_umask_any_user_changes_modes_owners_and_times_to_no_effect() {
+    let name = "without_a_umask_any_user_changes_modes_owners_and_times_to_no_effect";
+    let node = node_or_skip!("without_a_umask_any_user_changes_modes_owners_and_times");
+    let Some((_mounter, dataset)) = start(name, &node) else {
+        return;
+    };
+    node.operator.grant(dataset);
+    let target = node.target("pod-1");
+    node.publish(request("dlf-real", "pod-1", &target))
+        .await
+        .unwrap();
+    std::fs::write(target.join("roots"), "of another user").unwrap();
+    let script = "cd \"$0\"; for file in roots own; do
+            [ $file = roots ] || echo text > $file
+            chmod 600 $file; chown 1001:1001 $file; touch -d 2020-02-02T02:02:02Z $file
+        done
+        cp -p own copy; mkdir tree; echo leaf > tree/leaf; mkdir unpacked
+        tar c tree | tar x -C unpacked; cat unpacked/tree/leaf
+        stat -c '%a %u' roots own copy unpacked/tree/leaf
+        rm -r roots own copy tree unpacked";
+    let done = run_as(USER, &target, script);
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    assert_eq!(said, "leaf\n777 0\n777 1001\n777 1001\n777 1001\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_umask_the_kernel_keeps_others_out() {
+    let name = "with_a_umask_the_kernel_keeps_others_out";
+    let node = node_or_skip!("with_a_umask_the_kernel_keeps_others_out");
+    let Some((_mounter, mut dataset)) = start(name, &node) else {
+        return;
+    };
+    let volume = fuse_volume(&mut dataset);
+    (volume.uid, volume.gid, volume.umask) = (Some(USER), Some(USER), 0o027);
+    node.operator.grant(dataset);
+    let target = node.target("pod-1");
+    node.publish(request("dlf-real", "pod-1", &target))
+        .await
+        .unwrap();
+    let owner = run_as(
+        USER,
+        &target,
+        "cd \"$0\"; echo text > file; chmod 600 file; cat file",
+    );
+    assert_eq!(String::from_utf8_lossy(&owner.stdout), "text\n");
+    for (script, expected) in [
+        ("cat \"$0\"/file", "Permission denied"),
+        ("echo x > \"$0\"/other", "Permission denied"),
+        ("chmod 777 \"$0\"", "Operation not permitted"),
+    ] {
+        let other = run_as(USER + 1, &target, script);
+        let said = String::from_utf8_lossy(&other.stderr);
+        assert!(said.contains(expected), "{script}: {said}");
+    }
+    run_as(USER, &target, "rm \"$0\"/file");
 }

@@ -3,24 +3,13 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use dlf_tests::settings;
+
 use crate::node_or_skip;
 
-/// `CSI_SANITY`, or the newest that the test cluster's tools hold.
 fn program() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("CSI_SANITY") {
-        return Some(path.into());
-    }
-    let tools = PathBuf::from(std::env::var_os("HOME")?).join(".cache/dlf/tools");
-    let entries = std::fs::read_dir(tools).ok()?.flatten();
-    let programs = entries
-        .filter(|entry| {
-            entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with("csi-sanity-")
-        })
-        .map(|entry| entry.path().join("csi-sanity"));
-    programs.filter(|path| path.is_file()).max()
+    let program = settings().find("CSI_SANITY").map(PathBuf::from);
+    program.filter(|path| path.is_file())
 }
 
 /// It checks a controller without asking whether there is one.

@@ -1,8 +1,7 @@
 //! A real mount for a test: the mounter's own binary, the driver's part of `mount(2)`, a bucket of
 //! a real S3 server.
 //!
-//! Needs root and `/dev/fuse`. Which server: `S3_ENDPOINT`, `S3_KEY` and `S3_SECRET`, or what
-//! `make cluster` wrote to `target/cluster/cluster.env`.
+//! Needs root and `/dev/fuse`. Which server: see `dlf_tests::settings`.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 #![allow(
@@ -15,8 +14,7 @@ pub mod bucket;
 pub mod mounter;
 pub mod proxy;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use dlf_tests::settings;
 
 /// The server that tests use.
 #[derive(Clone, Debug)]
@@ -37,21 +35,10 @@ pub fn server(test: &str) -> Option<Server> {
 
 impl Server {
     fn find() -> Option<Self> {
-        let file = cluster_env();
-        let value = |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned());
         Some(Self {
-            endpoint: value("S3_ENDPOINT")?,
-            key: value("S3_KEY")?,
-            secret: value("S3_SECRET")?,
+            endpoint: settings().find("S3_ENDPOINT")?,
+            key: settings().find("S3_KEY")?,
+            secret: settings().find("S3_SECRET")?,
         })
     }
-}
-
-fn cluster_env() -> HashMap<String, String> {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/cluster/cluster.env");
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
-        .collect()
 }
