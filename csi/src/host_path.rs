@@ -19,8 +19,8 @@ const MODE: Mode = Mode::from_raw_mode(0o777);
 pub enum HostPathError {
     /// The prefix is not below `/host` in this driver.
     #[error(
-        "the prefix {prefix} is not mounted into the node driver ({cause}): list it in the chart's \
-         hostPath.prefixes, and make sure that the node has it"
+        "the prefix {prefix} is not mounted into the node driver ({cause}): list it under \
+         [[host_path]] in the chart's value `config`, and make sure that the node has it"
     )]
     Prefix {
         /// As configured.
@@ -177,7 +177,7 @@ mod tests {
             prefix: "/opt".into(),
             ..volume("", false)
         };
-        assert!(text(&unknown).contains("hostPath.prefixes"));
+        assert!(text(&unknown).contains("[[host_path]]"));
         open(host.path(), &volume("", false)).unwrap();
     }
 }

@@ -75,7 +75,7 @@ fn what_is_wrong_with_a_source_is_named() {
             at(&settings().get("S3_TLS_ENDPOINT")),
             "TlsFailed",
         ),
-        ("no-share", nfs("/no/such/share"), "NoSuchExport"),
+        ("no-share", nfs("/no/such/share"), "NoSuchShare"),
     ];
     for (name, manifest, _) in &cases {
         let _ = namespace.apply(&manifest.replace("NAME", name)).expect_ok();

@@ -44,7 +44,7 @@ pub async fn probe(server: &str, share: &str, rules: &AddressRules) -> Result<Do
     if names.len() > NAMES_MAX || names.contains(&"..") || names.contains(&".") {
         let message =
             format!("{share} is not a path that can be exported: correct spec.local.share");
-        return Err(failure("NoSuchExport", message));
+        return Err(failure("NoSuchShare", message));
     }
     let mut stream = connect(server, &resolve(server, rules).await?).await?;
     match look_up(&mut stream, &names).await {
@@ -63,7 +63,7 @@ pub async fn probe(server: &str, share: &str, rules: &AddressRules) -> Result<Do
                 "NFS server {server} has no export {share}: export it, correct spec.local.share, or \
                  have the directory made with createDirPVC: \"true\""
             );
-            Err(failure("NoSuchExport", message))
+            Err(failure("NoSuchShare", message))
         }
         Ok(Answer::Refused(status)) => {
             let message = format!(

@@ -383,12 +383,12 @@ async fn an_export_is_there_or_not() {
         }))
     };
     assert_eq!(probe(&server, &share).await, Ok(Done::default()));
-    assert_eq!(reason(probe(&server, "/nowhere").await), "NoSuchExport");
+    assert_eq!(reason(probe(&server, "/nowhere").await), "NoSuchShare");
     assert_eq!(
         reason(probe(&server, &format!("{share}/nowhere")).await),
-        "NoSuchExport"
+        "NoSuchShare"
     );
-    assert_eq!(reason(probe(&server, "/../etc").await), "NoSuchExport");
+    assert_eq!(reason(probe(&server, "/../etc").await), "NoSuchShare");
     assert_eq!(
         reason(probe("127.0.0.1", &share).await),
         "AddressNotAllowed"

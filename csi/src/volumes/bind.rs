@@ -96,6 +96,10 @@ fn open_subpath(root: OwnedFd, target: &TargetRecord) -> Result<OwnedFd, MountEr
             errno: Errno::NOENT | Errno::NOTDIR,
             ..
         }) => Err(MountError::NoSubpath(target.subpath.clone())),
+        Err(SysError {
+            errno: Errno::LOOP | Errno::XDEV,
+            ..
+        }) => Err(MountError::SubpathLeadsOut(target.subpath.clone())),
         opened => Ok(opened?),
     }
 }

@@ -58,6 +58,12 @@ pub enum MountError {
         "the dataset has no directory {0:?}: create it, or change the pod's subpath annotation"
     )]
     NoSubpath(String),
+    /// The pod's part is none of the dataset.
+    #[error(
+        "the subpath {0:?} leads out of the dataset, or through a symbolic link, which is not followed: name a real directory in \
+         the pod's subpath annotation"
+    )]
+    SubpathLeadsOut(String),
     /// The address rules cannot be read.
     #[error("{0}")]
     Network(#[from] BadRule),
@@ -99,6 +105,7 @@ impl MountError {
             Self::HostPath(error) => error.reason(),
             Self::Nfs(error) => error.reason(),
             Self::NoSubpath(_) => "NoSuchSubpath",
+            Self::SubpathLeadsOut(_) => "SubpathLeadsOut",
             Self::Network(_) => "VersionSkew",
             Self::Sys(_) => "MountFailed",
             Self::TooSlow(_) => "TooSlow",

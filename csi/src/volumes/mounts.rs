@@ -103,7 +103,7 @@ impl Volumes {
             .mounters
             .start(&mount.mounter, start, device.as_fd())
             .await?;
-        if let Err(error) = read_ahead::widen(&point) {
+        if let Err(error) = read_ahead::widen(&point, &self.parts.staging) {
             // Slower, and right all the same.
             tracing::info!(mount = mount.id, %error, "the kernel's own read-ahead stays");
         }

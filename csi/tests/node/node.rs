@@ -18,8 +18,8 @@ pub(crate) struct Node {
     pub(crate) host: PathBuf,
     pub(crate) operator: Operator,
     pub(crate) http: SocketAddr,
-    /// Whether the driver may change nothing in `/sys`, as in a container that is not privileged.
-    pub(crate) readonly_sys: bool,
+    /// A shell command that the driver's namespace begins with.
+    pub(crate) prepare: &'static str,
     root: tempfile::TempDir,
     driver: Option<Child>,
 }
@@ -79,7 +79,7 @@ impl Node {
             host: path("host"),
             operator: Operator::prepare(&path("ca.crt")),
             http: free_address(),
-            readonly_sys: false,
+            prepare: "true",
             root,
             driver: None,
         }
@@ -88,14 +88,10 @@ impl Node {
     /// Starts the driver in a mount namespace of its own, and waits until it serves.
     pub(crate) async fn start_driver(&mut self) {
         let path = |name: &str| self.root.path().join(name);
-        let prepare = if self.readonly_sys {
-            "mount -o remount,bind,ro /sys && "
-        } else {
-            ""
-        };
+        let script = format!(r#"{} && exec "$0" "$@""#, self.prepare);
         let driver = Command::new("unshare")
             .args(["--mount", "--propagation", "unchanged", "--"])
-            .args(["sh", "-c", &format!(r#"{prepare}exec "$0" "$@""#)])
+            .args(["sh", "-c", &script])
             .arg(env!("CARGO_BIN_EXE_dlf-csi"))
             .args(["--node", "node-1"])
             .arg("--http")

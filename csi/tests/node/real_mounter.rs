@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::consumer::Consumer;
 use crate::csi::{fuse, request};
-use crate::node::Node;
+use crate::node::{Node, obstacle};
 use crate::node_or_skip;
 
 /// A consumer that is not root, as most are.
@@ -119,7 +119,7 @@ fn fuse_volume(dataset: &mut DatasetConfig) -> &mut FuseVolume {
 fn read_ahead_of(target: &Path) -> u32 {
     let device = std::fs::metadata(target).unwrap().dev();
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    let file = read_ahead::file(&format!("{major}:{minor}"));
+    let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
     std::fs::read_to_string(file)
         .unwrap()
         .trim()
@@ -235,4 +235,27 @@ async fn with_a_umask_the_kernel_keeps_others_out() {
         assert!(said.contains(expected), "{script}: {said}");
     }
     run_as(USER, &target, "rm \"$0\"/file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kernel_reads_ahead_even_where_sys_is_shown_read_only() {
+    let name = "the_kernel_reads_ahead_even_where_sys_is_shown_read_only";
+    if let Some(reason) = obstacle() {
+        println!("SKIPPED {name}: {reason}");
+        return;
+    }
+    let mut node = Node::prepare();
+    let Some((_mounter, dataset)) = start(name, &node) else {
+        return;
+    };
+    // As containerd does it.
+    node.prepare = "mount -o remount,bind,ro /sys";
+    node.operator.start().await;
+    node.start_driver().await;
+    node.operator.grant(dataset);
+    let target = node.target("pod-1");
+    node.publish(request("dlf-real", "pod-1", &target))
+        .await
+        .unwrap();
+    assert_eq!(read_ahead_of(&target), read_ahead::KIB);
 }
