@@ -57,7 +57,6 @@ fn entries(source: &NfsSource) -> impl Iterator<Item = (String, String)> {
 
 fn tasks(intent: Intent, source: &NfsSource) -> Vec<Task> {
     match intent {
-        Intent::Exist if source.create => Vec::new(),
         Intent::Exist => vec![server::probe(source)],
         Intent::Delete => Vec::new(),
     }

@@ -24,8 +24,8 @@ pub(crate) fn refuse_port(server: &str) -> Result<(), PlanError> {
     ))
 }
 
-/// The look at the export. Version 3 has paths of its own, which version 4 does not know: then it
-/// is asked only whether the server is there.
+/// The look at the export. Version 3 has paths of its own, which version 4 does not know, and what
+/// is to be made is not there yet: then it is asked only whether the server is there.
 pub(crate) fn probe(source: &NfsSource) -> Task {
     let value = |names: &[&str]| {
         let options = source.mount_options.split(',');
@@ -45,6 +45,7 @@ pub(crate) fn probe(source: &NfsSource) -> Task {
     };
     let share = match value(&["vers", "nfsvers"]) {
         Some("3") => ROOT.to_owned(),
+        _ if source.create => ROOT.to_owned(),
         _ => source.share.clone(),
     };
     Task::ProbeNfs { server, share }

@@ -69,6 +69,15 @@ fn the_look_at_an_export_heeds_the_mounts_port_and_version() {
 }
 
 #[test]
+fn of_a_share_that_is_to_be_made_the_server_is_asked_for() {
+    let mut request = request();
+    if let Source::Nfs(source) = &mut request.source {
+        source.create = true;
+    }
+    insta::assert_json_snapshot!(plan(&request)["tasks"]);
+}
+
+#[test]
 fn a_port_behind_the_servers_name() {
     insta::assert_json_snapshot!(plan(&request_of("nfs.example.com:12049", "")));
 }

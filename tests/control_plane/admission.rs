@@ -150,6 +150,11 @@ fn dataset_labels_of_a_pod_do_not_change_after_it_was_made() {
         .kubectl(&["label", "--overwrite", "pod", "p", "dataset.0.id=e"])
         .expect_refused();
     contains(&refused, "dataset.0.id").unwrap();
+    let status = r#"{"metadata":{"labels":{"dataset.0.id":"e"}}}"#;
+    let refused = namespace
+        .kubectl(&["patch", "pod", "p", "--subresource=status", "-p", status])
+        .expect_refused();
+    contains(&refused, "dataset.0.id").unwrap();
     let _ = namespace
         .kubectl(&["label", "pod", "p", "colour=blue"])
         .expect_ok();
