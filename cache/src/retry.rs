@@ -111,8 +111,9 @@ mod tests {
         let limit = Duration::from_secs(2);
         let mut patience = Patience::new(limit);
         while patience.pause().await {}
-        patience.credit(limit / 2);
-        assert!(patience.remaining() >= limit / 2 && patience.failures() > 0);
+        // Less than what was waited for, however short chance made the pauses.
+        patience.credit(limit / 10);
+        assert!(patience.remaining() >= limit / 10 && patience.failures() > 0);
         patience.credit(limit * 10);
         assert_eq!((patience.remaining(), patience.failures()), (limit, 0));
     }
