@@ -10,7 +10,7 @@ use_cluster
 options=()
 images=$("$ROOT/deploy/scripts/images.sh")
 while read -r component tag; do
-  options+=(--set "$component.tag=$tag")
+  options+=(--set-string "$component.tag=$tag") # digits alone are a tag too
 done <<<"$images"
 ! on_test_cluster || options+=(--set-file "config=$ROOT/tests/cluster/dlf.toml")
 [[ -z ${IMAGE_REPOSITORY:-} ]] || options+=(--set "image.repository=$IMAGE_REPOSITORY")
