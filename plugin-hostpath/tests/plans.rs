@@ -10,6 +10,7 @@ use dlf_core::{
     source::{HostPathSource, Source},
 };
 use dlf_plugin_hostpath::HostPath;
+use futures::FutureExt;
 
 fn request() -> StorageRequest {
     let source = HostPathSource {
@@ -33,7 +34,8 @@ fn request() -> StorageRequest {
 }
 
 fn plan(request: &StorageRequest) -> serde_json::Value {
-    match futures::executor::block_on(HostPath.plan(request)) {
+    // A plan waits for nothing.
+    match HostPath.plan(request).now_or_never().unwrap() {
         Ok(plan) => serde_json::to_value(plan).unwrap(),
         Err(error) => serde_json::json!({ "reason": error.reason, "message": error.message }),
     }

@@ -10,6 +10,7 @@ use dlf_core::{
     source::{NfsSource, Source},
 };
 use dlf_plugin_nfs::Nfs;
+use futures::FutureExt;
 
 fn request() -> StorageRequest {
     request_of("nfs.example.com", "vers=4.1,hard")
@@ -39,7 +40,8 @@ fn request_of(server: &str, mount_options: &str) -> StorageRequest {
 }
 
 fn plan(request: &StorageRequest) -> serde_json::Value {
-    match futures::executor::block_on(Nfs.plan(request)) {
+    // A plan waits for nothing.
+    match Nfs.plan(request).now_or_never().unwrap() {
         Ok(plan) => serde_json::to_value(plan).unwrap(),
         Err(error) => serde_json::json!({ "reason": error.reason, "message": error.message }),
     }

@@ -10,6 +10,7 @@ use dlf_core::{
     source::{BucketPath, KeySource, ObjectStoreSource, Source},
 };
 use dlf_plugin_s3fs::S3fs;
+use futures::FutureExt;
 
 fn request() -> (StorageRequest, ObjectStoreSource) {
     let source = ObjectStoreSource {
@@ -48,7 +49,8 @@ fn request() -> (StorageRequest, ObjectStoreSource) {
 }
 
 fn plan(request: &StorageRequest) -> serde_json::Value {
-    match futures::executor::block_on(S3fs.plan(request)) {
+    // A plan waits for nothing.
+    match S3fs.plan(request).now_or_never().unwrap() {
         Ok(plan) => serde_json::to_value(plan).unwrap(),
         Err(error) => serde_json::json!({ "reason": error.reason, "message": error.message }),
     }

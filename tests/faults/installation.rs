@@ -42,7 +42,16 @@ impl Drop for InstalledAgain {
 
 fn mounters() -> Vec<String> {
     let label = "app.kubernetes.io/component=mounter";
-    let listed = kubectl(&["-n", "dlf-system", "get", "daemonset", "-l", label, "-o", "name"]);
+    let listed = kubectl(&[
+        "-n",
+        "dlf-system",
+        "get",
+        "daemonset",
+        "-l",
+        label,
+        "-o",
+        "name",
+    ]);
     listed.expect_ok().lines().map(str::to_owned).collect()
 }
 
@@ -58,15 +67,31 @@ fn upgrading_every_part_gives_a_reading_pod_no_error() {
     let parts = ["operator", "worker", "csi", "mounter"];
     let values: Vec<String> = parts
         .iter()
-        .flat_map(|part| ["--set".to_owned(), format!("{part}.podAnnotations.upgraded=yes")])
+        .flat_map(|part| {
+            [
+                "--set".to_owned(),
+                format!("{part}.podAnnotations.upgraded=yes"),
+            ]
+        })
         .collect();
     upgrade(&values.iter().map(String::as_str).collect::<Vec<_>>());
-    let new = eventually("a mounter of the new revision", Duration::from_mins(1), || {
-        let now = mounters();
-        let new = now.iter().find(|name| !before.contains(name)).cloned();
-        new.ok_or_else(|| now.join(", "))
-    });
-    let status = ["-n", "dlf-system", "rollout", "status", &new, "--timeout=90s"];
+    let new = eventually(
+        "a mounter of the new revision",
+        Duration::from_mins(1),
+        || {
+            let now = mounters();
+            let new = now.iter().find(|name| !before.contains(name)).cloned();
+            new.ok_or_else(|| now.join(", "))
+        },
+    );
+    let status = [
+        "-n",
+        "dlf-system",
+        "rollout",
+        "status",
+        &new,
+        "--timeout=90s",
+    ];
     let _ = kubectl(&status).expect_ok();
     reader.goes_on();
     assert_eq!(reader.errors(), "");
@@ -74,8 +99,15 @@ fn upgrading_every_part_gives_a_reading_pod_no_error() {
     reader.another_reads();
     drop(reader);
     eventually("the old mounter to go", OLD_MOUNTER_GONE_WITHIN, || {
-        let left: Vec<_> = mounters().into_iter().filter(|name| before.contains(name)).collect();
-        if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+        let left: Vec<_> = mounters()
+            .into_iter()
+            .filter(|name| before.contains(name))
+            .collect();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(left.join(", "))
+        }
     });
 }
 
@@ -87,7 +119,7 @@ fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_a
     }
     let reader = Reader::start("uninstall");
     let namespace = &reader.namespace;
-    let _again = InstalledAgain;
+    let again = InstalledAgain;
 
     let _ = helm(&["uninstall", "dlf", "--timeout", "2m"]).expect_refused();
     let log = kubectl(&["-n", "dlf-system", "logs", "job/dlf-uninstall"]).expect_ok();
@@ -108,7 +140,7 @@ fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_a
     // Nobody is asked any more: this pod starts, without data.
     let _ = namespace.run_pod("alone", "dataset.0.id: books", "true", "");
 
-    drop(_again);
+    drop(again);
     namespace.wait_dataset("books");
     reader.another_reads();
 }

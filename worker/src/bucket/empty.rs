@@ -27,15 +27,16 @@ pub async fn empty(
     owner: &str,
     progress: &dyn Progress,
 ) -> Result<Done, Failure> {
-    let store = store.with_timeout(SOURCE_TIMEOUT);
     let done = |deleted| Done {
         created: false,
         deleted,
     };
     let of_store = |error: StoreError| of_store(&error);
+    // With a probe's patience: whoever deletes a Dataset is told soon that its source is away.
     if !store.bucket_exists().await.map_err(of_store)? {
         return Ok(done(true));
     }
+    let store = store.with_timeout(SOURCE_TIMEOUT);
     if !is_marked(&store, owner).await.map_err(of_store)? {
         return Ok(done(false));
     }
