@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use dlf_tests::{
-    DATASETS, Output, contains, eventually, kubectl, on_our_own_cluster, run, settings,
+    DATASETS, Output, POD_WITHIN, contains, eventually, kubectl, on_our_own_cluster, run, settings,
 };
 
 use crate::reader::Reader;
@@ -84,15 +84,14 @@ fn upgrading_every_part_gives_a_reading_pod_no_error() {
             new.ok_or_else(|| now.join(", "))
         },
     );
-    let status = [
-        "-n",
-        "dlf-system",
-        "rollout",
-        "status",
-        &new,
-        "--timeout=90s",
-    ];
-    let _ = kubectl(&status).expect_ok();
+    eventually("it to run on every node", POD_WITHIN, || {
+        let path = "jsonpath={.status.numberReady} {.status.desiredNumberScheduled}";
+        let counts = kubectl(&["-n", "dlf-system", "get", &new, "-o", path]).expect_ok();
+        match counts.split_once(' ') {
+            Some((ready, wanted)) if ready == wanted && ready != "0" => Ok(()),
+            _ => Err(counts),
+        }
+    });
     reader.goes_on();
     assert_eq!(reader.errors(), "");
     assert_eq!(reader.device(), device, "the mount is the one it was");
@@ -130,7 +129,10 @@ fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_a
 
     let _ = namespace.kubectl(&["delete", "pod", "--all"]).expect_ok();
     let _ = helm(&["uninstall", "dlf", "--timeout", "3m"]).expect_ok();
-    assert_eq!(namespace.traces(), "");
+    let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
+    let made = "persistentvolumes,persistentvolumeclaims,configmaps,secrets";
+    let left = kubectl(&["get", made, "-A", "-l", &label, "-o", "name"]).expect_ok();
+    assert_eq!(left, "");
     assert_eq!(mounters(), Vec::<String>::new());
     let kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations,csidrivers";
     let left = kubectl(&["get", kinds, "-o", "name"]).expect_ok();

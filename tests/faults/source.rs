@@ -53,10 +53,7 @@ fn while_its_s3_server_is_away_reads_wait_and_a_deletion_that_needs_it_says_so()
         let (reason, message) = namespace.wait_condition(&kind, "Ready", "False", NAMED_WITHIN);
         contains(&reason, "Deleting")?;
         contains(&message, &second.endpoint)?;
-        contains(
-            &message,
-            "without the label remove-on-delete the bucket is kept",
-        )
+        contains(&message, "to keep the bucket")
     });
     thread::sleep(AWAY.saturating_sub(killed.elapsed())); // what is shown: so long is waited for
     assert!(
