@@ -68,9 +68,8 @@ lint() {
 
 # What a person wants to see while tests run: the tests, what is skipped, and what failing ones say.
 # libtest prints the output of passing tests between "successes:" and the next heading.
-show_progress() {
-  awk '/^successes:$/ { hide = 1 } /^(failures:|test result:)/ { hide = 0 }
-       !hide || /^SKIPPED [^:]*: / { print; fflush() }'
+show_progress() { # sed -u, because others read a pipe in blocks
+  sed -u '/^successes:$/,/^\(failures:\|test result:\)/{/^SKIPPED [^:]*: /b;/^\(failures:\|test result:\)/b;d}'
 }
 
 # cargo_tests STAGE THREADS CARGO_OPTION...: runs tests and adds up what libtest reports.
