@@ -11,7 +11,7 @@ const TICKS_PER_SECOND: u64 = 100;
 pub(crate) struct Processes(Vec<(PathBuf, u64)>);
 
 impl Processes {
-    /// Those whose program is `name`; `container` narrows them to a pod's by its uid.
+    /// Those whose program is `name`; `pod_uid` narrows them to one pod's.
     pub(crate) fn of(name: &str, pod_uid: Option<&str>) -> Self {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let found = entries

@@ -126,7 +126,7 @@ pub struct NetworkRules {
     /// CIDRs refused on top of the built-in ones.
     #[prost(string, repeated, tag = "2")]
     pub deny: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// `ip:port` of the API server, of kubelets.
+    /// `ip:port` of the API server.
     #[prost(string, repeated, tag = "3")]
     pub deny_sockets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
