@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, net::IpAddr, path::Path, process::Command, thread};
 
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client, Config, ResourceExt,
@@ -72,6 +73,12 @@ impl Cluster {
             }
         }
         Err("no replica of the operator leads".into())
+    }
+
+    /// What every replica counts.
+    pub(crate) async fn scrapes(&self) -> Outcome<Vec<Scrape>> {
+        let addresses = self.replicas.iter().map(|replica| replica.address);
+        try_join_all(addresses.map(Scrape::of)).await
     }
 
     /// On what the figures were taken.

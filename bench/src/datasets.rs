@@ -45,7 +45,7 @@ async fn one(cluster: &Cluster, space: &str, count: usize) -> Outcome<()> {
     let (created, took) = (created?, began.elapsed());
     there?;
     let after = Scrape::of(leader.address).await?;
-    let writes = after.sum("dlf_api_writes_total", "") - before.sum("dlf_api_writes_total", "");
+    let writes = after.writes_since(&before);
     println!(
         "  {count:>8} {:>6.1} s {:>7.0}/s {:>12.0}/s {:>12.1} s {:>11} MiB {writes:>16.0}",
         took.as_secs_f64(),

@@ -1,7 +1,7 @@
 //! Thousands of Datasets that fail or wait: what one more needs beside them, and what they cost an
 //! idle cluster.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -64,16 +64,38 @@ async fn one_more(cluster: &Cluster, when: &str) -> Outcome<()> {
     Ok(())
 }
 
-async fn idle(cluster: &Cluster) -> Outcome<()> {
-    let (leader, before) = cluster.leader().await?;
+/// What an idle cluster costs for a minute.
+pub(crate) async fn idle(cluster: &Cluster) -> Outcome<()> {
+    let before = cluster.scrapes().await?;
     let spending = Processes::of("dlf-operator", None);
     sleep(WATCHED).await;
-    let after = Scrape::of(leader.address).await?;
-    let writes = after.sum("dlf_api_writes_total", "") - before.sum("dlf_api_writes_total", "");
+    let after = cluster.scrapes().await?;
+    let kinds = requests_by_kind(&before, &after);
+    let total: f64 = kinds.values().sum();
+    let kinds: Vec<_> = kinds
+        .iter()
+        .map(|(kind, count)| format!("{kind} {count:.0}"))
+        .collect();
     println!(
-        "  idle, per minute: {writes:.0} writes of the leader to the API server, {:.2} s of CPU of all replicas; the largest holds {} MiB",
+        "  idle, per minute, all replicas: {total:.0} requests to the API server ({}), {:.2} s of CPU; the largest holds {} MiB",
+        kinds.join(", "),
         spending.spent().as_secs_f64(),
         mebibytes(spending.resident_max()),
     );
     Ok(())
+}
+
+/// What the replicas asked between two scrapes, by verb and resource.
+fn requests_by_kind(before: &[Scrape], after: &[Scrape]) -> BTreeMap<String, f64> {
+    let mut kinds = BTreeMap::new();
+    for (before, after) in before.iter().zip(after) {
+        for (kind, count) in after.requests_by_kind() {
+            *kinds.entry(kind).or_default() += count;
+        }
+        for (kind, count) in before.requests_by_kind() {
+            *kinds.entry(kind).or_default() -= count;
+        }
+    }
+    kinds.retain(|_, count| *count > 0.0);
+    kinds
 }

@@ -16,6 +16,7 @@ mod metrics;
 mod namespace;
 mod pods;
 mod process;
+mod scale;
 mod startup;
 mod webhook;
 
@@ -40,6 +41,8 @@ enum Section {
     Waiting,
     /// From a pod's creation to its container, with a dataset and without.
     Startup,
+    /// Thousands of Datasets and of pods on nodes that kwok plays (`tests/cluster/kwok.sh start`).
+    Scale,
 }
 
 /// Figures of the control plane on the test cluster.
@@ -48,6 +51,9 @@ struct Options {
     /// What to measure; everything if nothing is named.
     #[arg(value_enum)]
     sections: Vec<Section>,
+    /// Datasets, and pods, of section `scale`.
+    #[arg(long, default_value_t = 20_000)]
+    scale: usize,
 }
 
 #[tokio::main]
@@ -79,6 +85,7 @@ async fn run(options: Options) -> Outcome<()> {
             Section::Datasets => datasets::measure(&cluster).await?,
             Section::Waiting => idle::measure(&cluster).await?,
             Section::Startup => startup::measure(&cluster).await?,
+            Section::Scale => scale::measure(&cluster, options.scale).await?,
         }
     }
     Ok(())

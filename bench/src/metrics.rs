@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 use crate::Outcome;
 
 const PORT: u16 = 8080;
+const REQUESTS: &str = "dlf_api_requests_total";
+const WRITING: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
 
 /// One scrape: samples by name with labels, as they stand in the text.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,33 @@ impl Scrape {
                 .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
                 .collect(),
         ))
+    }
+
+    /// Requests to the API server since an earlier scrape of the same replica.
+    pub(crate) fn requests_since(&self, before: &Self) -> f64 {
+        self.sum(REQUESTS, "") - before.sum(REQUESTS, "")
+    }
+
+    /// Requests to the API server so far, as `verb resource`.
+    pub(crate) fn requests_by_kind(&self) -> impl Iterator<Item = (String, f64)> {
+        self.0
+            .iter()
+            .filter(|(sample, _)| sample.starts_with(REQUESTS))
+            .map(|(sample, count)| {
+                let labels: Vec<_> = sample.split('"').skip(1).step_by(2).collect();
+                (labels.join(" "), *count)
+            })
+    }
+
+    /// Those of them that write.
+    pub(crate) fn writes_since(&self, before: &Self) -> f64 {
+        let writes = |scrape: &Self| -> f64 {
+            WRITING
+                .iter()
+                .map(|verb| scrape.sum(REQUESTS, &format!("verb=\"{verb}\"")))
+                .sum()
+        };
+        writes(self) - writes(before)
     }
 
     /// All samples of the metric `name` whose labels hold `part`, together.

@@ -22,14 +22,15 @@ use self::candidate::{Candidate, Step};
 /// Name of the Lease.
 const LEASE: &str = "dlf-operator";
 /// A leader that dies without releasing is replaced after this long.
-const DURATION: Duration = Duration::from_secs(15);
+/// Together with a look at the Lease and the takeover, its death delays nothing by more than 15 s.
+const DURATION: Duration = Duration::from_secs(10);
 /// How often a leader renews and the others look.
-const INTERVAL: Duration = Duration::from_secs(3);
+const INTERVAL: Duration = Duration::from_secs(2);
 /// A question to the API server is given up after this long.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(3);
+const REQUEST_DEADLINE: Duration = Duration::from_secs(2);
 /// A leader whose last renewal began this long ago steps down. It looks once an interval and a
 /// request deadline, so that it has stepped down before [`DURATION`] is over.
-const RENEW_DEADLINE: Duration = Duration::from_secs(8);
+const RENEW_DEADLINE: Duration = Duration::from_millis(5_500);
 
 /// Contends for the Lease, and says on the channel whether this replica leads, until `stop`
 /// resolves; then hands the Lease over at once, so that the next leader need not wait.

@@ -20,7 +20,7 @@ fn helm(arguments: &[&str]) -> Output {
     run(&mut command, b"")
 }
 
-fn upgrade(values: &[&str]) {
+pub(crate) fn upgrade(values: &[&str]) {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/chart");
     let chart = chart.to_string_lossy();
     let wait = ["--reuse-values", "--wait", "--timeout", "3m"];
@@ -28,7 +28,7 @@ fn upgrade(values: &[&str]) {
 }
 
 /// Installs the working tree again when dropped, whatever a test left.
-struct InstalledAgain;
+pub(crate) struct InstalledAgain;
 
 impl Drop for InstalledAgain {
     fn drop(&mut self) {
@@ -40,7 +40,7 @@ impl Drop for InstalledAgain {
     }
 }
 
-fn mounters() -> Vec<String> {
+pub(crate) fn mounters() -> Vec<String> {
     let label = "app.kubernetes.io/component=mounter";
     let listed = kubectl(&[
         "-n",
@@ -53,6 +53,28 @@ fn mounters() -> Vec<String> {
         "name",
     ]);
     listed.expect_ok().lines().map(str::to_owned).collect()
+}
+
+/// Waits until a mounter that was not there before runs on every node; gives its name.
+pub(crate) fn new_mounter(before: &[String]) -> String {
+    let new = eventually(
+        "a mounter of the new revision",
+        Duration::from_mins(1),
+        || {
+            let now = mounters();
+            let new = now.iter().find(|name| !before.contains(name)).cloned();
+            new.ok_or_else(|| now.join(", "))
+        },
+    );
+    eventually("it to run on every node", POD_WITHIN, || {
+        let path = "jsonpath={.status.numberReady} {.status.desiredNumberScheduled}";
+        let counts = kubectl(&["-n", "dlf-system", "get", &new, "-o", path]).expect_ok();
+        match counts.split_once(' ') {
+            Some((ready, wanted)) if ready == wanted && ready != "0" => Ok(()),
+            _ => Err(counts),
+        }
+    });
+    new
 }
 
 #[test]
@@ -75,23 +97,7 @@ fn upgrading_every_part_gives_a_reading_pod_no_error() {
         })
         .collect();
     upgrade(&values.iter().map(String::as_str).collect::<Vec<_>>());
-    let new = eventually(
-        "a mounter of the new revision",
-        Duration::from_mins(1),
-        || {
-            let now = mounters();
-            let new = now.iter().find(|name| !before.contains(name)).cloned();
-            new.ok_or_else(|| now.join(", "))
-        },
-    );
-    eventually("it to run on every node", POD_WITHIN, || {
-        let path = "jsonpath={.status.numberReady} {.status.desiredNumberScheduled}";
-        let counts = kubectl(&["-n", "dlf-system", "get", &new, "-o", path]).expect_ok();
-        match counts.split_once(' ') {
-            Some((ready, wanted)) if ready == wanted && ready != "0" => Ok(()),
-            _ => Err(counts),
-        }
-    });
+    let _ = new_mounter(&before);
     reader.goes_on();
     assert_eq!(reader.errors(), "");
     assert_eq!(reader.device(), device, "the mount is the one it was");

@@ -2,8 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api_server;
+mod certificates;
+mod clock;
+mod full;
 mod installation;
+mod load;
 mod node;
 mod operator;
+mod ours;
 mod reader;
+mod refusals;
 mod source;
+mod webhook;
+mod writes;

@@ -7,14 +7,13 @@ use dlf_tests::{
     pod,
 };
 
-use crate::reader::Reader;
+use crate::{
+    ours::{is_up, kill_pod, leader, ours},
+    reader::Reader,
+};
 
 /// A dead leader is noticed after 15 s; then there is work to catch up with.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_mins(2);
-
-fn ours(arguments: &[&str]) -> String {
-    kubectl(&[&["-n", "dlf-system"], arguments].concat()).expect_ok()
-}
 
 /// No operator runs, until this is dropped.
 struct NoOperator;
@@ -33,12 +32,7 @@ impl NoOperator {
 impl Drop for NoOperator {
     fn drop(&mut self) {
         let _ = ours(&["scale", "deployment/dlf-operator", "--replicas=2"]);
-        let _ = ours(&[
-            "rollout",
-            "status",
-            "deployment/dlf-operator",
-            "--timeout=120s",
-        ]);
+        is_up("deployment/dlf-operator");
     }
 }
 
@@ -97,15 +91,6 @@ fn when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_
         let listed = kubectl(&["get", kind, "-A", "-l", &label, "-o", "name"]);
         listed.expect_ok().lines().count()
     };
-    let leader = || {
-        ours(&[
-            "get",
-            "lease",
-            "dlf-operator",
-            "-o",
-            "jsonpath={.spec.holderIdentity}",
-        ])
-    };
     let before = leader();
     let killed_at = std::thread::scope(|scope| {
         let applied = scope.spawn(|| namespace.apply(&manifests));
@@ -117,15 +102,7 @@ fn when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_
                 Err(made.to_string())
             }
         });
-        let kill = [
-            "delete",
-            "pod",
-            &before,
-            "--force",
-            "--grace-period=0",
-            "--wait=false",
-        ];
-        let _ = ours(&kill);
+        kill_pod(&before);
         let _ = applied.join().unwrap().expect_ok();
         made
     });

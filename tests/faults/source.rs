@@ -13,10 +13,11 @@ use dlf_tests::{
 use crate::reader::Reader;
 
 /// How long the server is away; less than the 90 s that a request waits for its source.
-const AWAY: Duration = Duration::from_secs(20);
+const AWAY: Duration = Duration::from_mins(1);
 
-/// A task that failed is tried again after 20 s, and the server needs some seconds to come up.
-const HEALED_WITHIN: Duration = Duration::from_mins(1);
+/// A task that failed for a minute is tried again after 80 s, and the server needs some seconds to
+/// come up.
+const HEALED_WITHIN: Duration = Duration::from_mins(2);
 
 fn at_second(second: &SecondS3, name: &str, bucket: &str, more: &str) -> String {
     dataset(name, bucket, more).replace(&settings().get("S3_ENDPOINT"), &second.endpoint)

@@ -1,11 +1,11 @@
-use crate::{controller, metrics::Catalog, webhook, writes::Writes};
+use crate::{controller, metrics::Catalog, requests::Requests, webhook};
 
 /// What the rooms of a replica count, all of it in one catalog.
 pub(super) struct Measures {
     pub(super) catalog: Catalog,
     pub(super) webhooks: webhook::metrics::Metrics,
     pub(super) controllers: controller::Metrics,
-    pub(super) writes: Writes,
+    pub(super) requests: Requests,
 }
 
 impl Measures {
@@ -14,7 +14,7 @@ impl Measures {
         Self {
             webhooks: webhook::metrics::Metrics::new(&mut catalog),
             controllers: controller::Metrics::new(&mut catalog),
-            writes: Writes::new(&mut catalog),
+            requests: Requests::new(&mut catalog),
             catalog,
         }
     }

@@ -82,7 +82,7 @@ pub async fn run(
         .transpose()?;
     let listeners = Listeners::open(&settings).await?;
     let measures = Measures::new();
-    let client = measures.writes.client().await?;
+    let client = measures.requests.client().await?;
     let replica = Parts::new(client, settings, plugins, mounter);
     follow(&replica, measures, configuration, listeners, stop).await;
     Ok(())
@@ -120,7 +120,7 @@ async fn follow(
         catalog,
         webhooks,
         controllers,
-        writes: _,
+        requests: _,
     } = measures;
     let staying = replica.readiness.gate("its end");
     let crds = replica.readiness.gate("the CRDs");
@@ -141,6 +141,7 @@ async fn follow(
     replica.serve_webhooks(
         listeners.webhook,
         webhooks,
+        handing_over.clone(),
         raised(closing.clone()),
         &mut servers,
     );

@@ -128,6 +128,7 @@ impl Parts {
         &self,
         listener: TcpListener,
         metrics: webhook::metrics::Metrics,
+        leaving: watch::Receiver<bool>,
         stop: impl Future<Output = ()> + Send + 'static,
         servers: &mut JoinSet<()>,
     ) {
@@ -147,6 +148,7 @@ impl Parts {
             listener,
             server_config(&self.leaf, &["http/1.1"]),
             router,
+            leaving,
             stop,
         ));
     }

@@ -1,8 +1,9 @@
 //! HTTPS for the API server: HTTP/1.1 with connections that stay open.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{future::ready, io, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware::map_response, response::Response};
+use http::{HeaderValue, header::CONNECTION};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -12,7 +13,7 @@ use hyper_util::{
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -29,13 +30,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Requests take a second at most, so this ends only what hangs.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Answers connections until `stop` is done, then finishes the requests under way.
+/// Answers connections until `stop` is done, then finishes the requests under way. Once `leaving` is
+/// raised each connection ends with its next answer: one closed while idle might lose a request that
+/// the API server is just sending, and it sends none twice.
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
     router: Router,
+    leaving: watch::Receiver<bool>,
     stop: impl Future<Output = ()> + Send,
 ) {
+    let router = router.layer(map_response(move |mut response: Response| {
+        if *leaving.borrow() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        ready(response)
+    }));
     let acceptor = TlsAcceptor::from(tls);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();

@@ -1,0 +1,111 @@
+//! Clocks that jump by an hour, forth and back, under operator, worker and node driver.
+
+use std::{fs, path::PathBuf};
+
+use dlf_tests::{DATASETS, NAMED_WITHIN, cluster_script, dataset, on_our_own_cluster, settings};
+
+use crate::{
+    load::Load,
+    ours::{is_up, ours},
+    reader::Reader,
+};
+
+const WORKLOADS: [(&str, &str); 3] = [
+    ("deployment/dlf-operator", "operator"),
+    ("deployment/dlf-worker", "worker"),
+    ("daemonset/dlf-csi", "csi"),
+];
+
+/// Where Debian has the library that shows a process another time.
+const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime";
+
+/// A clock of our parts that the test sets. Dropped, they have the machine's again.
+struct Clock {
+    /// Holds the offset; the library looks at it at each call.
+    offset: PathBuf,
+}
+
+impl Clock {
+    fn give() -> Self {
+        let _ = cluster_script("packages.sh", &["libfaketime"]).expect_ok();
+        let directory = PathBuf::from(settings().get("CLUSTER_RUN")).join("faketime");
+        fs::create_dir_all(&directory).unwrap();
+        let clock = Self {
+            offset: directory.join("offset"),
+        };
+        clock.set("+0");
+        let directory = directory.display();
+        for (workload, container) in WORKLOADS {
+            let patch = format!(
+                r#"{{"spec": {{"template": {{"spec": {{
+                    "volumes": [
+                        {{"name": "faketime", "hostPath": {{"path": "{LIBRARY}"}}}},
+                        {{"name": "offset", "hostPath": {{"path": "{directory}"}}}}],
+                    "containers": [{{"name": "{container}",
+                        "env": [
+                            {{"name": "LD_PRELOAD", "value": "{LIBRARY}/libfaketime.so.1"}},
+                            {{"name": "FAKETIME_TIMESTAMP_FILE", "value": "/offset/offset"}},
+                            {{"name": "FAKETIME_NO_CACHE", "value": "1"}},
+                            {{"name": "FAKETIME_DONT_FAKE_MONOTONIC", "value": "1"}}],
+                        "volumeMounts": [
+                            {{"name": "faketime", "mountPath": "{LIBRARY}", "readOnly": true}},
+                            {{"name": "offset", "mountPath": "/offset", "readOnly": true}}]}}]}}}}}}}}"#
+            );
+            let _ = ours(&["patch", workload, "-p", &patch]);
+        }
+        for (workload, _) in WORKLOADS {
+            is_up(workload);
+        }
+        clock
+    }
+
+    fn set(&self, offset: &str) {
+        // Never half written: it is read all the time.
+        let new = self.offset.with_extension("new");
+        fs::write(&new, offset).unwrap();
+        fs::rename(&new, &self.offset).unwrap();
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        for (workload, _) in WORKLOADS {
+            let _ = ours(&["rollout", "undo", workload]);
+        }
+        for (workload, _) in WORKLOADS {
+            is_up(workload);
+        }
+    }
+}
+
+#[test]
+fn clocks_that_jump_by_an_hour_do_no_harm() {
+    let test = "clocks_that_jump_by_an_hour_do_no_harm";
+    if !on_our_own_cluster(test, "it sets the clock of every part of DLF") {
+        return;
+    }
+    let reader = Reader::start("clock");
+    let namespace = &reader.namespace;
+    let clock = Clock::give();
+    let load = Load::begin(&namespace.name);
+    for (name, offset) in [("later", "+1h"), ("earlier", "-1h"), ("now", "+0")] {
+        clock.set(offset);
+        load.goes_on();
+        // The worker signs its questions with that time, the operator and its nodes go on.
+        let _ = namespace
+            .apply(&dataset(name, &reader.bucket.name, ""))
+            .expect_ok();
+        namespace.wait_dataset(name);
+        let script = format!("cat /mnt/datasets/{name}/hello.txt");
+        let log = namespace.run_pod(name, &format!("dataset.0.id: {name}"), &script, "");
+        assert_eq!(log, "hello\n");
+        let kind = format!("{DATASETS}/{name}");
+        let _ = namespace.wait_condition(&kind, "SourceReachable", "True", NAMED_WITHIN);
+        reader.goes_on();
+    }
+    let answers = load.end();
+    assert!(answers.refused.is_empty(), "{:?}", answers.refused);
+    assert_eq!(reader.errors(), "");
+    drop(clock);
+    reader.another_reads();
+}

@@ -1,0 +1,228 @@
+//! Nodes with no room left: for pods, for memory; and more pods at once than they can start.
+
+use std::{fmt::Write, fs, path::PathBuf, time::Duration};
+
+use dlf_tests::{
+    Namespace, Node, POD_WITHIN, SLEEP, cluster_script, eventually, on_our_own_cluster, pod,
+    settings,
+};
+use serde_json::Value;
+
+use crate::{
+    installation::{InstalledAgain, mounters, new_mounter, upgrade},
+    reader::Reader,
+};
+
+/// Less than a mounter asks for.
+const LEFT_OVER: u64 = 16 << 20;
+
+#[test]
+fn on_a_node_without_room_a_new_mounter_takes_a_lesser_pods_place_and_a_reading_pod_has_no_error() {
+    let test = "on_a_node_without_room_a_new_mounter_takes_a_lesser_pods_place_and_a_reading_pod_has_no_error";
+    if !on_our_own_cluster(test, "it restarts a kubelet with other limits") {
+        return;
+    }
+    let _again = InstalledAgain;
+    let reader = Reader::start("full");
+    let free = allocatable(&reader.node) - requested(&reader.node);
+    let request = format!("{}", free - LEFT_OVER);
+    new_mounter_beside_a_filler(&reader, "memory", &request);
+
+    let limit = PodLimit::at_what_runs(&reader.node);
+    new_mounter_beside_a_filler(&reader, "pods", "1Mi");
+    drop(limit);
+    reader.another_reads();
+}
+
+/// Fills the reader's node with a pod that asks for this much memory, and rolls out a new mounter,
+/// for which there is room in that pod's place only.
+fn new_mounter_beside_a_filler(reader: &Reader, name: &str, memory: &str) {
+    let namespace = &reader.namespace;
+    let filler = pod(
+        name,
+        "app: filler",
+        SLEEP,
+        &format!(
+            "  nodeSelector: {{kubernetes.io/hostname: {}}}\n",
+            reader.node.name
+        ),
+    )
+    .replace(
+        "    command:",
+        &format!("    resources: {{requests: {{memory: \"{memory}\"}}}}\n    command:"),
+    );
+    let _ = namespace.apply(&filler).expect_ok();
+    namespace.wait_ready(name, POD_WITHIN);
+    let before = mounters();
+    upgrade(&["--set", &format!("mounter.podAnnotations.room={name}")]);
+    let _ = new_mounter(&before);
+    namespace.wait_gone("pod", name, POD_WITHIN);
+    reader.goes_on();
+    assert_eq!(reader.errors(), "");
+}
+
+/// A kubelet that takes no more pods than one beyond those it runs. Dropped, it does again.
+struct PodLimit {
+    node: Node,
+    file: PathBuf,
+    before: String,
+}
+
+impl PodLimit {
+    fn at_what_runs(node: &Node) -> Self {
+        let file = PathBuf::from(settings().get("CLUSTER_RUN"))
+            .join(&node.name)
+            .join("kubelet.yaml");
+        let before = fs::read_to_string(&file).unwrap();
+        let limit = pods_of(node).len() + 1;
+        let limited: String = before
+            .lines()
+            .map(|line| match line.split_once(": ") {
+                Some(("maxPods", _)) => format!("maxPods: {limit}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        assert_ne!(limited, before, "{file:?} says nothing of maxPods");
+        let taken = Self {
+            node: node.clone(),
+            file,
+            before,
+        };
+        taken.write(&limited);
+        eventually("the node to say so", POD_WITHIN, || {
+            let path = "jsonpath={.status.allocatable.pods}";
+            let says = dlf_tests::kubectl(&["get", "node", &node.name, "-o", path]).text;
+            if says == limit.to_string() {
+                Ok(())
+            } else {
+                Err(says)
+            }
+        });
+        taken
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(&self.file, text).unwrap();
+        let _ = cluster_script("node.sh", &[&self.node.name, "restart-kubelet"]).expect_ok();
+    }
+}
+
+impl Drop for PodLimit {
+    fn drop(&mut self) {
+        self.write(&self.before);
+    }
+}
+
+/// Pods on a node that have not ended.
+fn pods_of(node: &Node) -> Vec<Value> {
+    let on_it = format!(
+        "spec.nodeName={},status.phase!=Succeeded,status.phase!=Failed",
+        node.name
+    );
+    let listed = dlf_tests::kubectl(&[
+        "get",
+        "pods",
+        "-A",
+        "--field-selector",
+        &on_it,
+        "-o",
+        "json",
+    ])
+    .json();
+    listed["items"].as_array().cloned().unwrap_or_default()
+}
+
+fn allocatable(node: &Node) -> u64 {
+    let found = dlf_tests::kubectl(&[
+        "get",
+        "node",
+        &node.name,
+        "-o",
+        "jsonpath={.status.allocatable.memory}",
+    ]);
+    bytes(&found.expect_ok())
+}
+
+/// Memory that the pods of a node ask for.
+fn requested(node: &Node) -> u64 {
+    let pods = pods_of(node);
+    let containers = pods.iter().flat_map(|pod| {
+        pod["spec"]["containers"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    });
+    let memory = containers.map(|container| {
+        container["resources"]["requests"]["memory"]
+            .as_str()
+            .map_or(0, bytes)
+    });
+    memory.sum()
+}
+
+/// Of a Kubernetes quantity.
+fn bytes(quantity: &str) -> u64 {
+    let digits = quantity.trim_end_matches(char::is_alphabetic);
+    let number: u64 = digits
+        .parse()
+        .unwrap_or_else(|error| panic!("{quantity}: {error}"));
+    match &quantity[digits.len()..] {
+        "" => number,
+        "Ki" => number << 10,
+        "Mi" => number << 20,
+        "Gi" => number << 30,
+        unit => panic!("{quantity}: unit {unit}"),
+    }
+}
+
+const BURST: usize = 150;
+
+/// Two nodes on two cores start two or three pods a second at best.
+const BURST_WITHIN: Duration = Duration::from_mins(8);
+
+#[test]
+fn a_hundred_and_fifty_pods_at_once_all_get_their_data() {
+    let reader = Reader::start("burst");
+    let namespace = &reader.namespace;
+    let script = "test \"$(cat /mnt/datasets/books/hello.txt)\" = hello";
+    let mut pods = String::new();
+    for number in 0..BURST {
+        let _ = writeln!(
+            pods,
+            "{}---",
+            pod(
+                &format!("burst-{number}"),
+                "dataset.0.id: books, app: burst",
+                script,
+                ""
+            )
+        );
+    }
+    let _ = namespace.apply(&pods).expect_ok();
+    eventually("all to have read", BURST_WITHIN, || {
+        let [ended, failed] = ["Succeeded", "Failed"].map(|phase| phase_count(namespace, phase));
+        assert_eq!(failed, 0);
+        if ended == BURST {
+            Ok(())
+        } else {
+            Err(format!("{ended} have"))
+        }
+    });
+    reader.goes_on();
+    assert_eq!(reader.errors(), "");
+}
+
+fn phase_count(namespace: &Namespace, phase: &str) -> usize {
+    let field = format!("status.phase={phase}");
+    let listed = namespace.kubectl(&[
+        "get",
+        "pods",
+        "-l",
+        "app=burst",
+        "--field-selector",
+        &field,
+        "-o",
+        "name",
+    ]);
+    listed.expect_ok().lines().count()
+}

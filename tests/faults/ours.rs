@@ -1,0 +1,44 @@
+//! Our own parts: asked, and killed.
+
+use std::{fs, process::Command};
+
+use dlf_tests::kubectl;
+
+/// Runs kubectl in our namespace.
+pub(crate) fn ours(arguments: &[&str]) -> String {
+    kubectl(&[&["-n", "dlf-system"], arguments].concat()).expect_ok()
+}
+
+/// The pod that leads.
+pub(crate) fn leader() -> String {
+    let holder = "jsonpath={.spec.holderIdentity}";
+    ours(&["get", "lease", "dlf-operator", "-o", holder])
+}
+
+/// Kills a pod, which has no time to say good-bye.
+pub(crate) fn kill_pod(name: &str) {
+    let kill = ["--force", "--grace-period=0", "--wait=false"];
+    let _ = ours(&[&["delete", "pod", name], &kill[..]].concat());
+}
+
+/// Waits until a workload has all its pods.
+pub(crate) fn is_up(workload: &str) {
+    let _ = ours(&["rollout", "status", workload, "--timeout=120s"]);
+}
+
+/// Kills the processes of a program in a pod, without a signal that they could answer. Only where
+/// nodes are namespaces of this machine.
+pub(crate) fn kill_process(program: &str, pod: &str) {
+    let uid = ours(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"]);
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let found: Vec<String> = processes
+        .filter(|process| {
+            let text = |name| fs::read_to_string(process.path().join(name)).unwrap_or_default();
+            text("comm").trim_end() == program && text("cgroup").contains(&uid)
+        })
+        .map(|process| process.file_name().to_string_lossy().into_owned())
+        .collect();
+    assert!(!found.is_empty(), "no process {program} of pod {pod}");
+    let killed = Command::new("kill").arg("-9").args(found).status();
+    assert!(killed.unwrap().success());
+}

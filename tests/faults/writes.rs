@@ -1,0 +1,138 @@
+//! The leader killed between any two of its writes, on the way in and on the way out.
+
+use std::{fmt::Write, time::Duration};
+
+use dlf_tests::{
+    Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, eventually, kubectl,
+};
+
+use crate::{
+    ours::{is_up, kill_pod, leader},
+    refusals::{Refusal, Refusals},
+};
+
+/// A new leader after 15 s, and back-off of what was refused again and again.
+const HEALED_WITHIN: Duration = Duration::from_mins(2);
+
+const KEYS: &str = "request.name.endsWith('-source')";
+const CONSUMER: &str = "request.name == variables.dataset";
+const NODES: &str = "request.namespace == 'dlf-system'";
+
+/// Each write of a creation, in order; a Dataset each.
+const CREATION: [Refusal; 11] = [
+    Refusal::of("finalizer", "UPDATE", "datasets"),
+    Refusal::of("keys", "CREATE", "secrets").where_object(KEYS),
+    Refusal::of("internal", "CREATE", "datasetsinternal"),
+    Refusal::of("claim", "CREATE", "persistentvolumeclaims"),
+    Refusal::of("volume", "CREATE", "persistentvolumes"),
+    Refusal::of("bind", "UPDATE", "persistentvolumeclaims"),
+    Refusal::of("map", "CREATE", "configmaps"),
+    Refusal::of("consumer", "CREATE", "secrets").where_object(CONSUMER),
+    Refusal::of("nodes", "CREATE", "secrets").where_object(NODES),
+    Refusal::of("effective", "UPDATE", "datasetsinternal/status"),
+    Refusal::of("status", "UPDATE", "datasets/status"),
+];
+
+/// Each write of a deletion.
+const DELETION: [Refusal; 8] = [
+    Refusal::of("internal", "DELETE", "datasetsinternal"),
+    Refusal::of("claim", "DELETE", "persistentvolumeclaims"),
+    Refusal::of("volume", "DELETE", "persistentvolumes"),
+    Refusal::of("map", "DELETE", "configmaps"),
+    Refusal::of("keys", "DELETE", "secrets").where_object(KEYS),
+    Refusal::of("consumer", "DELETE", "secrets").where_object(CONSUMER),
+    Refusal::of("nodes", "DELETE", "secrets").where_object(NODES),
+    Refusal::of("finalizer", "UPDATE", "datasets"),
+];
+
+#[test]
+fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_half_gone() {
+    let (namespace, bucket) = (Namespace::new("writes"), Bucket::new("writes"));
+    let mut manifests = String::new();
+    for refusal in &CREATION {
+        let _ = writeln!(
+            manifests,
+            "{}---",
+            dataset(refusal.dataset, &bucket.name, "")
+        );
+    }
+    {
+        let _refused = Refusals::begin(&CREATION);
+        let _ = namespace.apply(&manifests).expect_ok();
+        for dataset in [
+            "keys", "internal", "claim", "volume", "map", "consumer", "nodes",
+        ] {
+            names_the_refusal(&namespace, dataset);
+        }
+        let made = made(&namespace);
+        assert!(
+            made.iter().all(|(_, count)| *count < CREATION.len()),
+            "{made:?}"
+        );
+        kill_pod(&leader());
+    }
+    for refusal in &CREATION {
+        let kind = format!("{DATASETS}/{}", refusal.dataset);
+        let _ = namespace.wait_condition(&kind, "Ready", "True", HEALED_WITHIN);
+        namespace.wait_bound(refusal.dataset);
+    }
+    let all = CREATION.len();
+    let wanted = [
+        ("persistentvolumeclaims", all),
+        ("persistentvolumes", all),
+        ("configmaps", all),
+        ("secrets", 3 * all), // inline keys, what consumers read, what nodes read
+        ("datasetsinternal.com.ie.ibm.hpsys", all),
+    ];
+    assert_eq!(made(&namespace), wanted);
+    is_up("deployment/dlf-operator");
+    {
+        let _refused = Refusals::begin(&DELETION);
+        let _ = namespace
+            .kubectl(&["delete", DATASETS, "--all", "--wait=false"])
+            .expect_ok();
+        let mut stuck: Vec<&str> = DELETION.iter().map(|refusal| refusal.dataset).collect();
+        stuck.sort_unstable();
+        eventually("all others to go", NAMED_WITHIN, || {
+            let left =
+                namespace.kubectl(&["get", DATASETS, "-o", "jsonpath={.items[*].metadata.name}"]);
+            let left = left.expect_ok();
+            if left.split(' ').eq(stuck.iter().copied()) {
+                Ok(())
+            } else {
+                Err(left)
+            }
+        });
+        kill_pod(&leader());
+    }
+    for refusal in &DELETION {
+        namespace.wait_gone(DATASETS, refusal.dataset, HEALED_WITHIN);
+    }
+    assert_eq!(namespace.traces(), "");
+    is_up("deployment/dlf-operator");
+}
+
+fn names_the_refusal(namespace: &Namespace, dataset: &str) {
+    eventually(&format!("the refusal at {dataset}"), NAMED_WITHIN, || {
+        let kind = format!("{DATASETS}/{dataset}");
+        let (reason, message) = namespace.wait_condition(&kind, "Ready", "False", NAMED_WITHIN);
+        contains(&reason, "RefusedByCluster")?;
+        contains(&message, "refused by a test")
+    });
+}
+
+/// How many objects of each kind the operator made for Datasets of a namespace.
+fn made(namespace: &Namespace) -> [(&'static str, usize); 5] {
+    let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
+    [
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "configmaps",
+        "secrets",
+        "datasetsinternal.com.ie.ibm.hpsys",
+    ]
+    .map(|kind| {
+        let listed = kubectl(&["get", kind, "-A", "-l", &label, "-o", "name"]);
+        (kind, listed.expect_ok().lines().count())
+    })
+}
