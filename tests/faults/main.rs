@@ -8,6 +8,7 @@ mod clock;
 mod full;
 mod installation;
 mod load;
+mod memory;
 mod node;
 mod operator;
 mod ours;

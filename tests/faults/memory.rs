@@ -1,0 +1,81 @@
+//! A file-system process that reaches the mounter's memory limit.
+
+use std::time::Duration;
+
+use dlf_tests::{Bucket, Node, POD_WITHIN, dataset, eventually, on_our_own_cluster, pod};
+
+use crate::{
+    installation::{InstalledAgain, mounters, new_mounter, upgrade},
+    ours::ours,
+    reader::Reader,
+};
+
+/// Less than one process may hold of what it reads ahead.
+const LIMIT: &str = "96Mi";
+const FILES: usize = 16;
+const FILE_BYTES: usize = 24 << 20;
+
+#[test]
+fn a_process_at_the_mounters_memory_limit_is_replaced_and_other_datasets_have_no_error() {
+    let test =
+        "a_process_at_the_mounters_memory_limit_is_replaced_and_other_datasets_have_no_error";
+    if !on_our_own_cluster(test, "it looks into the node's control groups") {
+        return;
+    }
+    let _again = InstalledAgain;
+    let before = mounters();
+    upgrade(&["--set", &format!("mounter.resources.limits.memory={LIMIT}")]);
+    let mounter = new_mounter(&before);
+    let light = Reader::start("memory");
+    let namespace = &light.namespace;
+    let large = Bucket::new("large");
+    let bytes = vec![7; FILE_BYTES];
+    for number in 0..FILES {
+        large.put(&format!("f{number}"), &bytes);
+    }
+    let at_once = "touch /tmp/on; while test -e /tmp/on; do \
+        for file in /mnt/datasets/large/f*; do cat $file > /dev/null 2>&1 & done; wait; done; sleep 600";
+    let more = format!("  nodeName: {}\n", light.node.name);
+    let reader = pod("heavy", "dataset.0.id: large", at_once, &more);
+    let both = format!("{}---\n{reader}", dataset("large", &large.name, ""));
+    let _ = namespace.apply(&both).expect_ok();
+    namespace.wait_ready("heavy", POD_WITHIN);
+    eventually(
+        "a process to be killed",
+        Duration::from_mins(2),
+        || match killed_for_memory(&light.node, &mounter) {
+            0 => Err("none was".to_owned()),
+            _ => Ok(()),
+        },
+    );
+    let _ = namespace.exec("heavy", "rm /tmp/on").expect_ok();
+    eventually("a new open", Duration::from_secs(30), || {
+        let read = namespace.exec("heavy", "head -c 4 /mnt/datasets/large/f0 | wc -c");
+        if read.ok && read.text.trim() == "4" {
+            Ok(())
+        } else {
+            Err(format!("{read:?}"))
+        }
+    });
+    light.goes_on();
+    assert_eq!(light.errors(), "");
+}
+
+/// Processes of a mounter on a node that the kernel killed at the limit of its pod.
+fn killed_for_memory(node: &Node, mounter: &str) -> u64 {
+    let name = mounter.rsplit('/').next().unwrap();
+    let on_it = format!("spec.nodeName={}", node.name);
+    let path = format!(
+        "jsonpath={{.items[?(@.metadata.ownerReferences[0].name==\"{name}\")].metadata.uid}}"
+    );
+    let uid = ours(&["get", "pods", "--field-selector", &on_it, "-o", &path]);
+    assert!(!uid.is_empty(), "no pod of {name} on {}", node.name);
+    let counters = "-name memory.oom_control -o -name memory.events";
+    let read = node.sh(&format!(
+        "find /sys/fs/cgroup -path '*pod{uid}/*' \\( {counters} \\) -exec grep -h '^oom_kill ' {{}} +"
+    ));
+    let counts = read.text.lines().filter_map(|line| line.split_once(' '));
+    counts
+        .filter_map(|(_, count)| count.parse::<u64>().ok())
+        .sum()
+}
