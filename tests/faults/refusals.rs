@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dlf_tests::{eventually, kubectl, kubectl_with};
 
-const POLICY: &str = "dlf-test-refusals";
+pub(crate) const POLICY: &str = "dlf-test-refusals";
 const OPERATOR: &str = "system:serviceaccount:dlf-system:dlf-operator";
 
 /// One write of the reconcile of one Dataset.
@@ -103,7 +103,6 @@ spec:
     expression: \"request.resource.resource + (request.subResource == '' ? '' : '/' + request.subResource)\"
   validations:
   - expression: \"!(request.name == 'dlf-test-probe' || {refused})\"
-    message: refused by a test
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding

@@ -8,7 +8,7 @@ use dlf_tests::{
 
 use crate::{
     ours::{is_up, kill_pod, leader},
-    refusals::{Refusal, Refusals},
+    refusals::{POLICY, Refusal, Refusals},
 };
 
 /// A new leader after 15 s, and back-off of what was refused again and again.
@@ -117,7 +117,7 @@ fn names_the_refusal(namespace: &Namespace, dataset: &str) {
         let kind = format!("{DATASETS}/{dataset}");
         let (reason, message) = namespace.wait_condition(&kind, "Ready", "False", NAMED_WITHIN);
         contains(&reason, "RefusedByCluster")?;
-        contains(&message, "refused by a test")
+        contains(&message, POLICY)
     });
 }
 
