@@ -117,7 +117,7 @@ control-plane() {
 
 end-to-end() {
   with_dlf end-to-end || return
-  cargo_tests end-to-end 3 -p dlf-tests --test end_to_end
+  cargo_tests end-to-end 3 -p dlf-tests --test end_to_end --test attacks
   cargo_tests faults 1 -p dlf-tests --test faults
 }
 

@@ -1,0 +1,15 @@
+//! What a tenant tries who wants more than is his. Each is refused, or does no harm to others.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod addresses;
+mod claims;
+mod internal;
+mod keys;
+mod labels;
+mod pods;
+mod search;
+mod secrets;
+mod store;
+mod stores;
+mod tenant;
