@@ -1,6 +1,10 @@
 //! Clocks that jump by an hour, forth and back, under operator, worker and node driver.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use dlf_tests::{DATASETS, NAMED_WITHIN, cluster_script, dataset, on_our_own_cluster, settings};
 
@@ -78,6 +82,14 @@ impl Drop for Clock {
     }
 }
 
+/// How far a time in seconds is from this machine's, rounded to hours.
+fn hours_from_now(seconds: &str) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let shown: i64 = seconds.trim().parse().unwrap();
+    let ahead = shown - i64::try_from(now.as_secs()).unwrap();
+    (ahead + 1800).div_euclid(3600)
+}
+
 #[test]
 fn clocks_that_jump_by_an_hour_do_no_harm() {
     let test = "clocks_that_jump_by_an_hour_do_no_harm";
@@ -88,8 +100,16 @@ fn clocks_that_jump_by_an_hour_do_no_harm() {
     let namespace = &reader.namespace;
     let clock = Clock::give();
     let load = Load::begin(&namespace.name);
-    for (name, offset) in [("later", "+1h"), ("earlier", "-1h"), ("now", "+0")] {
+    for (name, offset, hours) in [
+        ("later", "+1h", 1),
+        ("earlier", "-1h", -1),
+        ("now", "+0", 0),
+    ] {
         clock.set(offset);
+        for (workload, _) in WORKLOADS {
+            let shown = ours(&["exec", workload, "--", "date", "+%s"]);
+            assert_eq!(hours_from_now(&shown), hours, "{workload}");
+        }
         load.goes_on();
         // The worker signs its questions with that time, the operator and its nodes go on.
         let _ = namespace

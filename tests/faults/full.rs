@@ -9,7 +9,7 @@ use dlf_tests::{
 use serde_json::Value;
 
 use crate::{
-    installation::{InstalledAgain, mounters, new_mounter, upgrade},
+    installation::{Values, mounters, new_mounter, upgrade},
     reader::Reader,
 };
 
@@ -22,7 +22,7 @@ fn on_a_node_without_room_a_new_mounter_takes_a_lesser_pods_place_and_a_reading_
     if !on_our_own_cluster(test, "it restarts a kubelet with other limits") {
         return;
     }
-    let _again = InstalledAgain;
+    let _kept = Values::kept();
     let reader = Reader::start("full");
     let free = allocatable(&reader.node) - requested(&reader.node);
     let request = format!("{}", free - LEFT_OVER);

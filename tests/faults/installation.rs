@@ -27,8 +27,33 @@ pub(crate) fn upgrade(values: &[&str]) {
     let _ = helm(&[&["upgrade", "dlf", &chart], &wait[..], values].concat()).expect_ok();
 }
 
+/// Values as they were before a test changed them: they are again when this is dropped.
+pub(crate) struct Values {
+    revision: String,
+}
+
+impl Values {
+    pub(crate) fn kept() -> Self {
+        let newest = ["history", "dlf", "--max", "1", "-o", "json"];
+        let history = helm(&newest).json();
+        Self {
+            revision: history[0]["revision"].to_string(),
+        }
+    }
+}
+
+impl Drop for Values {
+    fn drop(&mut self) {
+        let back = ["rollback", "dlf", &self.revision];
+        let rolled = helm(&[&back[..], &["--wait", "--timeout", "3m"]].concat());
+        if !rolled.ok {
+            eprintln!("the values are not what they were: {}", rolled.error);
+        }
+    }
+}
+
 /// Installs the working tree again when dropped, whatever a test left.
-pub(crate) struct InstalledAgain;
+struct InstalledAgain;
 
 impl Drop for InstalledAgain {
     fn drop(&mut self) {
@@ -83,7 +108,7 @@ fn upgrading_every_part_gives_a_reading_pod_no_error() {
     if !on_our_own_cluster(test, "it restarts every part of DLF") {
         return;
     }
-    let _again = InstalledAgain;
+    let _kept = Values::kept();
     let reader = Reader::start("upgrade");
     let (device, before) = (reader.device(), mounters());
     let parts = ["operator", "worker", "csi", "mounter"];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlf_tests::{Bucket, Node, POD_WITHIN, dataset, eventually, on_our_own_cluster, pod};
 
 use crate::{
-    installation::{InstalledAgain, mounters, new_mounter, upgrade},
+    installation::{Values, mounters, new_mounter, upgrade},
     ours::ours,
     reader::Reader,
 };
@@ -22,7 +22,7 @@ fn a_process_at_the_mounters_memory_limit_is_replaced_and_other_datasets_have_no
     if !on_our_own_cluster(test, "it looks into the node's control groups") {
         return;
     }
-    let _again = InstalledAgain;
+    let _kept = Values::kept();
     let before = mounters();
     upgrade(&["--set", &format!("mounter.resources.limits.memory={LIMIT}")]);
     let mounter = new_mounter(&before);
