@@ -182,30 +182,32 @@ impl Config {
             .extract()
             .map_err(|error| ConfigError::Invalid {
                 path: shown.clone(),
-                detail: match path.and_then(|path| place::line(path, &error)) {
-                    Some(line) => format!("line {line}: {error}"),
-                    None => error.to_string(),
-                },
+                detail: placed(path.and_then(|path| place::line(path, &error)), &error),
             })?;
-        config.check().map_err(|detail| ConfigError::Invalid {
-            path: shown,
-            detail,
-        })?;
+        config
+            .check()
+            .map_err(|(key, detail)| ConfigError::Invalid {
+                path: shown,
+                detail: placed(path.and_then(|path| place::line_of(path, &key)), &detail),
+            })?;
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), String> {
-        for rule in &self.host_path {
+    /// What no type says; an error with the key it is about, as [`place`] takes it.
+    fn check(&self) -> Result<(), (Vec<String>, String)> {
+        for (index, rule) in self.host_path.iter().enumerate() {
             let normal = rule.prefix.starts_with('/')
                 && rule.prefix.len() > 1
                 && rule.prefix[1..]
                     .split('/')
                     .all(|part| !matches!(part, "" | "." | ".."));
             if !normal {
-                return Err(format!(
+                let key = ["host_path", &index.to_string(), "prefix"].map(str::to_owned);
+                let detail = format!(
                     "host_path.prefix: found {:?}; expected an absolute path below /, without a trailing slash, empty parts, `.` or `..`",
                     rule.prefix
-                ));
+                );
+                return Err((key.to_vec(), detail));
             }
         }
         Ok(())
@@ -242,6 +244,14 @@ impl Config {
     }
 }
 
+/// What is wrong, and in which line if that is known.
+fn placed(line: Option<usize>, detail: &impl std::fmt::Display) -> String {
+    match line {
+        Some(line) => format!("line {line}: {detail}"),
+        None => detail.to_string(),
+    }
+}
+
 /// Whether `text` fits `pattern`, in which `*` stands for any characters.
 pub(crate) fn matches_glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
@@ -261,6 +271,8 @@ pub(crate) fn matches_glob(pattern: &str, text: &str) -> bool {
     left.ends_with(tail)
 }
 
+#[cfg(test)]
+mod fuzz;
 mod place;
 #[cfg(test)]
 mod tests;

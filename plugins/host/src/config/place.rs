@@ -13,7 +13,12 @@ pub(super) fn line(path: &Path, error: &Error) -> Option<usize> {
     {
         key.push(name.clone());
     }
-    find(&fs::read_to_string(path).ok()?, &key)
+    line_of(path, &key)
+}
+
+/// The line of a key, or of as much of it as stands in the file.
+pub(super) fn line_of(path: &Path, key: &[String]) -> Option<usize> {
+    find(&fs::read_to_string(path).ok()?, key)
 }
 
 /// The line that says most of a key, with numbers for the elements of arrays.
@@ -37,8 +42,10 @@ fn find(text: &str, key: &[String]) -> Option<usize> {
         } else {
             continue;
         };
-        if said.len() > best.0 && key.starts_with(&said) {
-            best = (said.len(), Some(index + 1));
+        // A list that nobody knows is meant as a whole, and its first element says where it begins.
+        let common = said.len().min(key.len());
+        if common > best.0 && said[..common] == key[..common] {
+            best = (common, Some(index + 1));
         }
     }
     best.1
@@ -72,5 +79,6 @@ mod tests {
         assert_eq!(line("route.1.match.type"), Some(8));
         assert_eq!(line("plugins.s3fs.carrier"), Some(11));
         assert_eq!(line("admission.inline_keys"), None);
+        assert_eq!(line("route"), Some(5), "the first of its elements");
     }
 }

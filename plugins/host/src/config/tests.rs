@@ -76,7 +76,10 @@ fn an_error_names_the_key_and_what_was_expected() {
     let syntax = load("[cache\nmode = 1").unwrap_err();
     assert!(syntax.contains("line 1"), "{syntax}");
     let prefix = load("[[host_path]]\nprefix = \"/\"\nnamespaces = [\"*\"]").unwrap_err();
-    assert!(prefix.contains("host_path.prefix"), "{prefix}");
+    assert!(
+        prefix.contains("host_path.prefix") && prefix.contains("line 2"),
+        "{prefix}"
+    );
 }
 
 #[test]
