@@ -53,6 +53,15 @@ fn specs_that_cannot_work_are_refused_with_the_key_named() {
             "type: COS, endpoint: \"s3.example.com\", bucket: books",
             "s3.example.com",
         ),
+        (
+            "type: COS, endpoint: \"http://s3:0\", bucket: books",
+            "from 1 to 65535",
+        ),
+        (
+            "type: COS, endpoint: \"https://[2001:db8::1]:65536/\", bucket: books",
+            "from 1 to 65535",
+        ),
+        ("type: HOST, path: \"/\"", "below /"),
         (&format!("{BUCKET}, buckett: x"), "buckett"),
         (&format!("{BUCKET}, readonly: \"yes\""), "yes"),
         (

@@ -103,4 +103,6 @@ pub fn parse(
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -138,4 +138,6 @@ impl Source {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use http::Uri;
+use http::{Uri, uri::Authority};
 
 use super::{
     BucketPath, HostPathSource, KeySource, NfsSource, ObjectStoreSource, Source, SourceError,
@@ -109,14 +109,12 @@ fn object_store(
 }
 
 fn check_endpoint(endpoint: &str) -> Result<(), SourceError> {
-    const EXPECTED: &str =
-        "an http or https URL of host and port alone, as https://s3.example.com:9000";
+    const EXPECTED: &str = "an http or https URL of host and port alone, as https://s3.example.com:9000, with a port from 1 to \
+                            65535 or none";
     let refused = || invalid("spec.local.endpoint", endpoint, EXPECTED);
     let uri: Uri = endpoint.parse().map_err(|_| refused())?;
     let scheme_fits = matches!(uri.scheme_str(), Some("http" | "https"));
-    let plain = uri
-        .authority()
-        .is_some_and(|authority| !authority.as_str().contains('@'))
+    let plain = uri.authority().is_some_and(is_host_and_port)
         && uri.query().is_none()
         && matches!(uri.path(), "" | "/");
     if scheme_fits && plain {
@@ -124,6 +122,18 @@ fn check_endpoint(endpoint: &str) -> Result<(), SourceError> {
     } else {
         Err(refused())
     }
+}
+
+/// No keys before it, and a port that exists: the parser takes any digits behind the colon.
+fn is_host_and_port(authority: &Authority) -> bool {
+    let host = authority.host();
+    let behind = authority.as_str().strip_prefix(host);
+    let port = behind.and_then(|behind| behind.strip_prefix(':'));
+    let exists = |port: &str| {
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        digits && port.parse().is_ok_and(|port: u16| port > 0)
+    };
+    !host.is_empty() && (behind == Some("") || port.is_some_and(exists))
 }
 
 fn key_source(keys: &Keys<'_>) -> Result<KeySource, SourceError> {
@@ -173,6 +183,13 @@ fn host_path(keys: &Keys<'_>) -> Result<HostPathSource, SourceError> {
     keys.only("HOST", &super::keys::HOST)?;
     let path = keys.required("path", "the absolute path of a directory on the nodes")?;
     check_absolute("spec.local.path", path)?;
+    if path == "/" {
+        return Err(invalid(
+            "spec.local.path",
+            path,
+            "a directory below /: a node's root is no dataset",
+        ));
+    }
     let create = match keys.optional("hostPathType") {
         None | Some("Directory") => false,
         Some("CreateNew") => true,
@@ -196,23 +213,16 @@ fn host_path(keys: &Keys<'_>) -> Result<HostPathSource, SourceError> {
         }
     };
     Ok(HostPathSource {
-        path: if path == "/" {
-            path
-        } else {
-            path.trim_end_matches('/')
-        }
-        .to_owned(),
+        path: path.trim_end_matches('/').to_owned(),
         create,
         readonly,
     })
 }
 
 fn check_absolute(key: &str, path: &str) -> Result<(), SourceError> {
-    let inner = path
-        .strip_prefix('/')
-        .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-    let normal = inner.is_some_and(|inner| {
-        inner.is_empty()
+    let normal = path.strip_prefix('/').is_some_and(|rest| {
+        let inner = rest.strip_suffix('/').unwrap_or(rest);
+        rest.is_empty()
             || inner
                 .split('/')
                 .all(|part| !matches!(part, "" | "." | ".."))

@@ -1,5 +1,3 @@
-use proptest::prelude::*;
-
 use super::*;
 
 fn spec(pairs: &[(&str, &str)]) -> DatasetSpec {
@@ -157,12 +155,56 @@ fn an_error_names_the_key_what_was_found_and_what_to_do() {
     ]);
 }
 
-proptest! {
-    #[test]
-    fn no_map_makes_the_parser_panic(
-        map in proptest::collection::btree_map("[a-zA-Z-]{0,16}|type|endpoint|bucket|path|share", ".{0,40}|COS|NFS|HOST", 0..8)
-    ) {
-        let spec = DatasetSpec { local: Some(map), ..DatasetSpec::default() };
-        let _ = Source::parse(&spec, &BTreeMap::new(), "ns");
+#[test]
+fn an_endpoint_has_a_port_that_exists_or_none() {
+    let with = |endpoint: &str| {
+        let mut pairs: BTreeMap<_, _> = SLIDE.into_iter().collect();
+        pairs.insert("endpoint", endpoint);
+        parse(&pairs.into_iter().collect::<Vec<_>>())
+    };
+    for good in [
+        "http://s3",
+        "https://s3:1/",
+        "http://s3:65535",
+        "http://s3:08333",
+        "http://[2001:db8::1]",
+        "http://[2001:db8::1]:9000/",
+    ] {
+        assert!(with(good).is_ok(), "{good}");
     }
+    for wrong in [
+        "http://s3:0",
+        "http://s3:65536",
+        "http://s3:99999999999999999999",
+        "http://s3:",
+        "http://s3:+80",
+        "http://s3:http",
+        "http://:80",
+        "http://[2001:db8::1]:0",
+    ] {
+        let error = with(wrong).unwrap_err();
+        assert!(
+            error.contains("spec.local.endpoint") && error.contains(wrong),
+            "{error}"
+        );
+        assert!(error.contains("from 1 to 65535"), "{error}");
+    }
+}
+
+#[test]
+fn the_root_of_a_node_is_no_dataset_and_that_of_a_server_is() {
+    for root in ["/", "//", "///"] {
+        let error = parse(&[("type", "HOST"), ("path", root)]).unwrap_err();
+        assert!(
+            error.contains("spec.local.path") && error.contains(root),
+            "{error}"
+        );
+    }
+    let Ok(Source::HostPath(directory)) = parse(&[("type", "HOST"), ("path", "/data/")]) else {
+        panic!()
+    };
+    assert_eq!(directory.path, "/data");
+    let share = |share| parse(&[("type", "NFS"), ("server", "nfs"), ("share", share)]);
+    assert!(share("/").is_ok());
+    assert!(share("//").unwrap_err().contains("spec.local.share"));
 }

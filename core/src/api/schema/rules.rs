@@ -68,14 +68,29 @@ pub(super) fn only(path: &str, kind: &str, keys: &[&str]) -> Value {
     )
 }
 
+/// From 1 to 65535, zeros before it not counted.
+const PORT: &str =
+    "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+
 /// An endpoint is an http or https URL.
 pub(super) fn http_url(path: &str, key: &str) -> Value {
     rule(
         format!(
-            "!('{key}' in self) || self['{key}'] == '' || self['{key}'].matches('^https?://[^/?#@]+/?$')"
+            "!('{key}' in self) || self['{key}'] == '' || self['{key}'].matches('^https?://([^/?#@:]+|\\\\[[^/?#@]+\\\\])(:{PORT})?/?$')"
         ),
         format!(
-            "\"{path}.{key}: found '\" + self['{key}'] + \"'; expected an http or https URL of host and port alone\""
+            "\"{path}.{key}: found '\" + self['{key}'] + \"'; expected an http or https URL of host and \
+             port alone, with a port from 1 to 65535 or none\""
+        ),
+    )
+}
+
+/// A path is absolute and not the root: a node's whole disk is no dataset.
+pub(super) fn below_root(path: &str, key: &str) -> Value {
+    rule(
+        format!("!('{key}' in self) || self['{key}'] == '' || self['{key}'].matches('^/[^/]')"),
+        format!(
+            "\"{path}.{key}: found '\" + self['{key}'] + \"'; expected the absolute path of a directory below /\""
         ),
     )
 }

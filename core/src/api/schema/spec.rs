@@ -97,6 +97,7 @@ fn local_rules() -> Vec<Value> {
         rules::only(LOCAL, "HOST", &HOST),
         rules::only(LOCAL, "OBC", &OBC),
         rules::http_url(LOCAL, "endpoint"),
+        rules::below_root(LOCAL, "path"),
         rules::one_of(LOCAL, "hostPathType", &["Directory", "CreateNew"]),
         rules::one_of(LOCAL, "permissions", &["ReadWrite", "ReadOnly"]),
     ];
