@@ -25,6 +25,8 @@ const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 
 /// A review is one look-up in the API server's memory; a stream waits this long for it at most.
 const REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest token that is carried to the API server: a service account's has about a kilobyte.
+const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// Reviews under way at once. After a change of leader every node comes within seconds, and the API
 /// server has other things to do.
 const REVIEWS_MAX: usize = 16;
@@ -106,6 +108,7 @@ impl Reviewer {
 #[async_trait]
 impl Identify for Reviewer {
     async fn identify(&self, token: &Token) -> Result<Identity, IdentityError> {
+        check(&token.value)?;
         let failed = |error: &dyn std::fmt::Display| IdentityError::Review(error.to_string());
         let _permit = self
             .permits
@@ -136,6 +139,16 @@ impl Identify for Reviewer {
             lifetime,
         })
     }
+}
+
+/// Whether it can be a token at all: who shows none costs the API server nothing.
+fn check(token: &str) -> Result<(), IdentityError> {
+    let why = match token.len() {
+        0 => "there is none",
+        1..=TOKEN_BYTES_MAX => return Ok(()),
+        _ => "it is longer than any service account's",
+    };
+    Err(IdentityError::Invalid(why.to_owned()))
 }
 
 /// What a review says of a token's owner: program, node and pod.

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,7 @@ impl Nodes for Service {
         request: Request<Streaming<FromNode>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
         self.check_leading()?;
+        let from = request.remote_addr();
         let mut inbound = request.into_inner();
         let first = first(&mut inbound).await?.message;
         let Some(from_node::Message::Hello(hello)) = first else {
@@ -88,7 +90,7 @@ impl Nodes for Service {
             held,
             mounters,
         } = hello;
-        let (identity, token) = self.identify(token).await?;
+        let (identity, token) = self.identify(token, from).await?;
         if identity.program != Program::Driver || identity.node != name {
             return Err(impostor(&identity, &format!("the driver on {name}")));
         }
@@ -112,6 +114,7 @@ impl Nodes for Service {
         request: Request<Streaming<FromWorker>>,
     ) -> Result<Response<Self::WorkStream>, Status> {
         self.check_leading()?;
+        let from = request.remote_addr();
         let mut inbound = request.into_inner();
         let first = first(&mut inbound).await?.message;
         let Some(from_worker::Message::Hello(hello)) = first else {
@@ -122,7 +125,7 @@ impl Nodes for Service {
             token,
             capacity,
         } = hello;
-        let (identity, token) = self.identify(token).await?;
+        let (identity, token) = self.identify(token, from).await?;
         if identity.program != Program::Worker || identity.pod != name {
             return Err(impostor(&identity, &format!("the worker {name}")));
         }
@@ -137,11 +140,18 @@ impl Nodes for Service {
 }
 
 impl Service {
-    async fn identify(&self, token: Option<Token>) -> Result<(Identity, Token), Status> {
+    async fn identify(
+        &self,
+        token: Option<Token>,
+        from: Option<SocketAddr>,
+    ) -> Result<(Identity, Token), Status> {
         let token = token.unwrap_or_default();
         match self.shared.identify.identify(&token).await {
             Ok(identity) => Ok((identity, token)),
-            Err(error) => Err(refused(&error)),
+            Err(error) => {
+                tracing::warn!(?from, %error, "a stream was refused");
+                Err(refused(&error))
+            }
         }
     }
 }
@@ -166,8 +176,11 @@ pub(super) fn not_leader() -> Status {
 
 pub(super) fn refused(error: &IdentityError) -> Status {
     match error {
-        // Not the client's fault: it should try again, also with this token.
-        IdentityError::Review(_) => Status::unavailable(error.to_string()),
+        // Not the client's fault: it should try again, also with this token. What the API server said
+        // is not for somebody whom nobody knows yet.
+        IdentityError::Review(_) => Status::unavailable(
+            "the API server did not review the token; the operator's log says why",
+        ),
         _ => Status::unauthenticated(error.to_string()),
     }
 }

@@ -31,6 +31,18 @@ fn our_two_programs_are_known_by_their_accounts() {
 }
 
 #[test]
+fn what_can_be_no_token_is_refused_unasked() {
+    assert!(check("eyJhbGciOiJSUzI1NiJ9.e30.c2ln").is_ok());
+    for (token, why) in [
+        (String::new(), "none"),
+        ("x".repeat(TOKEN_BYTES_MAX + 1), "longer"),
+    ] {
+        let refused = check(&token).unwrap_err();
+        assert!(matches!(&refused, IdentityError::Invalid(found) if found.contains(why)));
+    }
+}
+
+#[test]
 fn nobody_else_is_let_in() {
     let driver = "system:serviceaccount:dlf-system:dlf-csi";
     let judge = |status: &TokenReviewStatus| judge(status, "dlf-system").unwrap_err();
