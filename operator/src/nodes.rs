@@ -8,6 +8,7 @@ pub mod authorise;
 mod changes;
 mod hub;
 pub mod identity;
+mod limits;
 mod once;
 pub mod registry;
 mod service;

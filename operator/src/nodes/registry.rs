@@ -7,6 +7,8 @@
 //! newest version.
 
 mod dataset;
+#[cfg(test)]
+mod fuzz;
 mod node;
 mod outgoing;
 mod query;
@@ -38,11 +40,6 @@ pub type NodeName = Arc<str>;
 /// milliseconds of wall clock: two leaders' clocks may differ, but not by a day, and a node that
 /// claims more must not be able to push the versions to their end.
 const VERSION_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
-/// Datasets one node may say it has mounted. The kubelet's default is 110 pods; this leaves room
-/// for 500 pods with a few datasets each and bounds what a rogue node can make us remember.
-const DATASETS_PER_NODE_MAX: usize = 4096;
-/// Pods one node may name for one dataset; more than a node can run.
-const PODS_PER_MOUNT_MAX: usize = 1024;
 
 /// What has to happen outside because the index changed.
 #[derive(Debug, Default, PartialEq, Eq)]

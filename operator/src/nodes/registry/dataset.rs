@@ -4,8 +4,8 @@ use std::sync::Arc;
 use dlf_wire::dataset::v1::DatasetConfig;
 use dlf_wire::nodes::v1::{Failure, PodRef};
 
+use super::NodeName;
 use super::usage::{Counters, Meter};
-use super::{NodeName, VERSION_AHEAD_MS_MAX};
 
 /// One dataset: what nodes are to work with, and what ties it to each of them.
 #[derive(Debug, Default)]
@@ -52,10 +52,7 @@ impl Dataset {
     }
 
     /// A node says that it holds `version`; true when the published one must move above it.
-    pub(super) fn overtake(&mut self, version: u64, now_ms: u64) -> bool {
-        if version > now_ms.saturating_add(VERSION_AHEAD_MS_MAX) {
-            return false;
-        }
+    pub(super) fn overtake(&mut self, version: u64) -> bool {
         self.floor = self.floor.max(version);
         match &mut self.config {
             Some(config) if config.version < version => {

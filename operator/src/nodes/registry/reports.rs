@@ -1,11 +1,11 @@
 //! What nodes tell without being asked.
 
-use dlf_wire::nodes::v1::{Applied, DatasetUsage, PodRef, Report};
+use dlf_wire::nodes::v1::{Applied, DatasetUsage, Report};
 
 use super::node::{Node, Peer};
-use super::streams::{MOUNTERS_PER_NODE_MAX, bounded};
 use super::usage::Counters;
-use super::{DATASETS_PER_NODE_MAX, NodeName, PODS_PER_MOUNT_MAX, Registry};
+use super::{NodeName, Registry};
+use crate::nodes::limits::{self, DATASETS_PER_NODE_MAX, PODS_PER_NODE_MAX};
 
 impl Registry {
     /// The node works with a version, or could not.
@@ -13,17 +13,22 @@ impl Registry {
         if !self.is_current(peer) {
             return;
         }
-        let Some(link) = self.link_of(&applied.volume_handle, &peer.node) else {
+        let Some(dataset) = self.datasets.get_mut(applied.volume_handle.as_str()) else {
             return;
         };
-        let version = match &applied.failure {
-            // It keeps what it had.
-            Some(_) => link.applied,
-            None => link.applied.max(applied.version),
+        let newest = dataset.version();
+        let Some(link) = dataset.links.get_mut(&peer.node) else {
+            return;
         };
-        if (version, &applied.failure) != (link.applied, &link.failure) {
+        let failure = applied.failure.map(limits::failure);
+        let version = match &failure {
+            None if applied.version <= newest => link.applied.max(applied.version),
+            // It keeps what it had, as does who speaks of a version that never was.
+            _ => link.applied,
+        };
+        if (version, &failure) != (link.applied, &link.failure) {
             link.applied = version;
-            link.failure = applied.failure;
+            link.failure = failure;
             self.changed(&applied.volume_handle);
         }
     }
@@ -32,21 +37,31 @@ impl Registry {
     pub fn report(&mut self, peer: &Peer, report: Report) {
         let Some(node) = self.live(peer) else { return };
         if !report.mounters.is_empty() {
-            node.mounters = bounded(report.mounters, MOUNTERS_PER_NODE_MAX);
+            node.mounters = limits::mounters(report.mounters);
         }
-        for usage in bounded(report.usage, DATASETS_PER_NODE_MAX) {
-            self.used(&peer.node, usage);
+        let mut room = PODS_PER_NODE_MAX.saturating_sub(self.pods_named(&peer.node));
+        for usage in report.usage.into_iter().take(DATASETS_PER_NODE_MAX) {
+            self.used(&peer.node, usage, &mut room);
         }
     }
 
-    /// One entry of a report.
-    fn used(&mut self, name: &NodeName, usage: DatasetUsage) {
+    /// How many pods a node has named, each as often as it has a dataset.
+    fn pods_named(&self, name: &NodeName) -> usize {
+        let node = self.nodes.get(name).into_iter();
+        let handles = node.flat_map(|node| &node.handles);
+        let links = handles.filter_map(|handle| self.datasets.get(handle)?.links.get(name));
+        links.map(|link| link.pods.len()).sum()
+    }
+
+    /// One entry of a report. `room` is left for more pods.
+    fn used(&mut self, name: &NodeName, mut usage: DatasetUsage, room: &mut usize) {
+        usage.pods = limits::pods(usage.pods);
         let handle = usage.volume_handle.as_str();
         if self.link_of(handle, name).is_none() {
             // A release and a grant may cross on the wire: the mount that is reported is the one
             // that counts. Its keys wait until a pod is found to use it.
-            let room = self.nodes.get(name).is_some_and(Node::has_room);
-            if usage.pods.is_empty() || !room || !self.datasets.contains_key(handle) {
+            let fits = self.nodes.get(name).is_some_and(Node::has_room);
+            if usage.pods.is_empty() || !fits || !self.datasets.contains_key(handle) {
                 return;
             }
             self.link(name, handle);
@@ -61,9 +76,11 @@ impl Registry {
         dataset.totals.add(done);
         self.sum.add(done);
         let cleared = link.cleared;
-        let pods: Vec<PodRef> = bounded(usage.pods, PODS_PER_MOUNT_MAX);
-        if link.pods != pods {
-            link.pods = pods;
+        *room += link.pods.len();
+        usage.pods.truncate(*room);
+        *room -= usage.pods.len();
+        if link.pods != usage.pods {
+            link.pods = usage.pods;
             self.changed(&usage.volume_handle);
         }
         if !cleared {

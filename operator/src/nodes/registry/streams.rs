@@ -5,17 +5,15 @@ use dlf_wire::nodes::v1::{Failure, Held, MounterState};
 use super::dataset::Link;
 use super::node::{Node, Outbox, Peer, Reply, Share};
 use super::usage::Meter;
-use super::{DATASETS_PER_NODE_MAX, Handle, NodeName, PODS_PER_MOUNT_MAX, Registry};
-
-/// Mounter revisions a node may name: one, or two in an upgrade, and some that linger.
-pub(super) const MOUNTERS_PER_NODE_MAX: usize = 16;
+use super::{Handle, NodeName, Registry, VERSION_AHEAD_MS_MAX};
+use crate::nodes::limits::{self, DATASETS_PER_NODE_MAX, PODS_PER_NODE_MAX};
 
 impl Registry {
     /// A node's stream begins, in place of an earlier one. What it holds decides what it gets.
     pub fn attach(
         &mut self,
         node: &str,
-        held: Vec<Held>,
+        mut held: Vec<Held>,
         mounters: Vec<MounterState>,
         now_ms: u64,
     ) -> Peer {
@@ -34,10 +32,16 @@ impl Registry {
             welcome: true,
             ..Outbox::default()
         };
-        node.mounters = bounded(mounters, MOUNTERS_PER_NODE_MAX);
+        node.mounters = limits::mounters(mounters);
         let mut gone = std::mem::take(&mut node.handles);
-        for held in bounded(held, DATASETS_PER_NODE_MAX) {
+        held.retain(|held| limits::is_handle(&held.volume_handle));
+        held.truncate(DATASETS_PER_NODE_MAX);
+        let mut room = PODS_PER_NODE_MAX;
+        for mut held in held {
             gone.remove(held.volume_handle.as_str());
+            held.pods = limits::pods(held.pods);
+            held.pods.truncate(room);
+            room -= held.pods.len();
             self.hold(&name, held, now_ms);
         }
         for handle in gone {
@@ -133,11 +137,14 @@ impl Registry {
     /// One entry of a new stream's list of mounts.
     fn hold(&mut self, name: &NodeName, held: Held, now_ms: u64) {
         let known = self.link_of(&held.volume_handle, name).is_some();
+        // What no leader can have given it: it has none of ours.
+        let believed = held.version <= now_ms.saturating_add(VERSION_AHEAD_MS_MAX);
+        let version = if believed { held.version } else { 0 };
         let handle = self.link(name, &held.volume_handle);
         let Some(dataset) = self.datasets.get_mut(&handle) else {
             return;
         };
-        if dataset.overtake(held.version, now_ms) {
+        if dataset.overtake(version) {
             self.announce(&handle);
         }
         let Some(link) = self.link_of(&handle, name) else {
@@ -147,8 +154,8 @@ impl Registry {
             link.meter = Meter::Inherited;
         }
         link.failure = None;
-        (link.sent, link.applied) = (held.version, held.version);
-        link.pods = bounded(held.pods, PODS_PER_MOUNT_MAX);
+        (link.sent, link.applied) = (version, version);
+        link.pods = held.pods;
         self.changed(&handle);
         self.queue(name, &handle);
     }
@@ -157,9 +164,4 @@ impl Registry {
         let handle = self.handle(handle);
         self.effects.changed.push(handle);
     }
-}
-
-pub(super) fn bounded<T>(mut list: Vec<T>, max: usize) -> Vec<T> {
-    list.truncate(max);
-    list
 }

@@ -268,6 +268,41 @@ fn versions_of_another_leader_are_overtaken_but_not_those_of_a_liar() {
 }
 
 #[test]
+fn a_version_that_never_was_is_no_acknowledgement() {
+    let mut registry = Registry::default();
+    let peer = attached(&mut registry, "n");
+    registry.publish(config("a", "1"), NOW_MS);
+    granted(&mut registry, &peer, "a");
+    let applied = |version| Applied {
+        volume_handle: "a".into(),
+        version,
+        failure: None,
+    };
+    for wild in [u64::MAX, NOW_MS + 1] {
+        registry.applied(&peer, applied(wild));
+        assert_eq!(registry.rollout("a").behind, ["n".into()], "{wild}");
+    }
+    registry.applied(&peer, applied(NOW_MS));
+    assert_eq!(registry.rollout("a").behind, Vec::<NodeName>::new());
+    // The same said in a hello.
+    registry.attach("m", vec![held("a", u64::MAX, &["p"])], vec![], NOW_MS);
+    assert_eq!(registry.rollout("a").behind, ["m".into()]);
+}
+
+#[test]
+fn figures_stay_within_what_a_status_can_say() {
+    let mut registry = Registry::default();
+    let peer = attached(&mut registry, "n");
+    registry.publish(config("a", "1"), NOW_MS);
+    granted(&mut registry, &peer, "a");
+    for epoch in 0..3 {
+        registry.report(&peer, usage("a", epoch, u64::MAX, &["p"]));
+    }
+    let done = registry.lifetime("a", Counters::default());
+    assert_eq!(done.bytes_read, i64::MAX.unsigned_abs());
+}
+
+#[test]
 fn consumers_are_what_nodes_report_and_outlive_a_broken_stream() {
     let mut registry = Registry::default();
     let peer = attached(&mut registry, "n");

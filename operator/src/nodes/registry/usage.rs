@@ -1,5 +1,7 @@
 use dlf_wire::nodes::v1::DatasetUsage;
 
+use crate::nodes::limits::FIGURE_MAX;
+
 /// What consumers did with a dataset through its mounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -28,7 +30,7 @@ impl Counters {
     }
 
     pub(super) fn add(&mut self, more: Self) {
-        *self = self.zip(more, u64::saturating_add);
+        *self = self.zip(more, |a, b| a.saturating_add(b).min(FIGURE_MAX));
     }
 
     /// The larger of each figure.

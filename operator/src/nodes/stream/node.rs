@@ -1,13 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlf_wire::nodes::v1::{FromNode, Need, ToNode, from_node};
+use dlf_wire::nodes::v1::{Failure, FromNode, Need, ToNode, from_node};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tonic::{Status, Streaming};
 
 use super::{Credential, reason, stopped};
 use crate::nodes::authorise::{share, vouched};
+use crate::nodes::limits;
 use crate::nodes::registry::{Outgoing, Peer};
 use crate::nodes::service::Shared;
 
@@ -130,12 +131,16 @@ async fn answer(shared: Arc<Shared>, peer: Arc<Peer>, need: Need) {
         volume_handle: handle,
         pod,
     } = need;
-    let pod = pod.unwrap_or_default();
-    let decided = match shared.hub.ready(&handle, NEED_PATIENCE).await {
-        Ok(config) => share(shared.pods.as_ref(), &peer.node, &config, &pod)
-            .await
-            .map_err(Into::into),
-        Err(why) => Err(why),
+    let pod = pod.filter(limits::is_pod).unwrap_or_default();
+    let decided = if pod.name.is_empty() || !limits::is_handle(&handle) {
+        Err(malformed())
+    } else {
+        match shared.hub.ready(&handle, NEED_PATIENCE).await {
+            Ok(config) => share(shared.pods.as_ref(), &peer.node, &config, &pod)
+                .await
+                .map_err(Into::into),
+            Err(why) => Err(why),
+        }
     };
     shared.hub.update(|registry| match decided {
         Ok(share) => registry.grant(&peer, request, &handle, share),
@@ -145,6 +150,13 @@ async fn answer(shared: Arc<Shared>, peer: Arc<Peer>, need: Need) {
             registry.deny(&peer, request, why);
         }
     });
+}
+
+fn malformed() -> Failure {
+    Failure {
+        reason: "MalformedRequest".into(),
+        message: "the node driver asked for what can be no volume, or for what can be no pod; restart it, and see its log".into(),
+    }
 }
 
 /// Sends what there is whenever there is something; ends when the stream was replaced, or with

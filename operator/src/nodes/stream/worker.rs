@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tonic::{Status, Streaming};
 
 use super::{Credential, reason, stopped};
+use crate::nodes::limits;
 use crate::nodes::service::Shared;
 use crate::tasks::{Assignment, Outcome, TaskSpec, WorkerId};
 
@@ -107,7 +108,9 @@ impl WorkerStream {
                         created: done.created,
                         deleted: done.deleted,
                     },
-                    Some(task_result::Outcome::Failure(failure)) => Outcome::Failed(failure),
+                    Some(task_result::Outcome::Failure(failure)) => {
+                        Outcome::Failed(limits::failure(failure))
+                    }
                     None => return Err(Status::invalid_argument("a result without an outcome")),
                 };
                 tasks.finish(worker, &id, outcome);
