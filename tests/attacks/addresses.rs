@@ -23,6 +23,12 @@ pub(crate) fn api_server() -> String {
     format!("{address}:{}", slice["ports"][0]["port"])
 }
 
+/// The address of its Service.
+pub(crate) fn api_service() -> String {
+    let path = "jsonpath={.spec.clusterIP}";
+    kubectl(&["-n", "default", "get", "service", "kubernetes", "-o", path]).expect_ok()
+}
+
 fn node() -> String {
     let nodes = kubectl(&["get", "nodes", "-o", "json"]).json();
     let addresses = nodes["items"][0]["status"]["addresses"].clone();
@@ -60,7 +66,7 @@ fn no_spelling_of_a_forbidden_address_is_dialled() {
         ("metadata-mapped", "http://[::ffff:a9fe:a9fe]"),
         ("link-local6", "http://[fe80::1]"),
         ("multicast", "http://224.0.0.1"),
-        ("service", "https://10.96.0.1"),
+        ("service", &format!("https://{}", api_service())),
         ("service-name", "https://kubernetes.default.svc"),
         ("server", &format!("https://{server}")),
         ("server-plain", &format!("http://{server}")),

@@ -3,7 +3,7 @@
 use dlf_tests::{NAMED_WITHIN, POD_WITHIN, SLEEP, contains, eventually, pod};
 
 use crate::{
-    addresses::api_server,
+    addresses::{api_server, api_service},
     store::Store,
     tenant::{Tenant, unreachable_for},
 };
@@ -17,7 +17,7 @@ fn a_redirect_leads_to_no_forbidden_address() {
         ("mapped", "http://[::ffff:127.0.0.1]:8080/"),
         ("relative", "//localhost:8080/"),
         ("trap", "http://$ADDRESS:10250/"),
-        ("service", "https://10.96.0.1/api"),
+        ("service", &format!("https://{}/api", api_service())),
         ("server", &format!("https://{}/api", api_server())),
     ];
     let others = [
