@@ -8,6 +8,7 @@ mod internal;
 mod keys;
 mod labels;
 mod pods;
+mod ports;
 mod search;
 mod secrets;
 mod store;
