@@ -146,7 +146,7 @@ impl Channel {
             Ok(recv_once(self.socket.as_fd(), &mut buffer)?)
         });
         let received = received.await.map_err(closed_or_io)?;
-        if received.flags.contains(ReturnFlags::CTRUNC) {
+        if received.surplus || received.flags.contains(ReturnFlags::CTRUNC) {
             return Err(ChannelError::TooManyDescriptors);
         }
         match received.bytes {
@@ -250,6 +250,8 @@ struct Received {
     bytes: usize,
     flags: ReturnFlags,
     descriptor: Option<OwnedFd>,
+    /// More descriptors came: the space for one has room for two, by its alignment.
+    surplus: bool,
 }
 
 fn recv_once(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<Received> {
@@ -262,18 +264,22 @@ fn recv_once(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<Re
         // With TRUNC the result is the message's size even if the buffer is too small for it.
         RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT | RecvFlags::TRUNC,
     )?;
-    let mut descriptor = None;
+    let (mut descriptor, mut surplus) = (None, false);
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
             descriptor = descriptors.next();
+            surplus |= descriptors.next().is_some();
         }
     }
     Ok(Received {
         bytes: received.bytes,
         flags: received.flags,
         descriptor,
+        surplus,
     })
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;
