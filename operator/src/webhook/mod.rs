@@ -7,6 +7,8 @@
 mod body;
 pub mod datasets;
 pub mod decorate;
+#[cfg(test)]
+mod fuzz;
 pub mod metrics;
 mod mutate;
 pub mod patch;

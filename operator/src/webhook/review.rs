@@ -1,11 +1,16 @@
 //! AdmissionReview, as far as it is read and answered here. Borrowed from nothing but the parser:
 //! fields nobody asks for are skipped, not built.
 
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use super::patch::Patch;
+
+/// A refusal is read by a person, and an annotation that it quotes may have 256 KiB.
+pub(super) const REFUSAL_BYTES_MAX: usize = 8 * 1024;
 
 /// A question of the API server.
 #[derive(Debug, Deserialize)]
@@ -133,19 +138,32 @@ impl Verdict {
         } else {
             Some(serde_json::to_vec(&self.patch)?)
         };
+        let refusal = self.refusal.as_deref().map(shortened);
         serde_json::to_vec(&Answer {
             api_version: "admission.k8s.io/v1",
             kind: "AdmissionReview",
             response: Response {
                 uid,
                 allowed: self.refusal.is_none(),
-                status: self.refusal.as_deref().map(|message| Status { message }),
+                status: refusal.as_deref().map(|message| Status { message }),
                 patch_type: patch.as_ref().map(|_| "JSONPatch"),
                 patch: patch.map(|patch| BASE64.encode(patch)),
                 warnings: &self.warnings,
             },
         })
     }
+}
+
+/// Without its middle if it is too long: it begins with the key and ends with the way out.
+fn shortened(message: &str) -> Cow<'_, str> {
+    const GAP: &str = " … ";
+    if message.len() <= REFUSAL_BYTES_MAX {
+        return message.into();
+    }
+    let half = (REFUSAL_BYTES_MAX - GAP.len()) / 2;
+    let head = message.floor_char_boundary(half);
+    let tail = message.ceil_char_boundary(message.len() - half);
+    format!("{}{GAP}{}", &message[..head], &message[tail..]).into()
 }
 
 #[derive(Serialize)]
@@ -201,5 +219,18 @@ mod tests {
             answer["response"],
             json!({ "uid": "u", "allowed": false, "status": { "message": "no" } })
         );
+    }
+
+    #[test]
+    fn a_refusal_that_quotes_a_megabyte_keeps_its_beginning_and_its_end() {
+        let long = format!(
+            "annotation x: found {:?}; expected less",
+            "é".repeat(1 << 19)
+        );
+        let answer: Value =
+            serde_json::from_slice(&Verdict::refuse(long).answer("u").unwrap()).unwrap();
+        let message = answer["response"]["status"]["message"].as_str().unwrap();
+        assert!(message.len() <= REFUSAL_BYTES_MAX, "{}", message.len());
+        assert!(message.starts_with("annotation x: found") && message.ends_with("expected less"));
     }
 }

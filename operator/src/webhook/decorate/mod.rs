@@ -34,7 +34,8 @@ pub fn decorate(
     datasets: &impl DatasetLookup,
 ) -> Result<Patch, Refusal> {
     let mut patch = Patch::default();
-    if uses.is_empty() {
+    // A pod without containers is the API server's to refuse, and may have no spec to add to.
+    if uses.is_empty() || pod.containers().next().is_none() {
         return Ok(patch);
     }
     let wanted = resolve(pod, uses, datasets)?;
