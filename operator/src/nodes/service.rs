@@ -149,7 +149,8 @@ impl Service {
         match self.shared.identify.identify(&token).await {
             Ok(identity) => Ok((identity, token)),
             Err(error) => {
-                tracing::warn!(?from, %error, "a stream was refused");
+                let from = from.map(tracing::field::display);
+                tracing::warn!(from, %error, "a stream was refused");
                 Err(refused(&error))
             }
         }
