@@ -6,14 +6,19 @@ use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client, Config, ResourceExt,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams},
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
 
-use crate::{Outcome, metrics::Scrape};
+use crate::{
+    Outcome,
+    metrics::Scrape,
+    namespace::{has, until},
+};
 
 pub(crate) const NAMESPACE: &str = "dlf-system";
+const BUCKET: &str = "bench";
 
 /// A replica of the operator.
 #[derive(Clone, Debug)]
@@ -106,12 +111,28 @@ impl Cluster {
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
 
-    /// A Dataset of the test cluster's bucket `bucket`, with `more` keys of `spec.local`.
-    pub(crate) fn dataset(&self, name: &str, bucket: &str, more: &Value) -> Outcome<DynamicObject> {
+    /// Has DLF make the bucket that the Datasets of a measurement share, from a namespace of theirs.
+    pub(crate) async fn bucket(&self, space: &str) -> Outcome<()> {
+        let (api, name) = (self.datasets(space), "makes-bucket");
+        let dataset = self.dataset(name, &json!({ "provision": "true" }))?;
+        api.create(&PostParams::default(), &dataset).await?;
+        until("the bucket", async || {
+            Ok(has(&api.get(name).await?, "SourceReachable", "True"))
+        })
+        .await?;
+        api.delete(name, &DeleteParams::default()).await?;
+        until("its Dataset to go", async || {
+            Ok(api.get_opt(name).await?.is_none())
+        })
+        .await
+    }
+
+    /// A Dataset of that bucket, with `more` keys of `spec.local`.
+    pub(crate) fn dataset(&self, name: &str, more: &Value) -> Outcome<DynamicObject> {
         let mut local = json!({
             "type": "COS",
             "endpoint": self.setting("S3_ENDPOINT"),
-            "bucket": bucket,
+            "bucket": BUCKET,
             "accessKeyID": self.setting("S3_KEY"),
             "secretAccessKey": self.setting("S3_SECRET"),
         });

@@ -32,11 +32,12 @@ pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
 }
 
 async fn one(cluster: &Cluster, space: &str, count: usize) -> Outcome<()> {
+    cluster.bucket(space).await?;
     let (leader, before) = cluster.leader().await?;
     let spending = Processes::of("dlf-operator", None);
     let leading = Processes::of("dlf-operator", Some(&leader.pod_uid));
     let objects = (0..count)
-        .map(|number| cluster.dataset(&format!("d{number}"), "bench", &json!({})))
+        .map(|number| cluster.dataset(&format!("d{number}"), &json!({})))
         .collect::<Outcome<Vec<_>>>()?;
     let began = Instant::now();
     let api = cluster.datasets(space);

@@ -26,6 +26,7 @@ pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
 }
 
 async fn measure_in(cluster: &Cluster) -> Outcome<()> {
+    cluster.bucket(SPACE).await?;
     let api = cluster.datasets(SPACE);
     // Half wait for a Secret, half point at an address where nobody answers.
     let waiting: Value = json!({ "secret-name": "not-yet" });
@@ -33,7 +34,7 @@ async fn measure_in(cluster: &Cluster) -> Outcome<()> {
     let objects = (0..COUNT)
         .map(|number| {
             let more = if number % 2 == 0 { &waiting } else { &failing };
-            cluster.dataset(&format!("d{number}"), "bench", more)
+            cluster.dataset(&format!("d{number}"), more)
         })
         .collect::<Outcome<Vec<_>>>()?;
     create(&api, objects).await?;
@@ -51,7 +52,7 @@ async fn one_more(cluster: &Cluster, when: &str) -> Outcome<()> {
     let api = cluster.datasets(SPACE);
     let name = format!("more-{}", when.len());
     let began = Instant::now();
-    create(&api, vec![cluster.dataset(&name, "bench", &json!({}))?]).await?;
+    create(&api, vec![cluster.dataset(&name, &json!({}))?]).await?;
     until("its claim", async || {
         let found = api.get(&name).await?;
         Ok(has(&found, "Provisioned", "True"))

@@ -1,25 +1,36 @@
 //! Twenty thousand Datasets and as many pods on nodes that kwok plays: what the control plane costs,
 //! at work, idle, and when all its replicas start anew.
 
-use std::time::Duration;
+mod cost;
+mod drivers;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use dlf_wire::nodes::v1::PodRef;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{Node, Pod, Secret};
 use kube::{
-    Api,
-    api::{DeleteParams, ListParams, PostParams},
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 use tokio::time::Instant;
 
+use self::{
+    cost::{Spending, memory},
+    drivers::{Drivers, Mount},
+};
 use crate::{
     Outcome,
     cluster::{Cluster, NAMESPACE},
-    figures::{mebibytes, rate},
+    figures::rate,
     idle,
     metrics::Scrape,
     namespace::{claims, create, has, until, within},
-    process::Processes,
 };
 
 const SPACE: &str = "bench-scale";
@@ -36,9 +47,14 @@ pub(crate) async fn measure(cluster: &Cluster, count: usize) -> Outcome<()> {
         datasets(cluster, count).await?;
         pods(cluster, count).await?;
         memory("  all there");
+        let mounts = mounts(cluster).await?;
+        let attached = attach(cluster, &mounts).await?;
+        memory("  all attached");
         one_more(cluster, "beside-all").await?;
         idle::idle(cluster).await?;
-        restart(cluster).await
+        rotate(cluster, &attached, count).await?;
+        drop(attached);
+        restart(cluster, &mounts).await
     })
     .await;
     let nodes: Api<Node> = Api::all(cluster.client.clone());
@@ -72,6 +88,7 @@ fn node(number: usize) -> String {
 }
 
 async fn datasets(cluster: &Cluster, count: usize) -> Outcome<()> {
+    cluster.bucket(SPACE).await?;
     let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), SPACE);
     let keys = serde_json::from_value(json!({
         "metadata": { "name": "keys" },
@@ -83,7 +100,7 @@ async fn datasets(cluster: &Cluster, count: usize) -> Outcome<()> {
     secrets.create(&PostParams::default(), &keys).await?;
     let more = json!({ "secret-name": "keys", "accessKeyID": "", "secretAccessKey": "" });
     let objects = (0..count)
-        .map(|number| cluster.dataset(&dataset(number), "bench", &more))
+        .map(|number| cluster.dataset(&dataset(number), &more))
         .collect::<Outcome<Vec<_>>>()?;
     let (leader, before) = cluster.leader().await?;
     let (spending, began) = (Spending::begin(), Instant::now());
@@ -142,6 +159,81 @@ async fn pods(cluster: &Cluster, count: usize) -> Outcome<()> {
     settled(cluster).await
 }
 
+/// What each of the nodes is to mount.
+async fn mounts(cluster: &Cluster) -> Outcome<BTreeMap<String, Vec<Mount>>> {
+    let all = ListParams::default();
+    let datasets = cluster.datasets(SPACE);
+    let uids: HashMap<String, String> = datasets
+        .list_metadata(&all)
+        .await?
+        .into_iter()
+        .map(|dataset| (dataset.name_any(), dataset.uid().unwrap_or_default()))
+        .collect();
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), SPACE);
+    let mut mounts = BTreeMap::<String, Vec<Mount>>::new();
+    for pod in pods.list(&all).await? {
+        let uid = pod
+            .labels()
+            .get("dataset.0.id")
+            .and_then(|name| uids.get(name));
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+        if let (Some(uid), Some(node)) = (uid, node) {
+            mounts.entry(node).or_default().push(Mount {
+                volume_handle: format!("dlf-{uid}"),
+                pod: PodRef {
+                    namespace: SPACE.to_owned(),
+                    name: pod.name_any(),
+                    uid: pod.uid().unwrap_or_default(),
+                },
+            });
+        }
+    }
+    Ok(mounts)
+}
+
+async fn attach(cluster: &Cluster, mounts: &BTreeMap<String, Vec<Mount>>) -> Outcome<Drivers> {
+    let spending = Spending::begin();
+    let (drivers, [welcomed, granted]) = Drivers::attach(cluster, mounts, false).await?;
+    println!(
+        "  {} node drivers attached after {:.1} s, all their mounts granted after {:.1} s; {}",
+        mounts.len(),
+        welcomed.as_secs_f64(),
+        granted.as_secs_f64(),
+        spending.spent(),
+    );
+    Ok(drivers)
+}
+
+/// The keys of all Datasets change at once.
+async fn rotate(cluster: &Cluster, attached: &Drivers, count: usize) -> Outcome<()> {
+    let (leader, before) = cluster.leader().await?;
+    let (spending, began) = (Spending::begin(), Instant::now());
+    let newest = attached.newest();
+    let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), SPACE);
+    let keys = json!({ "stringData": {
+        "accessKeyID": cluster.setting("S3_READER_KEY"),
+        "secretAccessKey": cluster.setting("S3_READER_SECRET"),
+    }});
+    secrets
+        .patch("keys", &PatchParams::default(), &Patch::Merge(&keys))
+        .await?;
+    let told = async |share: usize| -> Outcome<f64> {
+        until("the nodes to be told", async || {
+            Ok(attached.count(newest) >= share)
+        })
+        .await?;
+        Ok(began.elapsed().as_secs_f64())
+    };
+    let (half, all) = (told(count / 2).await?, told(count).await?);
+    let after = Scrape::of(leader.address).await?;
+    println!(
+        "  the Secret with the keys of all {count} changes: half of the nodes' mounts are told after {half:.1} s, all after {all:.1} s, {:.0} writes; {}",
+        after.writes_since(&before),
+        spending.spent(),
+    );
+    Ok(())
+}
+
 /// Until the operator has worked off what it knows of.
 async fn settled(cluster: &Cluster) -> Outcome<()> {
     let began = Instant::now();
@@ -164,7 +256,7 @@ async fn settled(cluster: &Cluster) -> Outcome<()> {
 async fn one_more(cluster: &Cluster, name: &str) -> Outcome<()> {
     let api = cluster.datasets(SPACE);
     let began = Instant::now();
-    create(&api, vec![cluster.dataset(name, "bench", &json!({}))?]).await?;
+    create(&api, vec![cluster.dataset(name, &json!({}))?]).await?;
     until("it to be provisioned", async || {
         Ok(has(&api.get(name).await?, "Provisioned", "True"))
     })
@@ -177,7 +269,7 @@ async fn one_more(cluster: &Cluster, name: &str) -> Outcome<()> {
 }
 
 /// Every replica of operator and worker dies at once.
-async fn restart(cluster: &Cluster) -> Outcome<()> {
+async fn restart(cluster: &Cluster, mounts: &BTreeMap<String, Vec<Mount>>) -> Outcome<()> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), NAMESPACE);
     let selected =
         ListParams::default().labels("app.kubernetes.io/component in (operator, worker)");
@@ -208,6 +300,12 @@ async fn restart(cluster: &Cluster) -> Outcome<()> {
         "all replicas of operator and worker killed: a new one leads after {:.1} s",
         began.elapsed().as_secs_f64()
     );
+    let (_drivers, [welcomed, _]) = Drivers::attach(&cluster, mounts, true).await?;
+    println!(
+        "  {} node drivers came back with what they hold within {:.1} s",
+        mounts.len(),
+        welcomed.as_secs_f64()
+    );
     one_more(&cluster, "after-restart").await?;
     settled(&cluster).await?;
     let (_, scrape) = cluster.leader().await?;
@@ -218,38 +316,4 @@ async fn restart(cluster: &Cluster) -> Outcome<()> {
     );
     memory("  after the restart");
     Ok(())
-}
-
-/// Processes whose cost is shown.
-struct Spending {
-    began: Instant,
-    of: [(&'static str, Processes); 3],
-}
-
-impl Spending {
-    fn begin() -> Self {
-        let names = ["dlf-operator", "dlf-worker", "kube-apiserver"];
-        Self {
-            began: Instant::now(),
-            of: names.map(|name| (name, Processes::of(name, None))),
-        }
-    }
-
-    fn spent(&self) -> String {
-        let took = self.began.elapsed().as_secs_f64();
-        let each = self.of.iter().map(|(name, processes)| {
-            let spent = processes.spent().as_secs_f64();
-            format!("{name} {spent:.0} s of CPU ({:.2})", spent / took)
-        });
-        each.collect::<Vec<_>>().join(", ")
-    }
-}
-
-fn memory(when: &str) {
-    let names = ["dlf-operator", "dlf-worker", "dlf-csi", "kube-apiserver"];
-    let each = names.map(|name| {
-        let largest = Processes::of(name, None).resident_max();
-        format!("{name} {} MiB", mebibytes(largest))
-    });
-    println!("{when}: {} (the largest of each)", each.join(", "));
 }

@@ -25,7 +25,8 @@ pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
 }
 
 async fn measure_in(cluster: &Cluster) -> Outcome<()> {
-    let dataset = cluster.dataset("books", "bench", &json!({ "provision": "true" }))?;
+    cluster.bucket(SPACE).await?;
+    let dataset = cluster.dataset("books", &json!({}))?;
     create(&cluster.datasets(SPACE), vec![dataset]).await?;
     claims(&cluster.client, SPACE, 1).await?;
     let (mut without, mut with) = (Samples::default(), Samples::default());

@@ -12,9 +12,9 @@ case ${1:-} in
     [[ -d $RUN ]] || die "no cluster is running: make cluster"
     ./tools.sh kwok
     use_tools
-    running kwok || start kwok kwok --kubeconfig "$KUBECONFIG" --manage-all-nodes=false \
+    running kwok || start kwok kwok --kubeconfig "$KUBECONFIG" --config "$HERE/manifests/kwok.yaml" --manage-all-nodes=false \
       --manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake \
-      --node-lease-duration-seconds=40 --disregard-status-with-annotation-selector=
+      --node-lease-duration-seconds=40
     say "kwok runs (see $LOGS/kwok.log)"
     ;;
   stop) stop kwok ;;

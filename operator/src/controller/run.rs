@@ -263,11 +263,14 @@ fn watch_secrets(
     watches.spawn(follow(
         events(api, watcher::Config::default()),
         move |change| {
-            if let Change::Applied(secret) | Change::Deleted(secret) = change {
-                let (namespace, name) = name_of(&secret);
-                for (group, namespace, name) in references.of(&namespace, &name) {
-                    all[&group].internals.wake((namespace, name));
+            let woken = match change {
+                Change::Applied(secret) | Change::Deleted(secret) => {
+                    references.changed(&name_of(&secret))
                 }
+                Change::Listed(listed) => references.listed(&listed),
+            };
+            for (group, namespace, name) in woken {
+                all[&group].internals.wake((namespace, name));
             }
         },
     ));

@@ -1,6 +1,6 @@
 //! Keys and certificates of the Secrets that a plan refers to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
@@ -9,10 +9,11 @@ use crate::controller::{
     Context,
     error::{Doing, Problem, ReconcileError},
     names::Identity,
+    references::Content,
 };
 
-/// Secrets of one namespace by name; what is not there is not in it.
-pub(super) struct Secrets(BTreeMap<String, Secret>);
+/// Secrets of one namespace by name.
+pub(super) struct Secrets(BTreeMap<String, Content>);
 
 impl Secrets {
     /// Gets these Secrets, and has their changes wake the dataset.
@@ -27,13 +28,20 @@ impl Secrets {
         let api: Api<Secret> = Api::namespaced(ctx.shared.client.clone(), &identity.namespace);
         let mut found = BTreeMap::new();
         for name in names {
-            if let Some(secret) = api
-                .get_opt(&name)
-                .await
-                .doing("reading a Secret that the Dataset names")?
-            {
-                found.insert(name, secret);
-            }
+            let secret = (identity.namespace.clone(), name.clone());
+            let content = match ctx.shared.references.known(&secret) {
+                Ok(content) => content,
+                Err(ticket) => {
+                    let read = api
+                        .get_opt(&name)
+                        .await
+                        .doing("reading a Secret that the Dataset names")?;
+                    let content = read.map(|secret| Arc::new(secret.data.unwrap_or_default()));
+                    ctx.shared.references.keep(&secret, ticket, content.clone());
+                    content
+                }
+            };
+            found.insert(name, content);
         }
         Ok(Self(found))
     }
@@ -43,7 +51,7 @@ impl Secrets {
     /// # Errors
     /// What is missing, for the user.
     pub(super) fn text(&self, secret: &str, key: &str) -> Result<String, Problem> {
-        let Some(found) = self.0.get(secret) else {
+        let Some(found) = self.0.get(secret).and_then(Option::as_ref) else {
             return Err(Problem::pending(
                 "SecretMissing",
                 format!(
@@ -51,8 +59,8 @@ impl Secrets {
                 ),
             ));
         };
-        let value = found.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| {
-            let keys: Vec<&str> = found.data.iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let value = found.get(key).ok_or_else(|| {
+            let keys: Vec<&str> = found.keys().map(String::as_str).collect();
             let has = if keys.is_empty() { "no keys".to_owned() } else { keys.join(", ") };
             Problem::pending("SecretKeyMissing", format!("Secret {secret} has no key {key} (it has {has}); add it, and this heals by itself"))
         })?;
