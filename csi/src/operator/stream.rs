@@ -162,3 +162,6 @@ async fn next(inbound: &mut Streaming<ToNode>) -> Result<Down, Box<Status>> {
         }
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -1,5 +1,7 @@
 //! The Container Storage Interface as the kubelet calls it: identity and node, no controller.
 
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod node;
 mod request;

@@ -16,6 +16,11 @@ const POD_NAME: &str = "csi.storage.k8s.io/pod.name";
 const POD_UID: &str = "csi.storage.k8s.io/pod.uid";
 const EPHEMERAL: &str = "csi.storage.k8s.io/ephemeral";
 
+/// Where the kubelet keeps what is its pods': no other directory of its is a target, ours least of all.
+const PODS: &str = "pods";
+/// Linux's `PATH_MAX`.
+const PATH_BYTES_MAX: usize = 4096;
+
 /// What a publish asks for.
 pub(super) fn publish(
     request: NodePublishVolumeRequest,
@@ -70,11 +75,19 @@ fn target(text: &str, kubelet: &Path) -> Result<String, Status> {
     if text.is_empty() {
         return Err(missing("target_path"));
     }
+    if text.len() >= PATH_BYTES_MAX {
+        let text = format!("target_path: longer than {PATH_BYTES_MAX} bytes");
+        return Err(Status::invalid_argument(text));
+    }
     let outside = || {
-        let kubelet = kubelet.display();
-        Status::invalid_argument(format!("target_path: not a plain path below {kubelet}"))
+        let pods = kubelet.join(PODS);
+        let pods = pods.display();
+        Status::invalid_argument(format!("target_path: not a plain path below {pods}"))
     };
-    let relative = below(kubelet, Path::new(text)).and_then(Path::to_str);
+    let relative = below(kubelet, Path::new(text))
+        .filter(|path| below(Path::new(PODS), path).is_some())
+        .and_then(Path::to_str)
+        .filter(|path| !path.contains('\0'));
     Ok(relative.ok_or_else(outside)?.to_owned())
 }
 

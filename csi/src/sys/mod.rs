@@ -4,6 +4,8 @@
 pub mod bind;
 pub mod dir;
 pub mod fuse;
+#[cfg(test)]
+mod fuzz;
 pub mod read_ahead;
 pub mod staging;
 
