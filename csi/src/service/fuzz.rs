@@ -271,7 +271,7 @@ proptest! {
     #[test]
     fn what_is_not_done_says_so(volume_id in handles(), path in targets()) {
         let stats = NodeGetVolumeStatsRequest { volume_id: volume_id.clone(), volume_path: path.clone(), ..Default::default() };
-        let expand = NodeExpandVolumeRequest { volume_id: volume_id.clone(), volume_path: path, ..Default::default() };
+        let expand = NodeExpandVolumeRequest { volume_id: volume_id.clone(), volume_path: path };
         let stage = NodeStageVolumeRequest { volume_id, ..Default::default() };
         let service = &DRIVER.service;
         let answers = DRIVER.runtime.block_on(async {

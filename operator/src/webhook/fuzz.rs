@@ -115,14 +115,15 @@ fn ask(path: &str, body: &[u8]) -> Result<Answer, TestCaseError> {
     let refused = allowed == Some(false);
     prop_assert_eq!(refused, !message.is_empty(), "{}", response);
     prop_assert!(message.len() <= REFUSAL_BYTES_MAX);
-    let patch = response["patch"].as_str();
-    prop_assert_eq!(response["patchType"].as_str(), patch.map(|_| "JSONPatch"));
-    prop_assert!(patch.is_none() || !refused);
-    let patch = patch.map(|patch| serde_json::from_slice(&BASE64.decode(patch).unwrap()).unwrap());
+    let encoded = response["patch"].as_str();
+    prop_assert_eq!(response["patchType"].as_str(), encoded.map(|_| "JSONPatch"));
+    prop_assert!(encoded.is_none() || !refused);
+    let decoded =
+        encoded.map(|text| serde_json::from_slice(&BASE64.decode(text).unwrap()).unwrap());
     Ok(Answer {
         allowed: !refused,
         message: message.to_owned(),
-        patch: patch.unwrap_or_default(),
+        patch: decoded.unwrap_or_default(),
     })
 }
 
