@@ -27,6 +27,7 @@ pub(crate) async fn within(
     name: &str,
     measure: impl AsyncFnOnce() -> Outcome<()>,
 ) -> Outcome<()> {
+    remove(client, name).await?; // an earlier run may have ended before it did
     make(client, name).await?;
     let measured = measure().await;
     remove(client, name).await?;
@@ -47,9 +48,12 @@ async fn make(client: &Client, name: &str) -> Outcome<()> {
     .await
 }
 
-/// Deletes it and waits until it and its volumes are gone.
+/// Deletes it, if it is there, and waits until it and its volumes are gone.
 async fn remove(client: &Client, name: &str) -> Outcome<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
+    if namespaces.get_opt(name).await?.is_none() {
+        return Ok(());
+    }
     namespaces.delete(name, &DeleteParams::default()).await?;
     until("the namespace to go", async || {
         Ok(namespaces.get_opt(name).await?.is_none())

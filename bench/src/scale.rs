@@ -42,6 +42,7 @@ pub(crate) async fn measure(cluster: &Cluster, count: usize) -> Outcome<()> {
     println!(
         "\n{count} Datasets (COS, keys of one Secret) and {count} pods with one each, on {NODES} nodes played by kwok, in one namespace"
     );
+    remove_nodes(cluster).await?; // of an earlier run that ended before it did
     nodes(cluster).await?;
     let measured = within(&cluster.client, SPACE, async || {
         datasets(cluster, count).await?;
@@ -57,12 +58,20 @@ pub(crate) async fn measure(cluster: &Cluster, count: usize) -> Outcome<()> {
         restart(cluster, &mounts).await
     })
     .await;
+    remove_nodes(cluster).await?;
+    measured
+}
+
+async fn remove_nodes(cluster: &Cluster) -> Outcome<()> {
     let nodes: Api<Node> = Api::all(cluster.client.clone());
     let ours = ListParams::default().labels(SELECTED);
     nodes
         .delete_collection(&DeleteParams::default(), &ours)
         .await?;
-    measured
+    until("the nodes of kwok to go", async || {
+        Ok(nodes.list_metadata(&ours).await?.items.is_empty())
+    })
+    .await
 }
 
 /// Nodes for nobody but those who name them; node drivers tolerate every taint and come too.

@@ -147,9 +147,9 @@ mod tests {
         ("ns".to_owned(), name.to_owned())
     }
 
-    fn content(value: &str) -> Content {
+    fn content(value: &str) -> Arc<BTreeMap<String, ByteString>> {
         let value = ByteString(value.as_bytes().to_vec());
-        Some(Arc::new(BTreeMap::from([("key".to_owned(), value)])))
+        Arc::new(BTreeMap::from([("key".to_owned(), value)]))
     }
 
     #[test]
@@ -170,14 +170,14 @@ mod tests {
         references.set(&books(), ["keys".to_owned()]);
         let keys = secret("keys");
         let ticket = references.known(&keys).unwrap_err();
-        references.keep(&keys, ticket, content("old"));
-        assert_eq!(references.known(&keys), Ok(content("old")));
+        references.keep(&keys, ticket, Some(content("old")));
+        assert_eq!(references.known(&keys), Ok(Some(content("old"))));
 
         let _ = references.changed(&keys);
         let ticket = references.known(&keys).unwrap_err();
         // It changes while it is read: what was read may be older than the change.
         let _ = references.changed(&keys);
-        references.keep(&keys, ticket, content("old"));
+        references.keep(&keys, ticket, Some(content("old")));
         let ticket = references.known(&keys).unwrap_err();
         references.keep(&keys, ticket, None);
         assert_eq!(references.known(&keys), Ok(None), "absence is known too");
@@ -191,8 +191,8 @@ mod tests {
             ["stays".to_owned(), "goes".to_owned(), "never".to_owned()],
         );
         for (name, found) in [
-            ("stays", content("x")),
-            ("goes", content("y")),
+            ("stays", Some(content("x"))),
+            ("goes", Some(content("y"))),
             ("never", None),
         ] {
             let ticket = references.known(&secret(name)).unwrap_err();
@@ -211,7 +211,7 @@ mod tests {
     fn what_nobody_names_is_not_kept() {
         let references = SecretReferences::default();
         let ticket = references.known(&secret("keys")).unwrap_err();
-        references.keep(&secret("keys"), ticket, content("x"));
+        references.keep(&secret("keys"), ticket, Some(content("x")));
         assert!(references.known(&secret("keys")).is_err());
     }
 }
