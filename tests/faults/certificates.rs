@@ -11,7 +11,7 @@ use crate::{
     reader::Reader,
 };
 
-/// The kubelet looks at mounted ConfigMaps about once a minute.
+/// The kubelet looks at what it mounted of the API server about once a minute.
 const MOUNTED_WITHIN: Duration = Duration::from_mins(3);
 const STEP_WITHIN: Duration = Duration::from_secs(30);
 const DAY: u64 = 24 * 3600;

@@ -82,7 +82,12 @@ impl PodLimit {
                 _ => format!("{line}\n"),
             })
             .collect();
-        assert_ne!(limited, before, "{file:?} says nothing of maxPods");
+        assert_ne!(
+            limited,
+            before,
+            "{} says nothing of maxPods",
+            file.display()
+        );
         let taken = Self {
             node: node.clone(),
             file,
