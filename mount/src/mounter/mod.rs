@@ -66,6 +66,9 @@ pub fn run(options: MounterOptions) -> Result<(), MounterError> {
     // Keys pass through this process.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .map_err(io::Error::from)?;
+    // What a child leaves behind comes to us, whether or not we are the first of a container.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(io::Error::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

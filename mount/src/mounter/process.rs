@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use dlf_wire::channel::{Channel, ChannelError, socket_pair};
 use dlf_wire::mounter::v1::{Done, FromMounter, ToMounter, from_mounter, to_mounter};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpgid};
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
+use tokio::time::Instant;
 
 use super::children::Refusal;
 
@@ -22,6 +23,9 @@ const ENVIRONMENT: [&str; 2] = ["DLF_LOG", "DLF_LOG_FORMAT"];
 
 /// From "I have stopped" to the end of the process.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often we look whether what was killed has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -49,6 +53,8 @@ impl Process {
             .current_dir("/")
             .uid(uid)
             .gid(uid)
+            // Of its own: so what it leaves behind is known as its.
+            .process_group(0)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .kill_on_drop(true);
@@ -124,10 +130,34 @@ impl Process {
             () = listen => Err(io::ErrorKind::BrokenPipe.into()),
         };
         *self.reaped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.end_the_rest().await;
         // Whoever waits for an answer learns that there is none.
         self.waiting().clear();
         self.gone.notify_waiters();
         describe(&status)
+    }
+
+    /// Ends what the child started and left behind, and waits for it: it is ours now, and nobody
+    /// else does. libfuse never waits for the `fusermount` it runs for `auto_unmount`, and s3fs
+    /// outlives a child that was killed.
+    async fn end_the_rest(&self) {
+        let Some(group) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return;
+        };
+        let until = Instant::now() + EXIT_TIMEOUT;
+        // An error: the group has nobody any more.
+        while let Ok(ended) = waitpgid(group, WaitOptions::NOHANG) {
+            if ended.is_some() {
+                continue;
+            }
+            if Instant::now() > until {
+                tracing::warn!(child = self.pid, "what a child started goes on running");
+                return;
+            }
+            // Somebody lives, so the number is still this group's; or has ended this instant.
+            let _ = kill_process_group(group, Signal::KILL);
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     fn deliver(&self, message: FromMounter, tell: &impl Fn(FromMounter)) {
@@ -186,5 +216,48 @@ fn describe(status: &io::Result<ExitStatus>) -> String {
             _ => "unknown".to_owned(),
         },
         Err(error) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use rustix::process::{getpid, set_child_subreaper, test_kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_child_started_and_left_ends_with_it_and_is_waited_for() {
+        if !rustix::process::geteuid().is_root() {
+            println!(
+                "SKIPPED what_a_child_started_and_left_ends_with_it_and_is_waited_for: \
+                 it is not root, and cannot give a child a uid"
+            );
+            return;
+        }
+        // As a mounter does at its start.
+        set_child_subreaper(Some(getpid())).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let (program, left) = (
+            directory.path().join("leaves"),
+            directory.path().join("left"),
+        );
+        // One that has ended already, and one that would go on.
+        let script = format!(
+            "#!/bin/sh\n/bin/true &\n/bin/sleep 600 &\necho $! > {}\n",
+            left.display()
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let process = Process::spawn(&program, directory.path(), 0).unwrap();
+        assert_eq!(process.run(|_| ()).await, "unmounted");
+        let pid = fs::read_to_string(left).unwrap().trim().parse().unwrap();
+        let pid = Pid::from_raw(pid).unwrap();
+        assert_eq!(test_kill_process(pid), Err(rustix::io::Errno::SRCH));
+        let group = Pid::from_raw(i32::try_from(process.pid()).unwrap()).unwrap();
+        let ended = waitpgid(group, WaitOptions::NOHANG);
+        assert!(matches!(ended, Err(rustix::io::Errno::CHILD)), "{ended:?}");
     }
 }
