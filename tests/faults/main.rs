@@ -6,6 +6,7 @@ mod api_server;
 mod certificates;
 mod clock;
 mod full;
+mod growth;
 mod installation;
 mod load;
 mod memory;

@@ -1,8 +1,8 @@
 //! Our own parts: asked, and killed.
 
-use std::{fs, process::Command};
+use std::process::Command;
 
-use dlf_tests::kubectl;
+use dlf_tests::{kubectl, processes};
 
 /// Runs kubectl in our namespace.
 pub(crate) fn ours(arguments: &[&str]) -> String {
@@ -30,13 +30,10 @@ pub(crate) fn is_up(workload: &str) {
 /// nodes are namespaces of this machine.
 pub(crate) fn kill_process(program: &str, pod: &str) {
     let uid = ours(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"]);
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let found: Vec<String> = processes
-        .filter(|process| {
-            let text = |name| fs::read_to_string(process.path().join(name)).unwrap_or_default();
-            text("comm").trim_end() == program && text("cgroup").contains(&uid)
-        })
-        .map(|process| process.file_name().to_string_lossy().into_owned())
+    let found: Vec<String> = processes(program, &uid)
+        .iter()
+        .filter_map(|process| process.file_name())
+        .map(|pid| pid.to_string_lossy().into_owned())
         .collect();
     assert!(!found.is_empty(), "no process {program} of pod {pod}");
     let killed = Command::new("kill").arg("-9").args(found).status();

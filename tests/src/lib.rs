@@ -7,6 +7,7 @@ mod command;
 mod kubectl;
 mod manifests;
 mod namespace;
+mod process;
 mod s3;
 mod settings;
 
@@ -20,6 +21,7 @@ pub use command::{Output, run};
 pub use kubectl::{kubectl, kubectl_with};
 pub use manifests::{DATASETS, POD_WITHIN, SLEEP, dataset, dataset_with_secret, keys, pod, source};
 pub use namespace::{NAMED_WITHIN, Namespace};
+pub use process::processes;
 pub use s3::{Bucket, s3, s3_at, unique};
 pub use settings::{Settings, settings};
 
