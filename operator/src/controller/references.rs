@@ -26,20 +26,23 @@ pub struct SecretReferences {
 struct Inner {
     secrets: HashMap<Name, Referenced>,
     refers: HashMap<Referrer, BTreeSet<Name>>,
+    /// The last ticket. It only grows, so that a read which began before its Secret was forgotten and
+    /// named anew does not count.
+    tickets: u64,
 }
 
 /// A Secret that somebody names.
 #[derive(Default)]
 struct Referenced {
     by: BTreeSet<Referrer>,
-    /// Changes that the watch has told.
-    told: u64,
-    /// What was read since the last of them.
+    /// Of reads that began since it was named and the watch last told of a change.
+    ticket: Ticket,
+    /// What one of them found.
     read: Option<Content>,
 }
 
 /// A read that begins: it counts only if the watch tells no change before it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticket(u64);
 
 impl SecretReferences {
@@ -60,7 +63,13 @@ impl SecretReferences {
             }
         }
         for key in &now {
-            let secret = inner.secrets.entry(key.clone()).or_default();
+            let Inner {
+                secrets, tickets, ..
+            } = &mut *inner;
+            let secret = secrets.entry(key.clone()).or_insert_with(|| Referenced {
+                ticket: next(tickets),
+                ..Referenced::default()
+            });
             secret.by.insert(referrer.clone());
         }
         if !now.is_empty() {
@@ -75,15 +84,15 @@ impl SecretReferences {
     pub fn known(&self, secret: &Name) -> Result<Content, Ticket> {
         let inner = self.lock();
         let Some(found) = inner.secrets.get(secret) else {
-            return Err(Ticket(0));
+            return Err(Ticket::default());
         };
-        found.read.clone().ok_or(Ticket(found.told))
+        found.read.clone().ok_or(found.ticket)
     }
 
     /// Keeps what was read, unless the Secret has changed since the ticket or nobody names it.
     pub fn keep(&self, secret: &Name, ticket: Ticket, content: Content) {
         if let Some(found) = self.lock().secrets.get_mut(secret)
-            && found.told == ticket.0
+            && found.ticket == ticket
         {
             found.read = Some(content);
         }
@@ -93,11 +102,11 @@ impl SecretReferences {
     #[must_use]
     pub fn changed(&self, secret: &Name) -> Vec<Referrer> {
         let mut inner = self.lock();
-        inner
-            .secrets
-            .get_mut(secret)
-            .map(Referenced::changed)
-            .unwrap_or_default()
+        let Inner {
+            secrets, tickets, ..
+        } = &mut *inner;
+        let found = secrets.get_mut(secret);
+        found.map_or_else(Vec::new, |found| found.changed(next(tickets)))
     }
 
     /// The watch has listed all Secrets that there are: others that were read have gone meanwhile.
@@ -105,11 +114,14 @@ impl SecretReferences {
     #[must_use]
     pub fn listed(&self, all: &HashSet<Name>) -> Vec<Referrer> {
         let mut inner = self.lock();
-        let gone = inner
-            .secrets
+        let Inner {
+            secrets, tickets, ..
+        } = &mut *inner;
+        let gone = secrets
             .iter_mut()
             .filter(|(name, secret)| matches!(secret.read, Some(Some(_))) && !all.contains(*name));
-        gone.flat_map(|(_, secret)| secret.changed()).collect()
+        gone.flat_map(|(_, secret)| secret.changed(next(tickets)))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -127,9 +139,14 @@ impl fmt::Debug for SecretReferences {
     }
 }
 
+const fn next(tickets: &mut u64) -> Ticket {
+    *tickets += 1;
+    Ticket(*tickets)
+}
+
 impl Referenced {
-    fn changed(&mut self) -> Vec<Referrer> {
-        self.told += 1;
+    fn changed(&mut self, ticket: Ticket) -> Vec<Referrer> {
+        self.ticket = ticket;
         self.read = None;
         self.by.iter().cloned().collect()
     }
@@ -205,6 +222,20 @@ mod tests {
         assert!(references.known(&secret("goes")).is_err());
         assert!(references.known(&secret("stays")).is_ok());
         assert_eq!(references.known(&secret("never")), Ok(None));
+    }
+
+    #[test]
+    fn a_read_that_began_before_a_secret_was_named_anew_does_not_count() {
+        let references = SecretReferences::default();
+        references.set(&books(), ["keys".to_owned()]);
+        let keys = secret("keys");
+        let ticket = references.known(&keys).unwrap_err();
+        references.set(&books(), []);
+        // Nobody names it, so nobody is told of its change.
+        let _ = references.changed(&keys);
+        references.set(&books(), ["keys".to_owned()]);
+        references.keep(&keys, ticket, Some(content("old")));
+        assert!(references.known(&keys).is_err());
     }
 
     #[test]
