@@ -1,7 +1,8 @@
 //! The test cluster with DLF on it.
 
-use std::{collections::BTreeMap, fs, net::IpAddr, path::Path, process::Command, thread};
+use std::{fs, net::IpAddr, process::Command, thread};
 
+use dlf_tests::settings;
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
@@ -32,21 +33,14 @@ pub(crate) struct Cluster {
     pub(crate) replicas: Vec<Replica>,
     /// PEM of the authority behind the webhooks.
     pub(crate) authority: String,
-    settings: BTreeMap<String, String>,
 }
 
 impl Cluster {
     /// The cluster that `make cluster` described.
     pub(crate) async fn connect() -> Outcome<Self> {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster/cluster.env");
-        let text = fs::read_to_string(&file)
-            .map_err(|error| format!("{}: {error} (make cluster, make install)", file.display()))?;
-        let settings: BTreeMap<_, _> = text
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let kubeconfig = settings.get("KUBECONFIG").ok_or("no KUBECONFIG in it")?;
+        let kubeconfig = settings().find("KUBECONFIG");
+        let kubeconfig =
+            kubeconfig.ok_or("no cluster is described (make cluster, make install)")?;
         let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
         let config =
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
@@ -61,12 +55,7 @@ impl Cluster {
             client,
             replicas,
             authority: authority.clone(),
-            settings,
         })
-    }
-
-    pub(crate) fn setting(&self, name: &str) -> &str {
-        self.settings.get(name).map_or("", String::as_str)
     }
 
     /// The replica that leads.
@@ -114,7 +103,7 @@ impl Cluster {
     /// Has DLF make the bucket that the Datasets of a measurement share, from a namespace of theirs.
     pub(crate) async fn bucket(&self, space: &str) -> Outcome<()> {
         let (api, name) = (self.datasets(space), "makes-bucket");
-        let dataset = self.dataset(name, &json!({ "provision": "true" }))?;
+        let dataset = dataset(name, &json!({ "provision": "true" }))?;
         api.create(&PostParams::default(), &dataset).await?;
         until("the bucket", async || {
             Ok(has(&api.get(name).await?, "SourceReachable", "True"))
@@ -126,26 +115,26 @@ impl Cluster {
         })
         .await
     }
+}
 
-    /// A Dataset of that bucket, with `more` keys of `spec.local`.
-    pub(crate) fn dataset(&self, name: &str, more: &Value) -> Outcome<DynamicObject> {
-        let mut local = json!({
-            "type": "COS",
-            "endpoint": self.setting("S3_ENDPOINT"),
-            "bucket": BUCKET,
-            "accessKeyID": self.setting("S3_KEY"),
-            "secretAccessKey": self.setting("S3_SECRET"),
-        });
-        if let (Some(local), Some(more)) = (local.as_object_mut(), more.as_object()) {
-            local.extend(more.clone());
-        }
-        Ok(serde_json::from_value(json!({
-            "apiVersion": "com.ie.ibm.hpsys/v1alpha1",
-            "kind": "Dataset",
-            "metadata": { "name": name },
-            "spec": { "local": local },
-        }))?)
+/// A Dataset of the bucket that measurements share, with `more` keys of `spec.local`.
+pub(crate) fn dataset(name: &str, more: &Value) -> Outcome<DynamicObject> {
+    let mut local = json!({
+        "type": "COS",
+        "endpoint": settings().get("S3_ENDPOINT"),
+        "bucket": BUCKET,
+        "accessKeyID": settings().get("S3_KEY"),
+        "secretAccessKey": settings().get("S3_SECRET"),
+    });
+    if let (Some(local), Some(more)) = (local.as_object_mut(), more.as_object()) {
+        local.extend(more.clone());
     }
+    Ok(serde_json::from_value(json!({
+        "apiVersion": "com.ie.ibm.hpsys/v1alpha1",
+        "kind": "Dataset",
+        "metadata": { "name": name },
+        "spec": { "local": local },
+    }))?)
 }
 
 async fn replicas(client: &Client) -> Outcome<Vec<Replica>> {

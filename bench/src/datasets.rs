@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use crate::{
     Outcome,
-    cluster::Cluster,
+    cluster::{Cluster, dataset},
     figures::{mebibytes, rate},
     metrics::Scrape,
     namespace::{claims, create, within},
@@ -37,7 +37,7 @@ async fn one(cluster: &Cluster, space: &str, count: usize) -> Outcome<()> {
     let spending = Processes::of("dlf-operator", None);
     let leading = Processes::of("dlf-operator", Some(&leader.pod_uid));
     let objects = (0..count)
-        .map(|number| cluster.dataset(&format!("d{number}"), &json!({})))
+        .map(|number| dataset(&format!("d{number}"), &json!({})))
         .collect::<Outcome<Vec<_>>>()?;
     let began = Instant::now();
     let api = cluster.datasets(space);

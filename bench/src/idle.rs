@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     Outcome,
-    cluster::Cluster,
+    cluster::{Cluster, dataset},
     figures::mebibytes,
     metrics::Scrape,
     namespace::{claims, create, has, until, within},
@@ -34,7 +34,7 @@ async fn measure_in(cluster: &Cluster) -> Outcome<()> {
     let objects = (0..COUNT)
         .map(|number| {
             let more = if number % 2 == 0 { &waiting } else { &failing };
-            cluster.dataset(&format!("d{number}"), more)
+            dataset(&format!("d{number}"), more)
         })
         .collect::<Outcome<Vec<_>>>()?;
     create(&api, objects).await?;
@@ -52,7 +52,7 @@ async fn one_more(cluster: &Cluster, when: &str) -> Outcome<()> {
     let api = cluster.datasets(SPACE);
     let name = format!("more-{}", when.len());
     let began = Instant::now();
-    create(&api, vec![cluster.dataset(&name, &json!({}))?]).await?;
+    create(&api, vec![dataset(&name, &json!({}))?]).await?;
     until("its claim", async || {
         let found = api.get(&name).await?;
         Ok(has(&found, "Provisioned", "True"))

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     Outcome,
-    cluster::Cluster,
+    cluster::{Cluster, dataset},
     figures::rate,
     namespace::{claims, create, until, within},
 };
@@ -26,7 +26,7 @@ pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
 }
 
 async fn measure_in(cluster: &Cluster) -> Outcome<()> {
-    let dataset = cluster.dataset("books", &json!({}))?;
+    let dataset = dataset("books", &json!({}))?;
     create(&cluster.datasets(SPACE), vec![dataset]).await?;
     claims(&cluster.client, SPACE, 1).await?;
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), SPACE);

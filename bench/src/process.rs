@@ -3,6 +3,8 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use dlf_tests::processes;
+
 /// `USER_HZ`, 100 on every architecture that Linux runs containers on.
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -13,15 +15,12 @@ pub(crate) struct Processes(Vec<(PathBuf, u64)>);
 impl Processes {
     /// Those whose program is `name`; `pod_uid` narrows them to one pod's.
     pub(crate) fn of(name: &str, pod_uid: Option<&str>) -> Self {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let found = entries
-            .map(|entry| entry.path())
-            .filter(|process| is(process, name, pod_uid));
-        Self(
-            found
-                .map(|process| (process.clone(), ticks(&process)))
-                .collect(),
-        )
+        let found = processes(name, pod_uid.unwrap_or_default());
+        let spent = |process: PathBuf| {
+            let ticks = ticks(&process);
+            (process, ticks)
+        };
+        Self(found.into_iter().map(spent).collect())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -46,12 +45,6 @@ impl Processes {
             .max()
             .unwrap_or_default()
     }
-}
-
-fn is(process: &std::path::Path, name: &str, pod_uid: Option<&str>) -> bool {
-    let program = fs::read_to_string(process.join("comm")).unwrap_or_default();
-    let group = || fs::read_to_string(process.join("cgroup")).unwrap_or_default();
-    program.trim_end() == name && pod_uid.is_none_or(|uid| group().contains(uid))
 }
 
 fn ticks(process: &std::path::Path) -> u64 {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use dlf_tests::settings;
 use dlf_wire::nodes::v1::PodRef;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -26,7 +27,7 @@ use self::{
 };
 use crate::{
     Outcome,
-    cluster::{Cluster, NAMESPACE},
+    cluster::{Cluster, NAMESPACE, dataset},
     figures::rate,
     idle,
     metrics::Scrape,
@@ -102,14 +103,14 @@ async fn datasets(cluster: &Cluster, count: usize) -> Outcome<()> {
     let keys = serde_json::from_value(json!({
         "metadata": { "name": "keys" },
         "stringData": {
-            "accessKeyID": cluster.setting("S3_KEY"),
-            "secretAccessKey": cluster.setting("S3_SECRET"),
+            "accessKeyID": settings().get("S3_KEY"),
+            "secretAccessKey": settings().get("S3_SECRET"),
         },
     }))?;
     secrets.create(&PostParams::default(), &keys).await?;
     let more = json!({ "secret-name": "keys", "accessKeyID": "", "secretAccessKey": "" });
     let objects = (0..count)
-        .map(|number| cluster.dataset(&dataset(number), &more))
+        .map(|number| dataset(&dataset_name(number), &more))
         .collect::<Outcome<Vec<_>>>()?;
     let (leader, before) = cluster.leader().await?;
     let (spending, began) = (Spending::begin(), Instant::now());
@@ -132,7 +133,7 @@ async fn datasets(cluster: &Cluster, count: usize) -> Outcome<()> {
     Ok(())
 }
 
-fn dataset(number: usize) -> String {
+fn dataset_name(number: usize) -> String {
     format!("d{number}")
 }
 
@@ -140,7 +141,7 @@ async fn pods(cluster: &Cluster, count: usize) -> Outcome<()> {
     let pods = (0..count)
         .map(|number| {
             Ok(serde_json::from_value(json!({
-                "metadata": { "name": format!("p{number}"), "labels": { "dataset.0.id": dataset(number) } },
+                "metadata": { "name": format!("p{number}"), "labels": { "dataset.0.id": dataset_name(number) } },
                 "spec": {
                     "nodeName": node(number % NODES), "terminationGracePeriodSeconds": 0,
                     "tolerations": [{ "operator": "Exists" }],
@@ -220,8 +221,8 @@ async fn rotate(cluster: &Cluster, attached: &Drivers, count: usize) -> Outcome<
     let newest = attached.newest();
     let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), SPACE);
     let keys = json!({ "stringData": {
-        "accessKeyID": cluster.setting("S3_READER_KEY"),
-        "secretAccessKey": cluster.setting("S3_READER_SECRET"),
+        "accessKeyID": settings().get("S3_READER_KEY"),
+        "secretAccessKey": settings().get("S3_READER_SECRET"),
     }});
     secrets
         .patch("keys", &PatchParams::default(), &Patch::Merge(&keys))
@@ -265,7 +266,7 @@ async fn settled(cluster: &Cluster) -> Outcome<()> {
 async fn one_more(cluster: &Cluster, name: &str) -> Outcome<()> {
     let api = cluster.datasets(SPACE);
     let began = Instant::now();
-    create(&api, vec![cluster.dataset(name, &json!({}))?]).await?;
+    create(&api, vec![dataset(name, &json!({}))?]).await?;
     until("it to be provisioned", async || {
         Ok(has(&api.get(name).await?, "Provisioned", "True"))
     })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dlf_tests::settings;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     Outcome,
-    cluster::Cluster,
+    cluster::{Cluster, dataset},
     figures::{Samples, milliseconds},
     namespace::{claims, create, until, within},
 };
@@ -26,7 +27,7 @@ pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
 
 async fn measure_in(cluster: &Cluster) -> Outcome<()> {
     cluster.bucket(SPACE).await?;
-    let dataset = cluster.dataset("books", &json!({}))?;
+    let dataset = dataset("books", &json!({}))?;
     create(&cluster.datasets(SPACE), vec![dataset]).await?;
     claims(&cluster.client, SPACE, 1).await?;
     let (mut without, mut with) = (Samples::default(), Samples::default());
@@ -67,7 +68,7 @@ async fn start(cluster: &Cluster, name: &str, labels: serde_json::Value) -> Outc
         "metadata": { "name": name, "labels": labels },
         "spec": {
             "terminationGracePeriodSeconds": 0,
-            "containers": [{ "name": "main", "image": cluster.setting("TEST_IMAGE"), "command": ["sleep", "600"] }],
+            "containers": [{ "name": "main", "image": settings().get("TEST_IMAGE"), "command": ["sleep", "600"] }],
         },
     }))?;
     let began = Instant::now();

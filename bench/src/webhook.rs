@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::{
     Outcome,
-    cluster::{Cluster, Replica},
+    cluster::{Cluster, Replica, dataset},
     figures::{Samples, mebibytes, milliseconds, rate},
     namespace::{self, within},
     process::Processes,
@@ -36,7 +36,7 @@ pub(crate) async fn measure(cluster: &Cluster) -> Outcome<()> {
 }
 
 async fn measure_in(cluster: &Cluster) -> Outcome<()> {
-    let dataset = cluster.dataset("books", &json!({}))?;
+    let dataset = dataset("books", &json!({}))?;
     namespace::create(&cluster.datasets(SPACE), vec![dataset]).await?;
     namespace::claims(&cluster.client, SPACE, 1).await?;
     let replica = &cluster.replicas[0];

@@ -2,11 +2,13 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use dlf_tests::{DATASETS, NAMED_WITHIN, cluster_script, dataset, on_our_own_cluster, settings};
+
+use serde_json::{Value, json};
 
 use crate::{
     load::Load,
@@ -38,23 +40,8 @@ impl Clock {
             offset: directory.join("offset"),
         };
         clock.set("+0");
-        let directory = directory.display();
         for (workload, container) in WORKLOADS {
-            let patch = format!(
-                r#"{{"spec": {{"template": {{"spec": {{
-                    "volumes": [
-                        {{"name": "faketime", "hostPath": {{"path": "{LIBRARY}"}}}},
-                        {{"name": "offset", "hostPath": {{"path": "{directory}"}}}}],
-                    "containers": [{{"name": "{container}",
-                        "env": [
-                            {{"name": "LD_PRELOAD", "value": "{LIBRARY}/libfaketime.so.1"}},
-                            {{"name": "FAKETIME_TIMESTAMP_FILE", "value": "/offset/offset"}},
-                            {{"name": "FAKETIME_NO_CACHE", "value": "1"}},
-                            {{"name": "FAKETIME_DONT_FAKE_MONOTONIC", "value": "1"}}],
-                        "volumeMounts": [
-                            {{"name": "faketime", "mountPath": "{LIBRARY}", "readOnly": true}},
-                            {{"name": "offset", "mountPath": "/offset", "readOnly": true}}]}}]}}}}}}}}"#
-            );
+            let patch = patch(container, &directory).to_string();
             let _ = ours(&["patch", workload, "-p", &patch]);
         }
         for (workload, _) in WORKLOADS {
@@ -69,6 +56,31 @@ impl Clock {
         fs::write(&new, offset).unwrap();
         fs::rename(&new, &self.offset).unwrap();
     }
+}
+
+/// Shows a container's program the clock that is set in `directory`.
+fn patch(container: &str, directory: &Path) -> Value {
+    let variables = [
+        ("LD_PRELOAD", format!("{LIBRARY}/libfaketime.so.1")),
+        ("FAKETIME_TIMESTAMP_FILE", "/offset/offset".to_owned()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+        // Intervals and deadlines are of the monotonic clock, which never jumps.
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ];
+    json!({ "spec": { "template": { "spec": {
+        "volumes": [
+            { "name": "faketime", "hostPath": { "path": LIBRARY } },
+            { "name": "offset", "hostPath": { "path": directory } },
+        ],
+        "containers": [{
+            "name": container,
+            "env": variables.map(|(name, value)| json!({ "name": name, "value": value })),
+            "volumeMounts": [
+                { "name": "faketime", "mountPath": LIBRARY, "readOnly": true },
+                { "name": "offset", "mountPath": "/offset", "readOnly": true },
+            ],
+        }],
+    }}}})
 }
 
 impl Drop for Clock {

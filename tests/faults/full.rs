@@ -1,15 +1,14 @@
-//! Nodes with no room left: for pods, for memory; and more pods at once than they can start.
+//! Nodes with no room left, for memory and for pods.
 
-use std::{fmt::Write, fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf};
 
 use dlf_tests::{
-    Namespace, Node, POD_WITHIN, SLEEP, cluster_script, eventually, on_our_own_cluster, pod,
-    settings,
+    Node, POD_WITHIN, SLEEP, cluster_script, eventually, kubectl, on_our_own_cluster, pod, settings,
 };
 use serde_json::Value;
 
 use crate::{
-    installation::{Values, mounters, new_mounter, upgrade},
+    chart::{Values, mounters, new_mounter, upgrade},
     reader::Reader,
 };
 
@@ -96,7 +95,7 @@ impl PodLimit {
         taken.write(&limited);
         eventually("the node to say so", POD_WITHIN, || {
             let path = "jsonpath={.status.allocatable.pods}";
-            let says = dlf_tests::kubectl(&["get", "node", &node.name, "-o", path]).text;
+            let says = kubectl(&["get", "node", &node.name, "-o", path]).text;
             if says == limit.to_string() {
                 Ok(())
             } else {
@@ -124,7 +123,7 @@ fn pods_of(node: &Node) -> Vec<Value> {
         "spec.nodeName={},status.phase!=Succeeded,status.phase!=Failed",
         node.name
     );
-    let listed = dlf_tests::kubectl(&[
+    let listed = kubectl(&[
         "get",
         "pods",
         "-A",
@@ -138,7 +137,7 @@ fn pods_of(node: &Node) -> Vec<Value> {
 }
 
 fn allocatable(node: &Node) -> u64 {
-    let found = dlf_tests::kubectl(&[
+    let found = kubectl(&[
         "get",
         "node",
         &node.name,
@@ -178,56 +177,4 @@ fn bytes(quantity: &str) -> u64 {
         "Gi" => number << 30,
         unit => panic!("{quantity}: unit {unit}"),
     }
-}
-
-const BURST: usize = 150;
-
-/// Two nodes on two cores start two or three pods a second at best.
-const BURST_WITHIN: Duration = Duration::from_mins(8);
-
-#[test]
-fn a_hundred_and_fifty_pods_at_once_all_get_their_data() {
-    let reader = Reader::start("burst");
-    let namespace = &reader.namespace;
-    let script = "test \"$(cat /mnt/datasets/books/hello.txt)\" = hello";
-    let mut pods = String::new();
-    for number in 0..BURST {
-        let _ = writeln!(
-            pods,
-            "{}---",
-            pod(
-                &format!("burst-{number}"),
-                "dataset.0.id: books, app: burst",
-                script,
-                ""
-            )
-        );
-    }
-    let _ = namespace.apply(&pods).expect_ok();
-    eventually("all to have read", BURST_WITHIN, || {
-        let [ended, failed] = ["Succeeded", "Failed"].map(|phase| phase_count(namespace, phase));
-        assert_eq!(failed, 0);
-        if ended == BURST {
-            Ok(())
-        } else {
-            Err(format!("{ended} have"))
-        }
-    });
-    reader.goes_on();
-    assert_eq!(reader.errors(), "");
-}
-
-fn phase_count(namespace: &Namespace, phase: &str) -> usize {
-    let field = format!("status.phase={phase}");
-    let listed = namespace.kubectl(&[
-        "get",
-        "pods",
-        "-l",
-        "app=burst",
-        "--field-selector",
-        &field,
-        "-o",
-        "name",
-    ]);
-    listed.expect_ok().lines().count()
 }

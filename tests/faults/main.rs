@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api_server;
+mod burst;
 mod certificates;
+mod chart;
 mod clock;
 mod full;
 mod growth;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlf_tests::{Bucket, Node, POD_WITHIN, dataset, eventually, on_our_own_cluster, pod};
 
 use crate::{
-    installation::{Values, mounters, new_mounter, upgrade},
+    chart::{Values, mounters, new_mounter, upgrade},
     ours::ours,
     reader::Reader,
 };

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-/// Directories in /proc of the processes that run a program in a pod.
+/// Directories in /proc of the processes that run a program in a pod; in any, if its uid is empty.
 ///
 /// # Panics
 /// Without /proc.

@@ -1,9 +1,11 @@
 use dlf_wire::nodes::v1::{
     Applied, DatasetUsage, Grant, Held, MounterState, NodeWelcome, PodRef, Refusal, Report, to_node,
 };
-use proptest::prelude::*;
 
 use super::*;
+
+mod index;
+mod usage;
 
 const NOW_MS: u64 = 1_000_000;
 
@@ -290,66 +292,6 @@ fn a_version_that_never_was_is_no_acknowledgement() {
 }
 
 #[test]
-fn figures_stay_within_what_a_status_can_say() {
-    let mut registry = Registry::default();
-    let peer = attached(&mut registry, "n");
-    registry.publish(config("a", "1"), NOW_MS);
-    granted(&mut registry, &peer, "a");
-    for epoch in 0..3 {
-        registry.report(&peer, usage("a", epoch, u64::MAX, &["p"]));
-    }
-    let done = registry.lifetime("a", Counters::default());
-    assert_eq!(done.bytes_read, i64::MAX.unsigned_abs());
-}
-
-#[test]
-fn consumers_are_what_nodes_report_and_outlive_a_broken_stream() {
-    let mut registry = Registry::default();
-    let peer = attached(&mut registry, "n");
-    registry.publish(config("a", "1"), NOW_MS);
-    granted(&mut registry, &peer, "a");
-    registry.take_effects();
-    registry.report(&peer, usage("a", 1, 10, &["p", "q"]));
-    assert_eq!(registry.take_effects().changed, ["a".into()]);
-    registry.report(&peer, usage("a", 1, 20, &["p", "q"]));
-    assert_eq!(
-        registry.take_effects().changed,
-        Vec::<Handle>::new(),
-        "figures alone"
-    );
-    assert_eq!(registry.consumers("a").len(), 2);
-
-    registry.detach(&peer);
-    assert_eq!(
-        registry.consumers("a").len(),
-        2,
-        "the mounts are still there"
-    );
-    registry.attach("n", vec![held("a", NOW_MS, &["q"])], vec![], NOW_MS);
-    let left: Vec<_> = registry
-        .consumers("a")
-        .into_iter()
-        .map(|c| c.pod.name)
-        .collect();
-    assert_eq!(left, ["q"]);
-    registry.attach("n", vec![], vec![], NOW_MS);
-    assert!(registry.consumers("a").is_empty(), "after a reboot");
-}
-
-#[test]
-fn a_mount_whose_release_crossed_its_grant_is_taken_up_again() {
-    let mut registry = Registry::default();
-    let peer = attached(&mut registry, "n");
-    registry.publish(config("a", "1"), NOW_MS);
-    granted(&mut registry, &peer, "a");
-    registry.released(&peer, "a");
-    registry.report(&peer, usage("a", 1, 10, &["p"]));
-    assert_eq!(registry.consumers("a").len(), 1);
-    registry.report(&peer, usage("never-published", 1, 10, &["p"]));
-    assert_eq!(registry.datasets.len(), 1);
-}
-
-#[test]
 fn a_later_stream_of_a_node_silences_the_earlier_one() {
     let mut registry = Registry::default();
     registry.publish(config("a", "1"), NOW_MS);
@@ -393,62 +335,6 @@ fn acknowledgements_tell_which_nodes_are_behind_and_why() {
     assert_eq!(registry.rollout("d").failures, []);
     registry.forget_node("b");
     assert_eq!(registry.rollout("d").nodes, 1);
-}
-
-#[test]
-fn figures_are_counted_once() {
-    let mut registry = Registry::default();
-    let peer = attached(&mut registry, "n");
-    registry.publish(config("a", "1"), NOW_MS);
-    granted(&mut registry, &peer, "a");
-    let total = |registry: &mut Registry| registry.lifetime("a", Counters::default()).bytes_read;
-    registry.report(&peer, usage("a", 1, 100, &["p"]));
-    registry.report(&peer, usage("a", 1, 150, &["p"]));
-    assert_eq!(total(&mut registry), 150);
-    registry.report(&peer, usage("a", 2, 30, &["p"]));
-    assert_eq!(total(&mut registry), 180, "a new mount begins at zero");
-    registry.attach("n", vec![held("a", NOW_MS, &["p"])], vec![], NOW_MS);
-    let peer = registry.attach("n", vec![held("a", NOW_MS, &["p"])], vec![], NOW_MS);
-    registry.report(&peer, usage("a", 2, 40, &["p"]));
-    assert_eq!(total(&mut registry), 190, "a new stream is not a new mount");
-    let other = registry.attach("m", vec![held("a", NOW_MS, &["p"])], vec![], NOW_MS);
-    registry.report(&other, usage("a", 9, 1000, &["p"]));
-    registry.report(&other, usage("a", 9, 1001, &["p"]));
-    assert_eq!(
-        total(&mut registry),
-        191,
-        "what another leader counted is not counted again"
-    );
-}
-
-#[test]
-fn what_an_earlier_leader_wrote_down_is_continued_and_never_falls() {
-    let read = |bytes_read| Counters {
-        bytes_read,
-        ..Counters::default()
-    };
-    let mut registry = Registry::default();
-    let peer = attached(&mut registry, "n");
-    registry.publish(config("a", "1"), NOW_MS);
-    granted(&mut registry, &peer, "a");
-    registry.report(&peer, usage("a", 1, 100, &["p"]));
-    assert_eq!(registry.lifetime("a", read(5000)).bytes_read, 5100);
-    registry.report(&peer, usage("a", 1, 130, &["p"]));
-    assert_eq!(
-        registry.lifetime("a", read(5100)).bytes_read,
-        5130,
-        "what this operator wrote is not added to itself"
-    );
-    assert_eq!(
-        registry.lifetime("a", read(9000)).bytes_read,
-        9000,
-        "another leader wrote in between"
-    );
-    assert_eq!(registry.lifetime("unknown", read(7)).bytes_read, 7);
-    assert_eq!(
-        (registry.sum().bytes_read, registry.mounted()),
-        (130, (1, 1))
-    );
 }
 
 #[test]
@@ -501,112 +387,4 @@ fn every_node_hears_of_rules_and_mounters_and_the_newcomer_in_its_welcome() {
         (3, 0)
     );
     assert!(registry.has_told("m") && !registry.has_told("elsewhere"));
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Publish(u8),
-    Refuse(u8),
-    Withdraw(u8),
-    Attach(u8, Vec<u8>),
-    Grant(u8, u8),
-    Release(u8, u8),
-    Report(u8, u8, bool),
-    Forget(u8),
-    Drain(u8),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let (node, dataset) = (|| 0..3_u8, || 0..4_u8);
-    prop_oneof![
-        dataset().prop_map(Step::Publish),
-        dataset().prop_map(Step::Refuse),
-        dataset().prop_map(Step::Withdraw),
-        (node(), prop::collection::vec(dataset(), 0..4)).prop_map(|(n, d)| Step::Attach(n, d)),
-        (node(), dataset()).prop_map(|(n, d)| Step::Grant(n, d)),
-        (node(), dataset()).prop_map(|(n, d)| Step::Release(n, d)),
-        (node(), dataset(), any::<bool>()).prop_map(|(n, d, used)| Step::Report(n, d, used)),
-        node().prop_map(Step::Forget),
-        node().prop_map(Step::Drain),
-    ]
-}
-
-/// Does one step; a drained node is vetted whatever it says.
-fn apply(registry: &mut Registry, peers: &mut [Option<Peer>; 3], step: Step, count: usize) {
-    let handle = |dataset: u8| format!("d{dataset}");
-    let peer = |peers: &[Option<Peer>; 3], node: u8| peers[usize::from(node)].clone();
-    match step {
-        Step::Publish(d) => registry.publish(config(&handle(d), &count.to_string()), NOW_MS),
-        Step::Refuse(d) => registry.refuse(&handle(d), failure("Why")),
-        Step::Withdraw(d) => registry.withdraw(&handle(d)),
-        Step::Attach(n, d) => {
-            let held = d.into_iter().map(|d| held(&handle(d), 3, &["p"])).collect();
-            peers[usize::from(n)] = Some(registry.attach(&n.to_string(), held, vec![], NOW_MS));
-        }
-        Step::Forget(n) => {
-            registry.forget_node(&n.to_string());
-            peers[usize::from(n)] = None;
-        }
-        Step::Grant(n, d) => {
-            if let Some(peer) = peer(peers, n) {
-                registry.grant(&peer, 1, &handle(d), Share::default());
-            }
-        }
-        Step::Release(n, d) => {
-            if let Some(peer) = peer(peers, n) {
-                registry.released(&peer, &handle(d));
-            }
-        }
-        Step::Report(n, d, used) => {
-            if let Some(peer) = peer(peers, n) {
-                let pods: &[&str] = if used { &["p"] } else { &[] };
-                registry.report(&peer, usage(&handle(d), 1, 1, pods));
-            }
-        }
-        Step::Drain(n) => {
-            if let Some(peer) = peer(peers, n) {
-                while let Some(outgoing) = registry.next(&peer) {
-                    if let Outgoing::Vet { config, .. } = outgoing {
-                        registry.clear(&peer, &config.volume_handle);
-                    }
-                }
-            }
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn both_sides_of_the_index_agree_whatever_happens(
-        steps in prop::collection::vec(step(), 0..200)
-    ) {
-        let mut registry = Registry::default();
-        let mut peers = [None, None, None];
-        for (count, step) in steps.into_iter().enumerate() {
-            apply(&mut registry, &mut peers, step, count);
-            for (handle, dataset) in &registry.datasets {
-                prop_assert!(!dataset.is_unused(), "{handle} was left behind");
-                for (node, link) in &dataset.links {
-                    let node = &registry.nodes[node];
-                    prop_assert!(node.handles.contains(handle));
-                    let published = dataset.config.is_some() && link.cleared;
-                    let outdated = published && link.sent < dataset.version();
-                    let told = node.outbox.datasets.contains(handle);
-                    prop_assert!(!outdated || told, "{handle}: nothing will tell");
-                }
-            }
-            for (name, node) in &registry.nodes {
-                for handle in &node.handles {
-                    prop_assert!(registry.datasets[handle].links.contains_key(name));
-                }
-            }
-        }
-        // When all have taken what there is for them, each has the newest of what it uses.
-        for node in 0..3 {
-            apply(&mut registry, &mut peers, Step::Drain(node), 0);
-        }
-        for dataset in registry.datasets.values().filter(|dataset| dataset.config.is_some()) {
-            prop_assert!(dataset.links.values().all(|link| link.sent >= dataset.version()));
-        }
-    }
 }

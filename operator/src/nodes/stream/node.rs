@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlf_wire::nodes::v1::{Failure, FromNode, Need, ToNode, from_node};
+use dlf_wire::nodes::v1::{Failure, FromNode, Need, PodRef, ToNode, from_node};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tonic::{Status, Streaming};
@@ -9,7 +9,7 @@ use tonic::{Status, Streaming};
 use super::{Credential, reason, stopped};
 use crate::nodes::authorise::{share, vouched};
 use crate::nodes::limits;
-use crate::nodes::registry::{Outgoing, Peer};
+use crate::nodes::registry::{Outgoing, Peer, Share};
 use crate::nodes::service::Shared;
 
 /// How long a request for a dataset that is not ready is held. The kubelet gives a mount two
@@ -131,16 +131,12 @@ async fn answer(shared: Arc<Shared>, peer: Arc<Peer>, need: Need) {
         volume_handle: handle,
         pod,
     } = need;
+    // What can be no pod is not written into the log either.
     let pod = pod.filter(limits::is_pod).unwrap_or_default();
-    let decided = if pod.name.is_empty() || !limits::is_handle(&handle) {
-        Err(malformed())
+    let decided = if limits::is_pod(&pod) && limits::is_handle(&handle) {
+        decide(&shared, &peer, &handle, &pod).await
     } else {
-        match shared.hub.ready(&handle, NEED_PATIENCE).await {
-            Ok(config) => share(shared.pods.as_ref(), &peer.node, &config, &pod)
-                .await
-                .map_err(Into::into),
-            Err(why) => Err(why),
-        }
+        Err(malformed())
     };
     shared.hub.update(|registry| match decided {
         Ok(share) => registry.grant(&peer, request, &handle, share),
@@ -150,6 +146,17 @@ async fn answer(shared: Arc<Shared>, peer: Arc<Peer>, need: Need) {
             registry.deny(&peer, request, why);
         }
     });
+}
+
+async fn decide(
+    shared: &Shared,
+    peer: &Peer,
+    handle: &str,
+    pod: &PodRef,
+) -> Result<Share, Failure> {
+    let config = shared.hub.ready(handle, NEED_PATIENCE).await?;
+    let shared = share(shared.pods.as_ref(), &peer.node, &config, pod).await;
+    shared.map_err(Into::into)
 }
 
 fn malformed() -> Failure {

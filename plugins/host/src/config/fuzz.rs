@@ -1,36 +1,12 @@
 //! Configuration files that nobody meant: anything, and a right one with a mistake in it.
 
-use std::fs;
-
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::*;
-
-/// Every section and every key that there is.
-const WHOLE: &str = r#"[plugins.s3fs]
-carrier = "builtin"
-config = { tier = "nvme" }
-[[route]]
-match = { type = "COS", namespace = "ml-*", labels = { tier = "hot" } }
-storage = "s3fs"
-[[route]]
-storage = "nfs"
-[cache]
-mode = "Off"
-[network]
-allow = ["10.0.0.0/8"]
-deny = ["192.168.1.0/24", "2001:db8::/32"]
-[[host_path]]
-prefix = "/data"
-namespaces = ["team-*"]
-[[nfs_server]]
-server = "*.example.com"
-namespaces = ["*"]
-[admission]
-inline_keys = false
-internal_writers = ["system:serviceaccount:a:b"]
-"#;
+use super::{
+    tests::{WHOLE, load},
+    *,
+};
 
 /// Keys of [`WHOLE`] that have a value of their own type.
 const KEYS: [&str; 10] = [
@@ -45,19 +21,6 @@ const KEYS: [&str; 10] = [
     "inline_keys",
     "internal_writers",
 ];
-
-/// Reads a file with this content and shows what is wrong with it.
-fn load(content: &[u8]) -> Result<Config, String> {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), content).unwrap();
-    let loaded = Config::load(Some(file.path()));
-    let path = file.path().display().to_string();
-    loaded.map_err(|error| {
-        let text = error.to_string();
-        let said = text.strip_prefix(&format!("{path}: "));
-        said.map_or_else(|| panic!("no file in {text:?}"), str::to_owned)
-    })
-}
 
 /// TOML of any shape, some of it with words that mean something.
 fn toml() -> impl Strategy<Value = String> {
@@ -106,7 +69,7 @@ proptest! {
 
     #[test]
     fn any_toml_is_a_configuration_or_an_error_with_line_or_key(text in toml()) {
-        if let Err(error) = load(text.as_bytes()) {
+        if let Err(error) = load(&text) {
             prop_assert!(leads(&error) || text.split(['=', '\n', '[', ']', '.', ' ', '"']).any(|word| word.len() > 1 && error.contains(word)), "{error}");
         }
     }
@@ -121,7 +84,7 @@ proptest! {
             _ => drop(characters.remove(at)),
         }
         let text: String = characters.into_iter().collect();
-        if let Err(error) = load(text.as_bytes()) {
+        if let Err(error) = load(&text) {
             prop_assert!(error.contains("line "), "{error}");
         }
     }
@@ -139,7 +102,7 @@ proptest! {
         let spoiled = format!("{key} = {value}");
         let mut text = lines.clone();
         text[place] = &spoiled;
-        if let Err(error) = load(text.join("\n").as_bytes()) {
+        if let Err(error) = load(text.join("\n")) {
             prop_assert!(error.contains(&format!("line {}:", place + 1)), "{spoiled}: {error}");
             prop_assert!(error.contains(key), "{spoiled}: {error}");
         }
@@ -152,14 +115,14 @@ proptest! {
         let place = after.index(lines.len()).max(3) + 1;
         let line = format!("{key} = 1");
         lines.insert(place, &line);
-        let error = load(lines.join("\n").as_bytes()).unwrap_err();
+        let error = load(lines.join("\n")).unwrap_err();
         prop_assert!(error.contains(&key) && error.contains(&format!("line {}:", place + 1)), "{error}");
     }
 
     #[test]
     fn what_is_nested_without_end_is_refused(depth in 0..20_000_usize, open in "\\[|\\{a=") {
         let text = format!("[plugins.s3fs]\ncarrier = \"builtin\"\nconfig = {}", open.repeat(depth));
-        prop_assert!(load(text.as_bytes()).is_err());
+        prop_assert!(load(&text).is_err());
     }
 
     #[test]

@@ -2,21 +2,42 @@ use std::fs;
 
 use super::*;
 
-fn load(text: &str) -> Result<Config, String> {
-    let directory = std::env::temp_dir().join(format!("dlf-config-{:x}", fingerprint(text)));
-    fs::create_dir_all(&directory).unwrap();
-    let path = directory.join("dlf.toml");
-    fs::write(&path, text).unwrap();
-    let loaded = Config::load(Some(&path));
-    fs::remove_dir_all(&directory).unwrap();
-    loaded.map_err(|error| error.to_string())
-}
+/// Every section and every key that there is.
+pub(super) const WHOLE: &str = r#"[plugins.s3fs]
+carrier = "builtin"
+config = { tier = "nvme" }
+[[route]]
+match = { type = "COS", namespace = "ml-*", labels = { tier = "hot" } }
+storage = "s3fs"
+[[route]]
+storage = "nfs"
+[cache]
+mode = "Off"
+[network]
+allow = ["10.0.0.0/8"]
+deny = ["192.168.1.0/24", "2001:db8::/32"]
+[[host_path]]
+prefix = "/data"
+namespaces = ["team-*"]
+[[nfs_server]]
+server = "*.example.com"
+namespaces = ["*"]
+[admission]
+inline_keys = false
+internal_writers = ["system:serviceaccount:a:b"]
+"#;
 
-fn fingerprint(text: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    (text, std::process::id()).hash(&mut hasher);
-    hasher.finish()
+/// Reads a file with this content and shows what is wrong with it.
+pub(super) fn load(content: impl AsRef<[u8]>) -> Result<Config, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), content).unwrap();
+    let loaded = Config::load(Some(file.path()));
+    let path = file.path().display().to_string();
+    loaded.map_err(|error| {
+        let text = error.to_string();
+        let said = text.strip_prefix(&format!("{path}: "));
+        said.map_or_else(|| panic!("no file in {text:?}"), str::to_owned)
+    })
 }
 
 #[test]
@@ -26,29 +47,7 @@ fn no_file_gives_the_defaults() {
 
 #[test]
 fn a_whole_file_is_understood() {
-    let config = load(
-        r#"
-        [plugins.s3fs]
-        carrier = "builtin"
-        [[route]]
-        match = { type = "COS", namespace = "ml-*", labels = { tier = "hot" } }
-        storage = "s3fs"
-        [cache]
-        mode = "Off"
-        [network]
-        allow = ["10.0.0.0/8"]
-        deny = ["192.168.1.0/24"]
-        [[host_path]]
-        prefix = "/data"
-        namespaces = ["team-*"]
-        [[nfs_server]]
-        server = "*.example.com"
-        namespaces = ["*"]
-        [admission]
-        inline_keys = false
-        "#,
-    )
-    .unwrap();
+    let config = load(WHOLE).unwrap();
     assert_eq!(config.routes[0].storage.as_deref(), Some("s3fs"));
     assert!(config.host_path_rule("team-a", "/data/books").is_some());
     assert!(config.host_path_rule("team-a", "/database").is_none());
