@@ -6,19 +6,25 @@ use dlf_tests::{Output, POD_WITHIN, eventually, kubectl, run, settings};
 
 /// Runs helm in our namespace.
 pub(crate) fn helm(arguments: &[&str]) -> Output {
+    helm_with(arguments, "")
+}
+
+/// Runs helm in our namespace with something to read.
+pub(crate) fn helm_with(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(settings().get("HELM"));
     command
         .env("KUBECONFIG", settings().get("KUBECONFIG"))
         .args(["--namespace", "dlf-system"])
         .args(arguments);
-    run(&mut command, b"")
+    run(&mut command, input.as_bytes())
 }
 
 /// Upgrades the release to the working tree's chart with these values besides those it has.
 pub(crate) fn upgrade(values: &[&str]) {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/chart");
     let chart = chart.to_string_lossy();
-    let wait = ["--reuse-values", "--wait", "--timeout", "3m"];
+    // Values of the release over the defaults of this chart, which an older one did not have.
+    let wait = ["--reset-then-reuse-values", "--wait", "--timeout", "3m"];
     let _ = helm(&[&["upgrade", "dlf", &chart], &wait[..], values].concat()).expect_ok();
 }
 

@@ -10,8 +10,10 @@ use dlf_tests::{eventually, on_our_own_cluster};
 use crate::ours::leader;
 use census::Census;
 
-/// Minutes of the measured round; the test runs where they are asked for.
+/// Minutes of the measured round.
 const MINUTES: &str = "DLF_CHURN_MINUTES";
+/// Where nobody says.
+const MINUTES_DEFAULT: &str = "2";
 /// Allocators, caches and pools have their size after this: as many Datasets at once as later.
 const WARM_UP: Duration = Duration::from_secs(40);
 /// Idle connections are kept for 90 s and idle threads for 10 s; the kubelet clears a pod's
@@ -26,11 +28,7 @@ fn churn_leaves_no_memory_descriptor_thread_watch_object_mount_or_directory_behi
     if !on_our_own_cluster(test, "it looks at the nodes' processes") {
         return;
     }
-    let Some(length) = minutes() else {
-        println!("SKIPPED {test}: it takes minutes of load; {MINUTES}=2 asks for it");
-        return;
-    };
-    let leading = leader();
+    let (length, leading) = (minutes(), leader());
     let warm = churn::round("warm-up", WARM_UP);
     println!("{warm}");
     let before = settled();
@@ -70,11 +68,11 @@ fn settled() -> Census {
     before
 }
 
-fn minutes() -> Option<Duration> {
-    let text = env::var(MINUTES).ok()?;
+fn minutes() -> Duration {
+    let text = env::var(MINUTES).unwrap_or_else(|_| MINUTES_DEFAULT.to_owned());
     let asked = text.parse::<f64>().ok();
     let minutes = asked.filter(|minutes| (0.1..=24.0 * 60.0).contains(minutes));
     let minutes =
         minutes.unwrap_or_else(|| panic!("{MINUTES} is {text:?}: give minutes from 0.1 to 1440"));
-    Some(Duration::from_secs_f64(minutes * 60.0))
+    Duration::from_secs_f64(minutes * 60.0)
 }

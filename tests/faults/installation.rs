@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, time::Duration};
 use dlf_tests::{DATASETS, contains, eventually, kubectl, on_our_own_cluster, run};
 
 use crate::{
-    chart::{Values, helm, mounters, new_mounter, upgrade},
+    chart::{Values, helm, helm_with, mounters, new_mounter, upgrade},
     reader::Reader,
 };
 
@@ -99,4 +99,53 @@ fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_a
     drop(again);
     namespace.wait_dataset("books");
     reader.another_reads();
+}
+
+/// The chart as it was first packaged, from before it had a hook.
+const FIRST_CHART: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/faults/charts/dlf-0.1.0-first.tgz"
+);
+
+#[test]
+fn the_first_chart_is_upgraded_beneath_a_reading_pod_and_by_force_uninstalled_under_it() {
+    let test =
+        "the_first_chart_is_upgraded_beneath_a_reading_pod_and_by_force_uninstalled_under_it";
+    if !on_our_own_cluster(
+        test,
+        "it installs an older DLF, and uninstalls it under a pod",
+    ) {
+        return;
+    }
+    let values = helm(&["get", "values", "dlf", "-o", "yaml"]).expect_ok();
+    let again = InstalledAgain;
+    let _ = helm(&["uninstall", "dlf", "--timeout", "3m"]).expect_ok();
+    let install = ["install", "dlf", FIRST_CHART, "--wait", "--timeout", "3m"];
+    let _ = helm_with(&[&install[..], &["-f", "-"]].concat(), &values).expect_ok();
+
+    let reader = Reader::start("older");
+    let namespace = &reader.namespace;
+    upgrade(&["--set", "uninstall.force=true"]);
+    reader.goes_on();
+    assert_eq!(reader.errors(), "");
+    reader.another_reads();
+
+    let _ = helm(&["uninstall", "dlf", "--timeout", "3m"]).expect_ok();
+    let dataset = namespace.get(DATASETS, "books");
+    assert!(dataset["metadata"]["finalizers"].is_null(), "{dataset}");
+    assert_eq!(mounters(), Vec::<String>::new());
+    // What the documentation says breaks: the pod keeps its claim, and nobody serves its files.
+    let claim = namespace.get("pvc", "books");
+    let leaving = &claim["metadata"]["deletionTimestamp"];
+    assert!(leaving.is_string(), "{claim}");
+
+    drop(again);
+    let _ = namespace.kubectl(&["delete", "pod", "--all"]).expect_ok();
+    namespace.wait_dataset("books");
+    let _ = namespace.run_pod(
+        "after",
+        "dataset.0.id: books",
+        "cat /mnt/datasets/books/hello.txt",
+        "",
+    );
 }

@@ -16,7 +16,7 @@ const HEALED_WITHIN: Duration = Duration::from_mins(2);
 
 const KEYS: &str = "request.name.endsWith('-source')";
 const CONSUMER: &str = "request.name == variables.dataset";
-const NODES: &str = "request.namespace == 'dlf-system'";
+const OURS: &str = "request.namespace == 'dlf-system'";
 
 /// Each write of a creation, in order; a Dataset each.
 const CREATION: [Refusal; 11] = [
@@ -28,7 +28,7 @@ const CREATION: [Refusal; 11] = [
     Refusal::of("bind", "UPDATE", "persistentvolumeclaims"),
     Refusal::of("map", "CREATE", "configmaps"),
     Refusal::of("consumer", "CREATE", "secrets").where_object(CONSUMER),
-    Refusal::of("nodes", "CREATE", "secrets").where_object(NODES),
+    Refusal::of("kept", "CREATE", "secrets").where_object(OURS),
     Refusal::of("effective", "UPDATE", "datasetsinternal/status"),
     Refusal::of("status", "UPDATE", "datasets/status"),
 ];
@@ -41,7 +41,7 @@ const DELETION: [Refusal; 8] = [
     Refusal::of("map", "DELETE", "configmaps"),
     Refusal::of("keys", "DELETE", "secrets").where_object(KEYS),
     Refusal::of("consumer", "DELETE", "secrets").where_object(CONSUMER),
-    Refusal::of("nodes", "DELETE", "secrets").where_object(NODES),
+    Refusal::of("kept", "DELETE", "secrets").where_object(OURS),
     Refusal::of("finalizer", "UPDATE", "datasets"),
 ];
 
@@ -50,17 +50,21 @@ fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_h
     let (namespace, bucket) = (Namespace::new("writes"), Bucket::new("writes"));
     let mut manifests = String::new();
     for refusal in &CREATION {
+        let more = match refusal.dataset {
+            "kept" => ", removeOnDelete: 'true'",
+            _ => "",
+        };
         let _ = writeln!(
             manifests,
             "{}---",
-            dataset(refusal.dataset, &bucket.name, "")
+            dataset(refusal.dataset, &bucket.name, more)
         );
     }
     {
         let _refused = Refusals::begin(&CREATION);
         let _ = namespace.apply(&manifests).expect_ok();
         for dataset in [
-            "keys", "internal", "claim", "volume", "map", "consumer", "nodes",
+            "keys", "internal", "claim", "volume", "map", "consumer", "kept",
         ] {
             names_the_refusal(&namespace, dataset);
         }
@@ -81,7 +85,7 @@ fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_h
         ("persistentvolumeclaims", all),
         ("persistentvolumes", all),
         ("configmaps", all),
-        ("secrets", 3 * all), // inline keys, what consumers read, what nodes read
+        ("secrets", 2 * all + 1), // inline keys and what consumers read, and what one keeps
         ("datasetsinternal.com.ie.ibm.hpsys", all),
     ];
     assert_eq!(made(&namespace), wanted);

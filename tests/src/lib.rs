@@ -21,7 +21,7 @@ pub use command::{Output, run};
 pub use kubectl::{kubectl, kubectl_with};
 pub use manifests::{DATASETS, POD_WITHIN, SLEEP, dataset, dataset_with_secret, keys, pod, source};
 pub use namespace::{NAMED_WITHIN, Namespace};
-pub use process::processes;
+pub use process::{processes, processes_of_pod};
 pub use s3::{Bucket, s3, s3_at, unique};
 pub use settings::{Settings, settings};
 

@@ -6,15 +6,13 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Client,
     core::PartialObjectMeta,
-    runtime::{
-        events::Recorder,
-        reflector::{ObjectRef, Store},
-    },
+    runtime::reflector::{ObjectRef, Store},
 };
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Metrics, Noted,
+    events::Recorder,
     owned::Writer,
     references::{Referrer, SecretReferences},
 };
@@ -44,6 +42,10 @@ pub struct Shared {
     pub handles: Handles,
     /// When the usage of a dataset was last written into its status.
     pub usage_noted: Noted,
+    /// When a Dataset without a status was first met.
+    pub datasets_met: Noted,
+    /// When a DatasetInternal without a status was first met.
+    pub internals_met: Noted,
     /// What is counted.
     pub metrics: Metrics,
     /// Namespaces, for whether one is on its way out.
@@ -69,6 +71,15 @@ pub struct Context {
     pub group: ApiGroup,
     /// What it shares with the others.
     pub shared: Arc<Shared>,
+}
+
+impl Shared {
+    /// The dataset with this handle has gone.
+    pub(super) fn forget(&self, handle: &str) {
+        for noted in [&self.usage_noted, &self.datasets_met, &self.internals_met] {
+            noted.forget(handle);
+        }
+    }
 }
 
 impl Context {

@@ -1,26 +1,30 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-/// When something was last written of a dataset by this operator, by the handle of its volume. A
-/// dataset that goes is forgotten.
+use tokio::time::Instant;
+
+/// When something was done about a dataset by this operator, by the handle of its volume. A dataset
+/// that goes is forgotten.
 #[derive(Clone, Debug, Default)]
 pub struct Noted {
     times: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 impl Noted {
-    /// It was written now.
+    /// It is done now.
     pub fn now(&self, handle: &str) {
         self.lock().insert(handle.to_owned(), Instant::now());
     }
 
-    /// How long ago it was written; none: not since this operator leads.
+    /// How long ago it was done last; it is done now if it never was.
     #[must_use]
-    pub fn ago(&self, handle: &str) -> Option<Duration> {
-        self.lock().get(handle).map(Instant::elapsed)
+    pub fn ago(&self, handle: &str) -> Duration {
+        let mut times = self.lock();
+        let first = times.entry(handle.to_owned());
+        first.or_insert_with(Instant::now).elapsed()
     }
 
     /// The dataset has gone.

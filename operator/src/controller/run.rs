@@ -11,7 +11,6 @@ use kube::{
     api::{Api, DynamicObject},
     core::PartialObjectMeta,
     runtime::{
-        events::{Recorder, Reporter},
         reflector::{Store, store},
         watcher,
     },
@@ -22,7 +21,9 @@ use super::{
     Context, Lanes, Metrics, Noted, Shared, Stores,
     context::Handles,
     control::control,
-    dataset, internal,
+    dataset,
+    events::Recorder,
+    internal,
     owned::{OwnedIndex, OwnedKind, Writer},
     references::SecretReferences,
     states::States,
@@ -127,10 +128,6 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
         pod_changes,
         metrics,
     } = parts;
-    let reporter = Reporter {
-        controller: "dlf-operator".to_owned(),
-        instance: std::env::var("DLF_POD").ok(),
-    };
     let index = OwnedIndex::default();
     let references = SecretReferences::default();
     let handles = Handles::default();
@@ -156,7 +153,7 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
         .collect();
 
     Shared {
-        recorder: Recorder::new(client.clone(), reporter),
+        recorder: Recorder::new(client.clone(), std::env::var("DLF_POD").ok()),
         writer: Writer::new(client.clone(), index),
         client,
         namespace,
@@ -167,6 +164,8 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
         references,
         handles,
         usage_noted: Noted::default(),
+        datasets_met: Noted::default(),
+        internals_met: Noted::default(),
         metrics,
         namespaces,
         stores,

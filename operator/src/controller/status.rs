@@ -1,6 +1,6 @@
 //! Writing a status: only when it differs, and of nothing but what was found.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use dlf_core::{
     api::{ApiGroup, DatasetStatus},
@@ -16,10 +16,43 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tracing::warn;
 
-use super::error::{Doing, ReconcileError};
+use super::{
+    Noted,
+    error::{Doing, ReconcileError},
+};
+
+/// Reasons of a dataset that is on its way: nobody has to do anything.
+const PASSING: [&str; 2] = ["Planning", "CheckingSource"];
+
+/// A new object is on its way this long before its status says so: most are ready by then, and
+/// their first status is that.
+pub(super) const SETTLING: Duration = Duration::from_secs(2);
 
 /// More names than this make a message nobody reads.
 const NAMED_USERS_MAX: usize = 5;
+
+/// Whether whoever reads this reason has nothing to do but wait a moment.
+pub(super) fn is_passing(reason: &str) -> bool {
+    PASSING.contains(&reason)
+}
+
+/// Whether an object is so new that these findings are not worth a write yet; `met` holds when
+/// objects without a status were first met.
+pub(super) fn is_settling(
+    before: &DatasetStatus,
+    findings: &[Finding],
+    handle: &str,
+    met: &Noted,
+) -> bool {
+    let passing = |found: &Finding| found.kind == ConditionType::Ready && is_passing(&found.reason);
+    let settling = before.observed_generation.is_none()
+        && findings.iter().any(passing)
+        && met.ago(handle) < SETTLING;
+    if !settling {
+        met.forget(handle);
+    }
+    settling
+}
 
 /// Who uses a dataset, as a condition.
 #[must_use]
@@ -104,5 +137,37 @@ where
             Ok(false)
         }
         other => other.map(|_| true).doing("writing the status"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settling(reason: &str, before: &DatasetStatus, met: &Noted) -> bool {
+        let findings = [Finding::new(ConditionType::Ready, false, reason, "m")];
+        is_settling(before, &findings, "dlf-1", met)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_object_on_its_way_is_settling_until_that_lasts() {
+        let (met, fresh) = (Noted::default(), DatasetStatus::default());
+        assert!(settling("Planning", &fresh, &met));
+        tokio::time::advance(SETTLING / 2).await;
+        assert!(settling("CheckingSource", &fresh, &met));
+        tokio::time::advance(SETTLING / 2).await;
+        assert!(!settling("CheckingSource", &fresh, &met));
+        assert!(settling("Planning", &fresh, &met), "it begins anew");
+    }
+
+    #[test]
+    fn what_a_user_has_to_know_is_written_at_once() {
+        let (met, fresh) = (Noted::default(), DatasetStatus::default());
+        assert!(!settling("SecretMissing", &fresh, &met));
+        let spoken = DatasetStatus {
+            observed_generation: Some(1),
+            ..fresh
+        };
+        assert!(!settling("Planning", &spoken, &met));
     }
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dlf_tests::{Node, kubectl, processes};
+use dlf_tests::{Node, kubectl, processes_of_pod};
 use serde_json::Value;
 
 use crate::ours::ours;
@@ -177,13 +177,9 @@ impl Census {
             if !nodes.iter().any(|node| node == text("/spec/nodeName")) {
                 continue;
             }
-            let component = text("/metadata/labels/app.kubernetes.io~1component");
             let name = text("/metadata/name");
             let uid = text("/metadata/uid");
-            self.processes(name, &format!("dlf-{component}"), uid);
-            if component == "mounter" {
-                self.processes(name, "s3fs", uid);
-            }
+            self.processes(name, uid);
             let restarts = &pod["status"]["containerStatuses"][0]["restartCount"];
             let restarts = restarts.as_u64().unwrap_or_default();
             self.enter(format!("{name}: restarts"), Kind::Exact, restarts);
@@ -210,8 +206,8 @@ impl Census {
 
     /// A pod's, all together: the mounter's children, and the programs that they start, are
     /// processes of their own.
-    fn processes(&mut self, pod: &str, program: &str, uid: &str) {
-        let found = processes(program, uid);
+    fn processes(&mut self, pod: &str, uid: &str) {
+        let found = processes_of_pod(uid);
         let sum = |count: &dyn Fn(&PathBuf) -> u64| found.iter().map(count).sum();
         for (what, kind, number) in [
             ("processes", Kind::Exact, found.len() as u64),

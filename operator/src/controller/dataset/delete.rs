@@ -129,7 +129,7 @@ async fn remove_all(identity: &Identity, ctx: &Context) -> Result<Option<Problem
     }
     if waiting.is_none() {
         ctx.shared.references.set(&identity.referrer(), []);
-        ctx.shared.usage_noted.forget(&handle);
+        ctx.shared.forget(&handle);
     }
     Ok(waiting)
 }

@@ -55,8 +55,8 @@ pub(super) async fn reconcile(
     };
     let is_mounted = found.nodes > 0;
     let blocked = outcome.is_err();
-    let usage_due = status::update(&dataset, &identity, &found, outcome, &ctx).await?;
-    Ok(match usage_due {
+    let write_due = status::update(&dataset, &identity, &found, outcome, &ctx).await?;
+    Ok(match write_due {
         Some(rest) => Next::After(rest),
         None if blocked => Next::Blocked(OBSTACLE_RECHECK),
         // Bytes that move wake nobody.

@@ -15,11 +15,11 @@ use crate::controller::{
     error::{Problem, ReconcileError},
     events,
     names::Identity,
-    status::{complete, in_use, write},
+    status::{SETTLING, complete, in_use, is_settling, write},
 };
 
 /// The Dataset's status: what became of its DatasetInternal, or what stands in the way; and how it
-/// is used. Gives in how long a change of usage is to be written that was not yet.
+/// is used. Gives in how long something is to be written that was not yet.
 pub(super) async fn update(
     dataset: &Dataset,
     identity: &Identity,
@@ -45,6 +45,9 @@ pub(super) async fn update(
         Ok(internal) => mirrored(&internal),
         Err(problem) => failed(&problem),
     };
+    if is_settling(&before, &findings, &handle, &ctx.shared.datasets_met) {
+        return Ok(Some(SETTLING));
+    }
     let with = |usage: Option<UsageStatus>, in_use: Finding| {
         let after = DatasetStatus {
             usage,

@@ -61,13 +61,14 @@ pub(super) fn fresh(before: Option<&UsageStatus>, seen: &Seen, now: Timestamp) -
     }
 }
 
-/// When a change of usage is to be written, `ago` after it was last written by this operator. That
+/// When a change of usage is to be written, `ago` after it was last written, or after this operator
+/// first looked: nodes need a moment to find a new leader and say again what they have mounted. That
 /// time passes while a pod sleeps on its mount is no change.
 pub(super) fn due(
     before: Option<&UsageStatus>,
     condition: Option<&Condition>,
     seen: &Seen,
-    ago: Option<Duration>,
+    ago: Duration,
 ) -> Due {
     let Some(last) = before else { return Due::Now };
     if (last.consumers == 0) != (seen.consumers == 0) {
@@ -84,7 +85,7 @@ pub(super) fn due(
     } else {
         return Due::Never;
     };
-    match interval.saturating_sub(ago.unwrap_or(interval)) {
+    match interval.saturating_sub(ago) {
         Duration::ZERO => Due::Now,
         rest => Due::In(rest),
     }
@@ -118,23 +119,23 @@ mod tests {
     }
 
     /// When it is due, some time after `before` was written.
-    fn due_after(before: &Seen, now: &Seen, ago: Option<u64>) -> Due {
+    fn due_after(before: &Seen, now: &Seen, ago: u64) -> Due {
         let written = fresh(None, before, at(0));
         let condition = merge(&[], std::slice::from_ref(&before.in_use), 1, &Time(at(0)));
         due(
             Some(&written),
             condition.first(),
             now,
-            ago.map(Duration::from_secs),
+            Duration::from_secs(ago),
         )
     }
 
     #[test]
     fn the_first_consumer_and_the_last_are_written_at_once() {
         let (none, one) = (seen(&[], 0, 0), seen(&["a"], 0, 0));
-        assert_eq!(due_after(&none, &one, Some(0)), Due::Now);
-        assert_eq!(due_after(&one, &none, Some(0)), Due::Now);
-        assert_eq!(due(None, None, &none, None), Due::Now);
+        assert_eq!(due_after(&none, &one, 0), Due::Now);
+        assert_eq!(due_after(&one, &none, 0), Due::Now);
+        assert_eq!(due(None, None, &none, Duration::ZERO), Due::Now);
     }
 
     #[test]
@@ -146,8 +147,8 @@ mod tests {
             seen(&["b"], 1, 0),
         ] {
             let rest = Duration::from_secs(5);
-            assert_eq!(due_after(&one, &now, Some(10)), Due::In(rest), "{now:?}");
-            assert_eq!(due_after(&one, &now, Some(15)), Due::Now, "{now:?}");
+            assert_eq!(due_after(&one, &now, 10), Due::In(rest), "{now:?}");
+            assert_eq!(due_after(&one, &now, 15), Due::Now, "{now:?}");
         }
     }
 
@@ -156,10 +157,9 @@ mod tests {
         let before = seen(&["a"], 1, 100);
         let more = seen(&["a"], 1, 101);
         let rest = Duration::from_secs(1);
-        assert_eq!(due_after(&before, &more, Some(599)), Due::In(rest));
-        assert_eq!(due_after(&before, &more, Some(600)), Due::Now);
-        assert_eq!(due_after(&before, &more, None), Due::Now, "a new leader");
-        assert_eq!(due_after(&before, &before, Some(6000)), Due::Never);
+        assert_eq!(due_after(&before, &more, 599), Due::In(rest));
+        assert_eq!(due_after(&before, &more, 600), Due::Now);
+        assert_eq!(due_after(&before, &before, 6000), Due::Never);
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub(super) async fn run(
         consumer_secret,
         node_config,
         origins,
+        keeps_origins,
     } = built;
     let mut obstacles = Obstacles::default();
     obstacles.note(claim_and_volume(claim, volume, identity, ctx).await?);
@@ -74,9 +75,7 @@ pub(super) async fn run(
     let mut node_config_ready = None;
     match node_config {
         Ok(config) => {
-            let key = identity.resolved_secret(&ctx.shared.namespace);
-            let secret = kept::secret(identity, &key.namespace, &origins);
-            obstacles.note(ensure(&key, secret, identity, ctx).await?);
+            obstacles.note(keep(&origins, keeps_origins, identity, ctx).await?);
             node_config_ready = Some(config);
         }
         Err(problem) => obstacles.note(Some(problem)),
@@ -99,6 +98,29 @@ pub(super) async fn run(
         }),
         node_config: node_config_ready,
     })
+}
+
+/// Keys are written down a second time only for as long as they may be needed after the user's
+/// Secret has gone.
+async fn keep(
+    origins: &[Origin],
+    needed: bool,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Option<Problem>, ReconcileError> {
+    let key = identity.resolved_secret(&ctx.shared.namespace);
+    let writer = &ctx.shared.writer;
+    if needed {
+        let secret = kept::secret(identity, &key.namespace, origins);
+        return ensure(&key, secret, identity, ctx).await;
+    }
+    if writer.index().get(&key).is_some() {
+        writer
+            .remove(&key, &identity.uid)
+            .await
+            .doing("deleting keys that are kept no longer")?;
+    }
+    Ok(None)
 }
 
 /// The first thing in the way.

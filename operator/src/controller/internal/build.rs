@@ -4,6 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use dlf_core::{
     names::{DRIVER, LABEL_DATASET},
     plugin::{FileSystem, Mount, Volume},
+    source::Source,
 };
 use dlf_plugin_host::Config;
 use dlf_wire::dataset::v1::{
@@ -30,6 +31,8 @@ pub(super) struct Built {
     pub(super) consumer_secret: Result<Value, Problem>,
     pub(super) node_config: Result<DatasetConfig, Problem>,
     pub(super) origins: Vec<Origin>,
+    /// Whether the origins, with their keys, are needed once more when the Dataset goes.
+    pub(super) keeps_origins: bool,
 }
 
 pub(super) fn run(identity: &Identity, valid: &Valid, found: &Found, ctx: &Context) -> Built {
@@ -51,9 +54,18 @@ pub(super) fn run(identity: &Identity, valid: &Valid, found: &Found, ctx: &Conte
             .clone()
             .and_then(|origins| node_config(identity, mount, origins, ctx.shared.plugins.config())),
         origins: origins.unwrap_or_default(),
+        keeps_origins: empties_bucket(&valid.source),
         source: valid.source.address(),
         plan: valid.plan.clone(),
         size: valid.size.clone(),
+    }
+}
+
+/// Whether a bucket is to be emptied with the Dataset.
+const fn empties_bucket(source: &Source) -> bool {
+    match source {
+        Source::ObjectStore(bucket) => bucket.remove_on_delete,
+        Source::Nfs(_) | Source::HostPath(_) => false,
     }
 }
 

@@ -60,11 +60,11 @@ pub(super) async fn reconcile(
     let source = source::ask(&outcome, &internal, &identity, &ctx);
     tell_nodes(&mut outcome, &source, &identity, &ctx);
     let labels = dataset.labels();
-    status::update(&internal, &identity, labels, &outcome, &source, &ctx).await?;
-    Ok(if outcome.problem.is_some() {
-        Next::Blocked(OBSTACLE_RECHECK)
-    } else {
-        source.next()
+    let write_due = status::update(&internal, &identity, labels, &outcome, &source, &ctx).await?;
+    Ok(match write_due {
+        Some(rest) => Next::After(rest),
+        None if outcome.problem.is_some() => Next::Blocked(OBSTACLE_RECHECK),
+        None => source.next(),
     })
 }
 

@@ -1,10 +1,4 @@
-use std::collections::BTreeMap;
-
-use dlf_core::{
-    api::{CacheMode, DatasetInternal, DatasetSpec, DatasetStatus, Phase, PhaseStatus},
-    condition::{ConditionType, Finding, Truth},
-    plugin::{FileSystem, Volume},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     apply::{Applied, Planned},
@@ -14,9 +8,15 @@ use crate::controller::{
     Context,
     error::{Problem, ReconcileError},
     names::Identity,
-    status::{complete, write},
+    status::{SETTLING, complete, is_settling, write},
+};
+use dlf_core::{
+    api::{CacheMode, DatasetInternal, DatasetSpec, DatasetStatus, Phase, PhaseStatus},
+    condition::{ConditionType, Finding, Truth},
+    plugin::{FileSystem, Volume},
 };
 
+/// Gives in how long something is to be written that was not yet.
 pub(super) async fn update(
     internal: &DatasetInternal,
     identity: &Identity,
@@ -24,7 +24,7 @@ pub(super) async fn update(
     applied: &Applied,
     source: &Answer,
     ctx: &Context,
-) -> Result<(), ReconcileError> {
+) -> Result<Option<Duration>, ReconcileError> {
     let before = internal.status.clone().unwrap_or_default();
     let (phase, ready) = ready(applied, source);
     let after = DatasetStatus {
@@ -44,10 +44,18 @@ pub(super) async fn update(
     findings.extend(source.finding());
     findings.extend(applied.planned.as_ref().and_then(size_pending));
     findings.extend(cache(&internal.spec, labels, applied.planned.as_ref()));
+    if is_settling(
+        &before,
+        &findings,
+        &identity.handle(),
+        &ctx.shared.internals_met,
+    ) {
+        return Ok(Some(SETTLING));
+    }
     let after = complete(&before, after, &findings, internal.metadata.generation);
     let client = &ctx.shared.client;
     write(internal, &identity.group, &before, &after, client).await?;
-    Ok(())
+    Ok(None)
 }
 
 fn ready(applied: &Applied, source: &Answer) -> (PhaseStatus, Finding) {

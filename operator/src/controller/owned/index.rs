@@ -28,6 +28,26 @@ pub struct Owned {
 }
 
 impl Owned {
+    /// What is remembered of this object; none when it is no dataset's.
+    pub(super) fn of(object: &impl Resource) -> Option<Self> {
+        let labels = object.labels();
+        let label = |name: &str| labels.get(name).cloned();
+        Some(Self {
+            dataset_uid: label(LABEL_DATASET_UID)?,
+            dataset: (label(LABEL_DATASET_NAMESPACE)?, label(LABEL_DATASET_NAME)?),
+            uid: object.uid().unwrap_or_default(),
+            terminating: object.meta().deletion_timestamp.is_some(),
+            size: object.annotations().get(SIZE_ANNOTATION).cloned(),
+            hash: object
+                .annotations()
+                .get(HASH_ANNOTATION)
+                .cloned()
+                .unwrap_or_default(),
+            version: object.resource_version().unwrap_or_default(),
+            written: None,
+        })
+    }
+
     /// Whether it is what `hash` stands for and nobody else has touched it since.
     #[must_use]
     pub fn is_as_applied(&self, hash: &str) -> bool {
@@ -59,7 +79,7 @@ impl OwnedIndex {
     /// An object as the watch shows it; gives the dataset to wake when somebody else changed it.
     pub fn apply(&self, kind: OwnedKind, object: &impl Resource) -> Option<(String, String)> {
         let key = key_of(kind, object);
-        let mut owned = owned_of(object)?;
+        let mut owned = Owned::of(object)?;
         let mut objects = self.lock();
         owned.written = objects.get(&key).and_then(|before| before.written.clone());
         let foreign_hand = owned.terminating || owned.written.as_ref() != Some(&owned.version);
@@ -96,7 +116,7 @@ impl OwnedIndex {
 
     /// An object as our own write left it.
     pub(super) fn wrote(&self, key: &ObjectKey, object: &impl Resource) {
-        if let Some(mut owned) = owned_of(object) {
+        if let Some(mut owned) = Owned::of(object) {
             owned.written = key.kind.can_drift().then(|| owned.version.clone());
             self.lock().insert(key.clone(), owned);
         }
@@ -109,23 +129,4 @@ fn key_of(kind: OwnedKind, object: &impl Resource) -> ObjectKey {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
     }
-}
-
-fn owned_of(object: &impl Resource) -> Option<Owned> {
-    let labels = object.labels();
-    let label = |name: &str| labels.get(name).cloned();
-    Some(Owned {
-        dataset_uid: label(LABEL_DATASET_UID)?,
-        dataset: (label(LABEL_DATASET_NAMESPACE)?, label(LABEL_DATASET_NAME)?),
-        uid: object.uid().unwrap_or_default(),
-        terminating: object.meta().deletion_timestamp.is_some(),
-        size: object.annotations().get(SIZE_ANNOTATION).cloned(),
-        hash: object
-            .annotations()
-            .get(HASH_ANNOTATION)
-            .cloned()
-            .unwrap_or_default(),
-        version: object.resource_version().unwrap_or_default(),
-        written: None,
-    })
 }

@@ -172,23 +172,31 @@ impl Writer {
     /// # Errors
     /// What the API server answered.
     pub async fn remove(&self, key: &ObjectKey, uid: &str) -> Result<bool, kube::Error> {
-        let api = self.api(key);
-        let Some(found) = api.get_metadata_opt(&key.name).await? else {
-            return Ok(true);
+        let found = match self.index.get(key) {
+            Some(shown) => shown,
+            // A watch that has just begun does not show it yet.
+            None => match self.api(key).get_metadata_opt(&key.name).await? {
+                Some(found) => match Owned::of(&found) {
+                    Some(owned) => owned,
+                    None => return Ok(true),
+                },
+                None => return Ok(true),
+            },
         };
-        if found.labels().get(LABEL_DATASET_UID).map(String::as_str) != Some(uid) {
+        if found.dataset_uid != uid {
             return Ok(true);
         }
-        if found.metadata.deletion_timestamp.is_some() {
+        if found.terminating {
             return Ok(false);
         }
         let params = DeleteParams::default().preconditions(kube::api::Preconditions {
-            uid: found.uid(),
+            uid: Some(found.uid),
             resource_version: None,
         });
-        match api.delete(&key.name, &params).await {
+        match self.api(key).delete(&key.name, &params).await {
             Ok(outcome) => Ok(outcome.is_right()),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
+            // A conflict is with another object, which has the name by now.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(true),
             Err(error) => Err(error),
         }
     }

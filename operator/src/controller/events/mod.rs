@@ -1,23 +1,25 @@
 //! Kubernetes events about a dataset, aggregated by the recorder.
 
+mod recorder;
+mod series;
+
 use dlf_core::{
     api::{Dataset, DatasetStatus, Phase},
     condition::ConditionType,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{
-    Resource,
-    runtime::events::{Event, EventType},
-};
+use kube::{Resource, runtime::events::EventType};
 use tracing::warn;
+
+pub(super) use self::recorder::Recorder;
+use self::recorder::Said;
 
 use super::{
     Context,
     metrics::{Published, Written},
+    status::is_passing,
 };
 
-/// Reasons of a dataset that is on its way: nobody has to do anything.
-const PASSING: [&str; 2] = ["Planning", "CheckingSource"];
 /// The API server refuses a longer note.
 const NOTE_BYTES_MAX: usize = 1024;
 
@@ -60,7 +62,7 @@ pub(super) async fn of_change(
         Some(Phase::Failed) => {
             publish(dataset, EventType::Warning, "Failed", &is.message, ctx).await;
         }
-        _ if !PASSING.contains(&is.reason.as_str()) => {
+        _ if !is_passing(&is.reason) => {
             publish(dataset, EventType::Warning, &is.reason, &is.message, ctx).await;
         }
         _ => {}
@@ -77,19 +79,17 @@ pub(super) async fn publish(
 ) {
     let mut note = note.to_owned();
     note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
-    let word = match type_ {
+    let kind = match type_ {
         EventType::Normal => "Normal",
         EventType::Warning => "Warning",
     };
-    let event = Event {
-        type_,
-        reason: reason.to_owned(),
-        note: Some(note),
-        action: "Reconcile".to_owned(),
-        secondary: None,
+    let said = Said {
+        kind,
+        reason,
+        note: &note,
     };
     let about = dataset.object_ref(&ctx.group);
-    let outcome = match ctx.shared.recorder.publish(&event, &about).await {
+    let outcome = match ctx.shared.recorder.publish(said, &about).await {
         Ok(()) => Written::Written,
         Err(error) => {
             warn!(%error, reason, "an event was not published");
@@ -97,7 +97,7 @@ pub(super) async fn publish(
         }
     };
     let labels = Published {
-        r#type: word,
+        r#type: kind,
         outcome,
     };
     ctx.shared.metrics.events.get_or_create(&labels).inc();
