@@ -127,7 +127,7 @@ fn when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_
         ("persistentvolumes", MANY),
         ("persistentvolumeclaims", MANY),
         ("configmaps", MANY),
-        ("secrets", 3 * MANY), // what consumers read, inline keys, what nodes read
+        ("secrets", 2 * MANY), // what consumers read, and inline keys
     ]
     .into_iter()
     .filter(|(kind, wanted)| count(kind) != *wanted)

@@ -1,18 +1,24 @@
 //! Our own parts: asked, and killed.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
-use dlf_tests::{kubectl, processes};
+use dlf_tests::{eventually, kubectl, processes};
 
 /// Runs kubectl in our namespace.
 pub(crate) fn ours(arguments: &[&str]) -> String {
     kubectl(&[&["-n", "dlf-system"], arguments].concat()).expect_ok()
 }
 
-/// The pod that leads.
+/// A leader that ends gives its Lease back; one that dies holds it for its 10 s.
+const LED_WITHIN: Duration = Duration::from_secs(30);
+
+/// The pod that leads, once there is one.
 pub(crate) fn leader() -> String {
     let holder = "jsonpath={.spec.holderIdentity}";
-    ours(&["get", "lease", "dlf-operator", "-o", holder])
+    eventually("a leader", LED_WITHIN, || {
+        let name = ours(&["get", "lease", "dlf-operator", "-o", holder]);
+        if name.is_empty() { Err(name) } else { Ok(name) }
+    })
 }
 
 /// Kills a pod, which has no time to say good-bye.
