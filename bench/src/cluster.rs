@@ -142,6 +142,9 @@ async fn replicas(client: &Client) -> Outcome<Vec<Replica>> {
     let selected = ListParams::default().labels("app.kubernetes.io/component=operator");
     let mut replicas = Vec::new();
     for pod in pods.list(&selected).await? {
+        if pod.metadata.deletion_timestamp.is_some() {
+            continue; // of the installation before
+        }
         let pod_uid = pod.uid().unwrap_or_default();
         let address = pod.status.and_then(|status| status.pod_ip);
         if let Some(address) = address {

@@ -35,13 +35,26 @@ pub(crate) fn is_up(workload: &str) {
 /// Kills the processes of a program in a pod, without a signal that they could answer. Only where
 /// nodes are namespaces of this machine.
 pub(crate) fn kill_process(program: &str, pod: &str) {
+    assert!(
+        signal("KILL", program, pod),
+        "no process {program} of pod {pod}"
+    );
+}
+
+/// Sends a signal to the processes of a program in a pod; false when there are none.
+pub(crate) fn signal(name: &str, program: &str, pod: &str) -> bool {
     let uid = ours(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"]);
     let found: Vec<String> = processes(program, &uid)
         .iter()
         .filter_map(|process| process.file_name())
         .map(|pid| pid.to_string_lossy().into_owned())
         .collect();
-    assert!(!found.is_empty(), "no process {program} of pod {pod}");
-    let killed = Command::new("kill").arg("-9").args(found).status();
-    assert!(killed.unwrap().success());
+    let mut kill = Command::new("kill");
+    !found.is_empty()
+        && kill
+            .args(["-s", name])
+            .args(found)
+            .status()
+            .unwrap()
+            .success()
 }

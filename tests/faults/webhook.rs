@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use dlf_tests::{DATASETS, contains, dataset, eventually, on_our_own_cluster};
+use dlf_tests::{DATASETS, Namespace, contains, dataset, eventually, kubectl, on_our_own_cluster};
 
 use crate::{
     load::Load,
-    ours::{is_up, kill_process, leader, ours},
+    ours::{is_up, kill_process, leader, ours, signal},
     reader::Reader,
 };
 
@@ -41,20 +41,7 @@ fn a_killed_leader_delays_nothing_by_more_than_fifteen_seconds() {
     let load = Load::begin(&namespace.name);
     let killed = (load.elapsed(), Instant::now());
     kill_process("dlf-operator", &leader());
-    let after = dataset("after", &reader.bucket.name, "");
-    eventually("a Dataset to be taken", TAKEN_OVER_WITHIN, || {
-        let applied = namespace.apply(&after);
-        if applied.ok {
-            Ok(())
-        } else {
-            Err(applied.error)
-        }
-    });
-    let left = TAKEN_OVER_WITHIN.saturating_sub(killed.1.elapsed());
-    let kind = format!("{DATASETS}/after");
-    let _ = namespace.wait_condition(&kind, "Provisioned", "True", left);
-    let took = killed.1.elapsed();
-    println!("a Dataset made after the leader was killed was provisioned {took:.1?} after that");
+    is_provisioned(namespace, &reader.bucket.name, killed.1);
     load.goes_on();
     let answers = load.end();
     println!(
@@ -69,4 +56,51 @@ fn a_killed_leader_delays_nothing_by_more_than_fifteen_seconds() {
     reader.goes_on();
     assert_eq!(reader.errors(), "");
     is_up("deployment/dlf-operator");
+}
+
+#[test]
+fn when_the_leader_hangs_the_other_replica_takes_over_within_fifteen_seconds() {
+    let test = "when_the_leader_hangs_the_other_replica_takes_over_within_fifteen_seconds";
+    if !on_our_own_cluster(test, "it stops a process") {
+        return;
+    }
+    let reader = Reader::start("hanging");
+    let (namespace, hanging) = (&reader.namespace, leader());
+    let stopped = Instant::now();
+    assert!(signal("STOP", "dlf-operator", &hanging), "nothing to stop");
+    is_provisioned(namespace, &reader.bucket.name, stopped);
+    let leading = leader();
+    assert_ne!(leading, hanging);
+    // It goes on where it was, unless the kubelet has given it up already, and leads no more.
+    let _ = signal("CONT", "dlf-operator", &hanging);
+    is_up("deployment/dlf-operator");
+    let _ = namespace.run_pod("alone", "dataset.0.id: after", "ls /mnt/datasets/after", "");
+    assert_eq!(leader(), leading);
+    let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
+    let volumes = kubectl(&["get", "pv", "-l", &label, "-o", "name"]).expect_ok();
+    assert_eq!(
+        volumes.lines().count(),
+        2,
+        "of books and of after: {volumes}"
+    );
+    reader.goes_on();
+    assert_eq!(reader.errors(), "");
+}
+
+/// A Dataset that is made now is provisioned within what the death of a leader may delay.
+fn is_provisioned(namespace: &Namespace, bucket: &str, dead_since: Instant) {
+    let after = dataset("after", bucket, "");
+    eventually("a Dataset to be taken", TAKEN_OVER_WITHIN, || {
+        let applied = namespace.apply(&after);
+        if applied.ok {
+            Ok(())
+        } else {
+            Err(applied.error)
+        }
+    });
+    let left = TAKEN_OVER_WITHIN.saturating_sub(dead_since.elapsed());
+    let kind = format!("{DATASETS}/after");
+    let _ = namespace.wait_condition(&kind, "Provisioned", "True", left);
+    let took = dead_since.elapsed();
+    println!("a Dataset made after the leader was gone was provisioned {took:.1?} after that");
 }
