@@ -91,6 +91,36 @@ fn what_is_wrong_with_a_source_is_named() {
 }
 
 #[test]
+fn many_datasets_at_an_endpoint_where_nobody_answers_are_all_named_in_time() {
+    // A worker asks an endpoint two questions at once, and here each takes twelve seconds.
+    const MANY: usize = 40;
+    let namespace = Namespace::new("nobody");
+    let one = |number: usize| {
+        let local =
+            format!("type: COS, endpoint: \"http://10.85.255.99:81\", bucket: bucket-{number}");
+        source(&format!("d{number}"), &local) + "---\n"
+    };
+    let all: String = (0..MANY).map(one).collect();
+    let _ = namespace.apply(&all).expect_ok();
+    eventually("all to be named", NAMED_WITHIN, || {
+        let listed = namespace.kubectl(&["get", DATASETS, "-o", "json"]).json();
+        let items = listed["items"].as_array().unwrap();
+        let named = items.iter().filter(|dataset| {
+            let own = format!(
+                "bucket bucket-{}",
+                &dataset["metadata"]["name"].as_str().unwrap()[1..]
+            );
+            let said = dataset["status"]["provision"]["info"].as_str();
+            said.is_some_and(|said| said.starts_with(&own))
+        });
+        match named.count() {
+            MANY => Ok(()),
+            named => Err(format!("{named} of {MANY}")),
+        }
+    });
+}
+
+#[test]
 fn a_late_secret_heals_by_itself() {
     let bucket = Bucket::new("late");
     let namespace = Namespace::new("late");

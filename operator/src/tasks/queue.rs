@@ -37,6 +37,8 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Reason of a task that did not end in its time.
 pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
+/// Reason of a task that found nobody at its endpoint.
+const UNREACHABLE: &str = "Unreachable";
 
 /// One slot: a dataset and a type of task.
 type Key = (Handle, TaskType);
@@ -86,7 +88,7 @@ impl Queue {
             slot.attempts = 0;
             slot.objects_done = 0;
             self.ids.insert(id, key.clone());
-            self.enqueue(&key);
+            self.enqueue(&key, now);
         }
         self.progress(&key)
     }
@@ -132,16 +134,19 @@ impl Queue {
     }
 
     /// Puts a slot at the end of its endpoint's line.
-    fn enqueue(&mut self, key: &Key) {
+    fn enqueue(&mut self, key: &Key, now: Instant) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
         slot.stage = Stage::Queued;
-        let name = slot.endpoint.clone();
-        self.endpoints
-            .entry(name.clone())
-            .or_default()
-            .push(key.clone());
+        let (name, unanswered) = (slot.endpoint.clone(), slot.latest.is_none());
+        let endpoint = self.endpoints.entry(name.clone()).or_default();
+        endpoint.push(key.clone());
+        match endpoint.unreachable.clone() {
+            Some(found) => self.presume(key, &found, now),
+            None if unanswered => endpoint.unanswered.push(key.clone()),
+            None => {}
+        }
         self.offer(&name);
     }
 

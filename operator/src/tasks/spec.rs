@@ -112,6 +112,13 @@ impl TaskSpec {
         hex::encode(&hash.finalize()[..ID_BYTES])
     }
 
+    /// What a worker calls the place it asks at, at the beginning of what it says about it; none for
+    /// what is no bucket.
+    pub(super) fn place(&self) -> Option<String> {
+        let origin = origin(&self.kind)?;
+        Some(format!("bucket {} at {}", origin.bucket, origin.endpoint))
+    }
+
     /// What it talks to: tasks with the same one share two places.
     pub(super) fn endpoint(&self) -> String {
         match &self.kind {

@@ -1,5 +1,7 @@
 use std::collections::VecDeque;
 
+use dlf_wire::nodes::v1::Failure;
+
 use super::{Key, PER_ENDPOINT_MAX};
 use crate::tasks::spec::TaskType;
 
@@ -11,6 +13,10 @@ pub(super) struct Endpoint {
     quick_running: usize,
     long_running: usize,
     pub(super) in_ring: bool,
+    /// What the last one who asked found, when nobody was there: the place it asked for, and why.
+    pub(super) unreachable: Option<(String, Failure)>,
+    /// Tasks that wait and have never had an answer.
+    pub(super) unanswered: Vec<Key>,
 }
 
 impl Endpoint {

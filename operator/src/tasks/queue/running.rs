@@ -1,8 +1,11 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
+use dlf_wire::nodes::v1::Failure;
+
 use super::{
-    ATTEMPTS_MAX, DEADLINE_EXCEEDED, Finished, GRACE, Key, PER_WORKER_MAX, Queue, Stage, failure,
+    ATTEMPTS_MAX, DEADLINE_EXCEEDED, Finished, GRACE, Key, PER_WORKER_MAX, Queue, Stage,
+    UNREACHABLE, failure,
 };
 use crate::tasks::spec::{Outcome, TaskSpec};
 
@@ -109,9 +112,45 @@ impl Queue {
             return;
         };
         if self.has_more_turns(&key, &outcome) {
-            self.enqueue(&key);
+            self.enqueue(&key, now);
         } else {
+            self.tell_others(&key, &outcome, now);
             self.settle(&key, outcome, now);
+        }
+    }
+
+    /// Where nobody answers, those who still wait to ask are told so now: two at a time, the last of
+    /// a hundred would not know for minutes. They ask all the same.
+    fn tell_others(&mut self, key: &Key, outcome: &Outcome, now: Instant) {
+        let Some(slot) = self.slots.get(key) else {
+            return;
+        };
+        let Some(endpoint) = self.endpoints.get_mut(&slot.endpoint) else {
+            return;
+        };
+        let waiting = std::mem::take(&mut endpoint.unanswered);
+        endpoint.unreachable = match (outcome, slot.spec.place()) {
+            (Outcome::Failed(why), Some(place)) if why.reason == UNREACHABLE => {
+                Some((place, why.clone()))
+            }
+            _ => None,
+        };
+        let Some(found) = endpoint.unreachable.clone() else {
+            return;
+        };
+        for other in waiting.iter().filter(|other| *other != key) {
+            self.presume(other, &found, now);
+        }
+    }
+
+    /// Takes what another found at the same endpoint for an answer, until there is a real one.
+    pub(super) fn presume(&mut self, key: &Key, found: &(String, Failure), now: Instant) {
+        let (asked, why) = found;
+        let Some(slot) = self.slots.get(key).filter(|slot| slot.latest.is_none()) else {
+            return;
+        };
+        if let (Some(place), Some(rest)) = (slot.spec.place(), why.message.strip_prefix(asked)) {
+            self.settle(key, failure(UNREACHABLE, &format!("{place}{rest}")), now);
         }
     }
 
@@ -158,7 +197,7 @@ impl Queue {
             .get(&key)
             .is_some_and(|slot| slot.attempts < ATTEMPTS_MAX)
         {
-            self.enqueue(&key);
+            self.enqueue(&key, now);
         } else {
             let message = "the worker went away each time it was at this; see its log";
             self.settle(&key, failure("WorkerLost", message), now);

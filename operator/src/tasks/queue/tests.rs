@@ -111,6 +111,49 @@ fn an_endpoint_that_hangs_delays_nobody_else() {
 }
 
 #[test]
+fn where_nobody_answers_those_who_wait_are_told_and_ask_all_the_same() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let worker = queue.join(64);
+    let of = |bucket: &str| {
+        let origin = Origin {
+            endpoint: "http://dead".into(),
+            bucket: bucket.into(),
+            ..Origin::default()
+        };
+        let kind = task::Kind::ProbeObjectStore(ProbeObjectStore {
+            origin: Some(origin),
+        });
+        TaskSpec {
+            kind,
+            ..spec(bucket, "dead", "1")
+        }
+    };
+    let said = |bucket: &str| {
+        let message = format!("bucket {bucket} at http://dead: it cannot be reached: refused");
+        failure("Unreachable", &message)
+    };
+    for bucket in ["a", "b", "c", "d"] {
+        queue.want(of(bucket), FRESH, now);
+    }
+    let (first, _) = next(&mut queue, worker, now).unwrap();
+    queue.finish(worker, &first, said("a"), now);
+    // In the words that each would have had itself, and in its turn each finds out for itself.
+    for bucket in ["b", "c", "d", "late"] {
+        let progress = queue.want(of(bucket), FRESH, now);
+        assert_eq!(progress.latest.unwrap().outcome, said(bucket));
+        assert!(progress.pending, "{bucket}");
+    }
+    let (second, _) = next(&mut queue, worker, now).unwrap();
+    queue.finish(worker, &second, DONE, now);
+    let (known, new) = (of("c"), of("new"));
+    assert_eq!(
+        queue.want(known, FRESH, now).latest.unwrap().outcome,
+        said("c")
+    );
+    assert_eq!(queue.want(new, FRESH, now).latest, None, "somebody answers");
+}
+
+#[test]
 fn an_endpoints_last_place_is_for_quick_tasks() {
     let (mut queue, now) = (Queue::default(), Instant::now());
     let worker = queue.join(64);
