@@ -135,8 +135,8 @@ impl Obstacles {
     }
 }
 
-/// The claim first, since the volume names its uid, then the volume. Kubernetes' binder looks at a
-/// claim that waits for its volume every 15 s only, or when the claim changes: so it is touched.
+/// The claim first, since the volume names its uid, then the volume; in a later turn, when the binder
+/// knows that, the two are bound.
 async fn claim_and_volume(
     claim: serde_json::Value,
     volume: serde_json::Value,
@@ -156,12 +156,10 @@ async fn claim_and_volume(
         Ok(ensured) => ensured,
         Err(error) => return refused(error, &volume_key).map(Some),
     };
-    if ensured == Ensured::Written {
-        writer
-            .touch(&claim_key)
-            .await
-            .doing("having the claim bound")?;
-    }
+    writer
+        .have_bound(&claim_key, &volume_key)
+        .await
+        .doing("having the claim bound")?;
     Ok(problem(&volume_key, &ensured))
 }
 

@@ -6,7 +6,9 @@ use std::{
 use dlf_core::names::{LABEL_DATASET_NAME, LABEL_DATASET_NAMESPACE, LABEL_DATASET_UID};
 use kube::{Resource, ResourceExt};
 
-use super::{HASH_ANNOTATION, ObjectKey, OwnedKind, SIZE_ANNOTATION};
+use super::{
+    ASKED_ANNOTATION, BOUND_ANNOTATION, HASH_ANNOTATION, ObjectKey, OwnedKind, SIZE_ANNOTATION,
+};
 
 /// What is remembered of an owned object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,12 @@ pub struct Owned {
     pub terminating: bool,
     /// A claim's size as it was made.
     pub size: Option<String>,
+    /// Whether Kubernetes has bound a claim.
+    pub bound: bool,
+    /// The volume that Kubernetes was last asked to bind a claim to, by its uid.
+    pub asked_for: Option<String>,
+    /// The version that we made it in; none after a restart.
+    made: Option<String>,
     hash: String,
     version: String,
     /// The version our own last write gave; none after a restart, when the hash is trusted.
@@ -38,6 +46,9 @@ impl Owned {
             uid: object.uid().unwrap_or_default(),
             terminating: object.meta().deletion_timestamp.is_some(),
             size: object.annotations().get(SIZE_ANNOTATION).cloned(),
+            bound: object.annotations().contains_key(BOUND_ANNOTATION),
+            asked_for: object.annotations().get(ASKED_ANNOTATION).cloned(),
+            made: None,
             hash: object
                 .annotations()
                 .get(HASH_ANNOTATION)
@@ -56,6 +67,20 @@ impl Owned {
                 .written
                 .as_ref()
                 .is_none_or(|written| *written == self.version)
+    }
+
+    /// Whether it is the same object in a later version. Versions of one object grow
+    /// (KEP-5504, "Comparable Resource Version").
+    fn is_newer(&self, other: &Self) -> bool {
+        let number = |owned: &Self| owned.version.parse::<u64>().ok();
+        self.uid == other.uid && number(self) > number(other)
+    }
+
+    /// Whether somebody else has written it since we made it: of a volume, that Kubernetes' binder
+    /// knows it.
+    #[must_use]
+    pub fn is_known_to_others(&self) -> bool {
+        self.made.as_ref() != Some(&self.version)
     }
 }
 
@@ -81,7 +106,10 @@ impl OwnedIndex {
         let key = key_of(kind, object);
         let mut owned = Owned::of(object)?;
         let mut objects = self.lock();
-        owned.written = objects.get(&key).and_then(|before| before.written.clone());
+        if let Some(before) = objects.get(&key) {
+            owned.written.clone_from(&before.written);
+            owned.made.clone_from(&before.made);
+        }
         let foreign_hand = owned.terminating || owned.written.as_ref() != Some(&owned.version);
         let dataset = owned.dataset.clone();
         objects.insert(key, owned);
@@ -114,11 +142,32 @@ impl OwnedIndex {
         gone
     }
 
+    /// Notes that Kubernetes was asked to bind a claim to the volume of this uid.
+    pub(super) fn asked(&self, claim: &ObjectKey, volume: &str) {
+        if let Some(owned) = self.lock().get_mut(claim) {
+            owned.asked_for = Some(volume.to_owned());
+        }
+    }
+
     /// An object as our own write left it.
     pub(super) fn wrote(&self, key: &ObjectKey, object: &impl Resource) {
         if let Some(mut owned) = Owned::of(object) {
-            owned.written = key.kind.can_drift().then(|| owned.version.clone());
-            self.lock().insert(key.clone(), owned);
+            let ours = Some(owned.version.clone());
+            owned.written = if key.kind.can_drift() {
+                ours.clone()
+            } else {
+                None
+            };
+            let mut objects = self.lock();
+            if let Some(newer) = objects.get(key).filter(|shown| shown.is_newer(&owned)) {
+                // The watch was faster, and shows what somebody has made of it since.
+                owned = Owned {
+                    written: owned.written,
+                    ..newer.clone()
+                };
+            }
+            owned.made = ours;
+            objects.insert(key.clone(), owned);
         }
     }
 }
@@ -128,5 +177,48 @@ fn key_of(kind: OwnedKind, object: &impl Resource) -> ObjectKey {
         kind,
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::PersistentVolume;
+    use serde_json::json;
+
+    use super::*;
+
+    fn volume(version: &str) -> PersistentVolume {
+        serde_json::from_value(json!({ "metadata": {
+            "name": "dlf-1", "uid": "v", "resourceVersion": version, "labels": {
+                LABEL_DATASET_UID: "1", LABEL_DATASET_NAMESPACE: "ns", LABEL_DATASET_NAME: "books",
+            },
+        }}))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_volume_is_known_to_others_once_one_of_them_has_written_it() {
+        let key = ObjectKey {
+            kind: OwnedKind::Volume,
+            namespace: String::new(),
+            name: "dlf-1".to_owned(),
+        };
+        let known = |index: &OwnedIndex| index.get(&key).unwrap().is_known_to_others();
+        let index = OwnedIndex::default();
+        index.wrote(&key, &volume("7"));
+        assert!(!known(&index));
+        index.apply(OwnedKind::Volume, &volume("7"));
+        assert!(!known(&index), "the watch shows what we made");
+        index.apply(OwnedKind::Volume, &volume("9"));
+        assert!(known(&index));
+
+        let index = OwnedIndex::default();
+        index.apply(OwnedKind::Volume, &volume("9"));
+        index.wrote(&key, &volume("7"));
+        assert!(known(&index), "the watch was faster than the answer");
+
+        let index = OwnedIndex::default();
+        index.apply(OwnedKind::Volume, &volume("7"));
+        assert!(known(&index), "made before this operator started");
     }
 }

@@ -23,8 +23,10 @@ pub const HASH_ANNOTATION: &str = "dlf.dev/applied";
 /// Annotation of a claim: the size it was made with.
 pub const SIZE_ANNOTATION: &str = "dlf.dev/size";
 
-/// Annotation of a claim: when its volume was made.
-const TOUCHED_ANNOTATION: &str = "dlf.dev/volume-made";
+/// Annotation of a claim: uid of the volume that Kubernetes was asked to bind it to.
+const ASKED_ANNOTATION: &str = "dlf.dev/volume-made";
+/// Annotation that Kubernetes gives to a claim it has bound.
+const BOUND_ANNOTATION: &str = "pv.kubernetes.io/bind-completed";
 
 /// What became of an object that should exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,17 +155,30 @@ impl Writer {
         Ok(Ensured::Written)
     }
 
-    /// Has whoever watches the object look at it again.
+    /// Has Kubernetes' binder look at a claim that waits for its volume, which it does every 15 s or
+    /// when the claim changes: so it is changed, once for a volume, and not before the binder knows
+    /// that volume (it has written its phase).
     ///
     /// # Errors
     /// What the API server answered.
-    pub async fn touch(&self, key: &ObjectKey) -> Result<(), kube::Error> {
-        let now = k8s_openapi::jiff::Timestamp::now().to_string();
+    pub async fn have_bound(
+        &self,
+        claim: &ObjectKey,
+        volume: &ObjectKey,
+    ) -> Result<(), kube::Error> {
+        let (Some(waiting), Some(volume)) = (self.index.get(claim), self.index.get(volume)) else {
+            return Ok(());
+        };
+        let asked = waiting.asked_for.as_ref() == Some(&volume.uid);
+        if waiting.bound || asked || !volume.is_known_to_others() {
+            return Ok(());
+        }
         let patch =
-            serde_json::json!({ "metadata": { "annotations": { TOUCHED_ANNOTATION: now } } });
-        self.api(key)
-            .patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch))
+            serde_json::json!({ "metadata": { "annotations": { ASKED_ANNOTATION: volume.uid } } });
+        self.api(claim)
+            .patch_metadata(&claim.name, &PatchParams::default(), &Patch::Merge(patch))
             .await?;
+        self.index.asked(claim, &volume.uid);
         Ok(())
     }
 
