@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Figures of the working tree on the test cluster, side by side with what a user would pick instead.
-#   run.sh [SECTION...]    sections: mount, and those of `cargo run -p dlf-bench -- --help`; all without arguments
+#   run.sh [SECTION...]    sections: mount, plugins, and those of `cargo run -p dlf-bench -- --help`; all without arguments
 # With SCALE=number section scale has that many Datasets and pods instead of 20,000.
 set -euo pipefail
 # shellcheck source=deploy/scripts/lib.sh
@@ -8,12 +8,22 @@ set -euo pipefail
 cd "$ROOT"
 
 on_test_cluster || die "figures are of processes on this machine: they are taken on the test cluster only (without CONTEXT)"
-[[ $# -gt 0 ]] || set -- webhook pods datasets waiting startup scale mount
-mount=no sections=()
+[[ $# -gt 0 ]] || set -- webhook pods datasets waiting startup scale mount plugins
+mount=no plugins=no sections=()
 for section; do
-  if [[ $section == mount ]]; then mount=yes; else sections+=("$section"); fi
+  case $section in
+    mount) mount=yes ;;
+    plugins) plugins=yes ;;
+    *) sections+=("$section") ;;
+  esac
 done
 
+if [[ $plugins == yes ]]; then
+  cargo build --locked -q -p dlf-plugin-isolated --bins --examples
+  printf '\n'
+  cargo run --locked -q -p dlf-plugin-isolated --example carriers
+fi
+[[ $mount == yes || ${#sections[@]} -gt 0 ]] || exit 0
 tests/cluster/up.sh
 if ((${#sections[@]} > 0)); then
   deploy/scripts/install.sh

@@ -2,7 +2,7 @@
 # Every test, stage by stage; the last line is `N passed, N failed[, N skipped]`, before it what failed.
 #   run.sh [STAGE...]    stages: lint unit control-plane end-to-end; all without arguments
 # With CONTEXT=name the tests that need a cluster use that one; with S3_ENDPOINT, S3_KEY and S3_SECRET
-# they have an S3. A check of stage lint counts as one test. A Rust test that cannot run here prints
+# they have an S3. A check counts as one test. A Rust test that cannot run here prints
 # `SKIPPED name: reason` and is counted as skipped. Everything a test prints is in target/test/STAGE.log.
 set -uo pipefail # not -e: a failure is counted, and the next test runs
 cd "$(dirname "$0")/.." || exit 1
@@ -29,12 +29,12 @@ skip() { # NAME REASON
 
 # check NAME COMMAND...: silent when it passes.
 check() {
-  local name=$1 log=$OUT/lint-$1.log
+  local name=$1 log=$OUT/check-$1.log
   shift
   printf '   %s\n' "$name"
   if "$@" >"$log" 2>&1; then pass; else
     cat "$log"
-    fail lint "$name: $*"
+    fail "check" "$name: $*"
   fi
 }
 
@@ -92,7 +92,9 @@ cargo_tests() {
 # cluster's servers, which another cluster does not have.
 unit() {
   if on_test_cluster; then with_cluster || { fail unit 'no cluster'; return; }; else export DLF_TEST_ENV=/dev/null; fi
-  cargo_tests unit 2 --workspace --exclude dlf-tests --lib --bins --tests
+  cargo_tests unit 2 --workspace --exclude dlf-tests --lib --bins --tests --examples
+  check plugin-minimal tests/examples.sh minimal
+  check plugin-template tests/examples.sh template
 }
 
 # with_cluster: DLF_TEST_ENV tells the tests what there is.
@@ -138,7 +140,7 @@ done
 printf '\n'
 printf '%s\n' "${TIMES[@]}"
 if ((failed > 0)); then
-  printf '\nFailed, see %s/STAGE.log:\n' "$OUT"
+  printf '\nFailed, see %s/STAGE.log and check-NAME.log:\n' "$OUT"
   printf '  %s\n' "${FAILURES[@]}"
 fi
 printf '%s passed, %s failed%s\n' "$passed" "$failed" "$( ((skipped == 0)) || printf ', %s skipped' "$skipped")"

@@ -3,6 +3,7 @@
 //! No I/O, no Kubernetes client, no runtime: everything here is a function of its arguments.
 
 pub mod api;
+#[cfg(feature = "kubernetes")]
 pub mod condition;
 pub mod labels;
 pub mod names;

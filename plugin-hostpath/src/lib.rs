@@ -27,6 +27,8 @@ impl StoragePlugin for HostPath {
             kind: PluginKind::Storage,
             source_types: vec![SourceType::Host],
             emits: Vec::new(),
+            observes: Vec::new(),
+            config_schema: None,
         }
     }
 

@@ -26,6 +26,8 @@ impl StoragePlugin for Nfs {
             kind: PluginKind::Storage,
             source_types: vec![SourceType::Nfs],
             emits: Vec::new(),
+            observes: Vec::new(),
+            config_schema: None,
         }
     }
 

@@ -25,6 +25,8 @@ impl StoragePlugin for S3fs {
             kind: PluginKind::Storage,
             source_types: vec![SourceType::Cos],
             emits: Vec::new(),
+            observes: Vec::new(),
+            config_schema: None,
         }
     }
 

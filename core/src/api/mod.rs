@@ -1,20 +1,28 @@
 //! `Dataset` and `DatasetInternal`, served in two API groups with one shape.
 
+#[cfg(feature = "kubernetes")]
 mod dataset;
 mod group;
+#[cfg(feature = "kubernetes")]
 mod internal;
+#[cfg(feature = "kubernetes")]
 mod object;
 mod quantity;
+#[cfg(feature = "kubernetes")]
 pub mod schema;
 mod spec;
+#[cfg(feature = "kubernetes")]
 mod status;
 
+#[cfg(feature = "kubernetes")]
 pub use dataset::Dataset;
 pub use group::{ApiGroup, VERSION};
+#[cfg(feature = "kubernetes")]
 pub use internal::DatasetInternal;
-pub use quantity::is_positive_quantity;
+pub use quantity::{is_positive_quantity, quantity_bytes};
 pub use spec::{
     CacheMode, CacheSpec, DatasetSpec, Locality, Medium, MountSpec, SchedulingSpec, Warmup,
     WarmupOn,
 };
+#[cfg(feature = "kubernetes")]
 pub use status::{DatasetStatus, Phase, PhaseStatus, UsageStatus};

@@ -68,6 +68,7 @@ impl DatasetSpec {
 
 /// How pods see the files of a dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct MountSpec {
     /// Absolute path in the container; `/mnt/datasets/NAME` by default.
@@ -138,6 +139,7 @@ pub enum CacheMode {
 
 /// What a cache is kept on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Medium {
     /// Node disks.
     Disk,

@@ -7,6 +7,7 @@ pub const PROTOCOL: u32 = 1;
 
 /// Who a plugin is and what it can do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PluginInfo {
     /// The name by which the configuration and datasets call it; a DNS label.
@@ -20,11 +21,19 @@ pub struct PluginInfo {
     /// The source types it can plan for.
     pub source_types: Vec<SourceType>,
     /// Kinds that its plans may hold; a plan with another is refused.
+    #[serde(default)]
     pub emits: Vec<KindRef>,
+    /// Kinds of its own objects that it wants to see as they are.
+    #[serde(default)]
+    pub observes: Vec<KindRef>,
+    /// JSON Schema of its section of the configuration; none: it takes no configuration.
+    #[serde(default)]
+    pub config_schema: Option<serde_json::Value>,
 }
 
 /// Protocol versions, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProtocolRange {
     /// The lowest.
     pub min: u32,
@@ -42,14 +51,40 @@ impl ProtocolRange {
 
 /// Which trait a plugin has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum PluginKind {
     /// Plans how pods mount a source.
     Storage,
+    /// Plans a cache in front of a source.
+    Caching,
+}
+
+impl PluginKind {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Storage => "storage",
+            Self::Caching => "caching",
+        }
+    }
+}
+
+impl KindRef {
+    /// A kind by its two names.
+    #[must_use]
+    pub fn new(api_version: &str, kind: &str) -> Self {
+        Self {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+        }
+    }
 }
 
 /// A kind of Kubernetes object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KindRef {
     /// `group/version`, or `v1`.

@@ -3,14 +3,22 @@
 //! A plugin holds no client, no rights and no keys, so a plan can be made and tested without a
 //! cluster, and `plan` gives the same answer when what it planned is already there.
 
+mod caching;
 mod info;
+mod message;
 mod plan;
+pub mod policy;
 mod request;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use caching::{
+    CacheCondition, CacheDecision, CacheOrigin, CachePlace, CachingPlan, CachingRequest, Observed,
+};
 pub use info::{KindRef, PROTOCOL, PluginInfo, PluginKind, ProtocolRange};
+pub use message::{Call, Message, Reply};
 pub use plan::{
     FileSystem, HostPathMount, Mount, NfsMount, ObjectStoreMount, OriginRef, SecretEntry,
     StoragePlan, Task, Volume,
@@ -30,8 +38,22 @@ pub trait StoragePlugin: Send + Sync {
     async fn plan(&self, request: &StorageRequest) -> Result<StoragePlan, PlanError>;
 }
 
+/// Plans a cache in front of a bucket.
+#[async_trait]
+pub trait CachingPlugin: Send + Sync {
+    /// Who it is and what it can do; the same at each call.
+    fn describe(&self) -> PluginInfo;
+
+    /// What should exist for this dataset's cache.
+    ///
+    /// # Errors
+    /// When the request cannot be planned: what stands in the way, for the dataset's condition.
+    async fn plan(&self, request: &CachingRequest) -> Result<CachingPlan, PlanError>;
+}
+
 /// Why a plugin gives no plan.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{message}")]
 pub struct PlanError {
     /// A class in CamelCase, for the condition's reason.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What should exist for a dataset, as a storage plugin sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoragePlan {
     /// What pods mount.
@@ -18,6 +19,7 @@ pub struct StoragePlan {
 
 /// What pods mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Volume {
     /// Something our CSI driver mounts.
@@ -26,6 +28,7 @@ pub enum Volume {
 
 /// Something our CSI driver mounts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
     /// Refuse every write.
@@ -36,6 +39,7 @@ pub struct Mount {
 
 /// What a mount is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum FileSystem {
     /// An object store through FUSE.
@@ -48,6 +52,7 @@ pub enum FileSystem {
 
 /// An object store through FUSE.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStoreMount {
     /// A name of the mounter's table of programs.
@@ -68,6 +73,7 @@ pub struct ObjectStoreMount {
 
 /// One place the bytes can be read from, with references where keys will be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OriginRef {
     /// http or https URL.
@@ -86,6 +92,7 @@ pub struct OriginRef {
 
 /// An NFS export through the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NfsMount {
     /// Host name or address.
@@ -100,6 +107,7 @@ pub struct NfsMount {
 
 /// A directory of the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HostPathMount {
     /// Absolute and normal.
@@ -110,6 +118,7 @@ pub struct HostPathMount {
 
 /// A value of Secret `NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum SecretEntry {
     /// The value itself: nothing secret.
@@ -125,6 +134,7 @@ pub enum SecretEntry {
 
 /// Work that touches a source; its result comes back as a condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Task {
     /// Make the bucket if it does not exist, and mark it as this dataset's.

@@ -6,6 +6,7 @@ use crate::{api::MountSpec, source::Source};
 
 /// What a storage plugin is asked to plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StorageRequest {
     /// Whose plan it is.
@@ -24,6 +25,7 @@ pub struct StorageRequest {
 
 /// A dataset by its names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DatasetRef {
     /// Its namespace.
@@ -38,6 +40,7 @@ pub struct DatasetRef {
 
 /// Whether a dataset is to exist or to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Intent {
     /// Plan what it needs.

@@ -19,6 +19,7 @@ use crate::api::DatasetSpec;
 
 /// Type words of `spec.local.type`, of `spec.remote.type` and of `spec.type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SourceType {
     /// Any S3.
     #[serde(rename = "COS")]
@@ -45,6 +46,7 @@ impl SourceType {
 
 /// A source that is complete and whose parts fit together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type")]
 pub enum Source {
     /// Any S3.
@@ -60,6 +62,7 @@ pub enum Source {
 
 /// An NFS export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NfsSource {
     /// Host name or address.
@@ -76,6 +79,7 @@ pub struct NfsSource {
 
 /// A directory of the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HostPathSource {
     /// Absolute and normal: no `.`, no `..`, no empty part.

@@ -6,6 +6,7 @@ use super::{SourceError, SourceErrorKind};
 
 /// A bucket of any S3, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStoreSource {
     /// http or https URL.
@@ -29,6 +30,7 @@ pub struct ObjectStoreSource {
 
 /// Bucket and prefix, however they were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BucketPath {
     /// The bucket alone.
@@ -99,6 +101,7 @@ fn check_bucket(name: &str) -> Result<(), SourceError> {
 
 /// Where a bucket's keys come from.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "from", rename_all = "camelCase")]
 pub enum KeySource {
     /// No keys: requests are not signed.

@@ -1,7 +1,9 @@
-//! The host's side of plugins: the configuration file, the registry, and which plugin plans which
-//! dataset.
+//! The host's side of plugins: the configuration file, the registry, which plugin plans which dataset,
+//! and the carriers that run plugins which are not compiled in.
 
+pub mod carrier;
 pub mod config;
+pub mod metrics;
 mod registry;
 mod route;
 

@@ -1,0 +1,60 @@
+use std::{error::Error, fs, io, path::Path};
+
+use dlf_core::{
+    api::Dataset,
+    plugin::DatasetRef,
+    source::{KeySource, Source},
+};
+
+/// The namespace of a Dataset that does not say.
+const NAMESPACE: &str = "default";
+/// The uid of a Dataset that is not in a cluster.
+const UID: &str = "00000000-0000-4000-8000-000000000000";
+
+/// A Dataset of a file, as plugins see it.
+pub(crate) struct Asked {
+    pub(crate) dataset: Dataset,
+    pub(crate) reference: DatasetRef,
+    pub(crate) source: Source,
+}
+
+/// Reads a Dataset; `-` is standard input.
+pub(crate) fn read(file: &Path) -> Result<Asked, Box<dyn Error>> {
+    let shown = file.display();
+    let text = if file == Path::new("-") {
+        io::read_to_string(io::stdin())?
+    } else {
+        fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?
+    };
+    let dataset: Dataset =
+        serde_saphyr::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
+    let metadata = &dataset.metadata;
+    let name = metadata
+        .name
+        .clone()
+        .ok_or_else(|| format!("{shown}: metadata.name is missing"))?;
+    let reference = DatasetRef {
+        namespace: metadata
+            .namespace
+            .clone()
+            .unwrap_or_else(|| NAMESPACE.to_owned()),
+        uid: metadata.uid.clone().unwrap_or_else(|| UID.to_owned()),
+        labels: metadata.labels.clone().unwrap_or_default(),
+        name,
+    };
+    let mut source = Source::parse(&dataset.spec, &reference.labels, &reference.namespace)
+        .map_err(|error| format!("{shown}: {error}"))?;
+    // What stands in the file is replaced by a reference, as the operator does it.
+    if let Source::ObjectStore(bucket) = &mut source
+        && let KeySource::Inline { .. } = bucket.keys
+    {
+        bucket.keys = KeySource::Secret {
+            name: format!("{}-source", reference.name),
+        };
+    }
+    Ok(Asked {
+        dataset,
+        reference,
+        source,
+    })
+}

@@ -1,0 +1,89 @@
+//! `kubectl dlf plugin`.
+
+mod dataset;
+mod open;
+mod plan;
+
+use std::{error::Error, process::ExitCode};
+
+use dlf_core::plugin::{KindRef, PluginInfo};
+use dlf_plugin_host::carrier::Remote;
+
+use crate::{
+    arguments::{PluginCommand, Shown, Which},
+    output,
+};
+
+pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Error>> {
+    match command {
+        PluginCommand::Inspect { plugin, shown } => inspect(&plugin, shown).await,
+        PluginCommand::Check { plugin, shown } => check(&plugin, shown).await,
+        PluginCommand::Plan {
+            plugin,
+            filename,
+            config,
+            ready,
+            shown,
+        } => {
+            let asked = plan::Asked {
+                filename: &filename,
+                config: config.as_deref(),
+                ready,
+            };
+            plan::run(&plugin, &asked, shown).await
+        }
+    }
+}
+
+async fn inspect(plugin: &Which, shown: Shown) -> Result<ExitCode, Box<dyn Error>> {
+    let remote = Remote::meet(open::channel(plugin)?).await?;
+    match shown.output {
+        Some(format) => output::print(remote.info(), format)?,
+        None => output::show(&described(remote.info()))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn described(info: &PluginInfo) -> String {
+    let kinds = |kinds: &[KindRef]| {
+        let names = kinds
+            .iter()
+            .map(|kind| format!("{} ({})", kind.kind, kind.api_version));
+        let names = names.collect::<Vec<_>>().join(", ");
+        if names.is_empty() {
+            "nothing".to_owned()
+        } else {
+            names
+        }
+    };
+    let types: Vec<&str> = info.source_types.iter().map(|kind| kind.as_str()).collect();
+    let schema = info.config_schema.as_ref().map(ToString::to_string);
+    let rows = [
+        ("Name", info.name.clone()),
+        ("Version", info.version.clone()),
+        ("Kind", info.kind.as_str().to_owned()),
+        (
+            "Protocol",
+            format!("{} to {}", info.protocol.min, info.protocol.max),
+        ),
+        ("Sources", types.join(", ")),
+        ("Plans", kinds(&info.emits)),
+        ("Observes", kinds(&info.observes)),
+        ("Config", schema.unwrap_or_else(|| "takes none".to_owned())),
+    ];
+    let rows = rows.map(|(name, value)| format!("{:<11}{value}\n", format!("{name}:")));
+    rows.concat()
+}
+
+async fn check(plugin: &Which, shown: Shown) -> Result<ExitCode, Box<dyn Error>> {
+    let report = dlf_plugin_conformance::check(open::channel(plugin)?).await;
+    match shown.output {
+        Some(format) => output::print(&report, format)?,
+        None => output::show(&report.to_string())?,
+    }
+    Ok(if report.passed() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,122 @@
+use std::{collections::BTreeMap, error::Error, path::Path, process::ExitCode};
+
+use dlf_core::{
+    api::Medium,
+    plugin::{
+        CacheDecision, CachePlace, CachingPlan, CachingPlugin, CachingRequest, Intent, Observed,
+        PluginKind, StoragePlugin, StorageRequest, policy,
+    },
+    source::Source,
+};
+use dlf_plugin_host::carrier::Remote;
+use serde_json::{Value, json};
+
+use super::{dataset, open};
+use crate::{
+    arguments::{Format, Shown, Which},
+    output,
+};
+
+/// What is to be planned.
+pub(crate) struct Asked<'a> {
+    pub(crate) filename: &'a Path,
+    pub(crate) config: Option<&'a str>,
+    pub(crate) ready: bool,
+}
+
+/// Capacity where the Dataset does not say.
+const CAPACITY: u64 = 10 << 30;
+
+pub(crate) async fn run(
+    plugin: &Which,
+    asked: &Asked<'_>,
+    shown: Shown,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let dataset = dataset::read(asked.filename)?;
+    let config: Value = asked.config.map_or(Ok(Value::Null), serde_json::from_str)?;
+    let remote = Remote::meet(open::channel(plugin)?).await?;
+    let format = shown.output.unwrap_or(Format::Yaml);
+    match remote.info().kind {
+        PluginKind::Storage => {
+            let request = StorageRequest {
+                dataset: dataset.reference,
+                source: dataset.source,
+                mount: dataset.dataset.spec.mount.clone().unwrap_or_default(),
+                revalidate_ms: Some(60_000),
+                intent: Intent::Exist,
+                config,
+            };
+            output::print(&StoragePlugin::plan(&remote, &request).await?, format)?;
+        }
+        PluginKind::Caching => {
+            let request = caching(dataset, config)?;
+            let plan = planned(&remote, request, asked.ready).await?;
+            output::print(&plan, format)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn caching(dataset: dataset::Asked, config: Value) -> Result<CachingRequest, Box<dyn Error>> {
+    let Source::ObjectStore(source) = dataset.source else {
+        let kind = dataset.source.kind().as_str();
+        return Err(format!("spec.local.type is {kind}; caches are for type COS").into());
+    };
+    let spec = dataset
+        .dataset
+        .spec
+        .cache(&dataset.reference.labels)
+        .unwrap_or_default();
+    let capacity_bytes = match &spec.capacity {
+        Some(text) => dlf_core::api::quantity_bytes(text).ok_or_else(|| {
+            format!("spec.cache.capacity: found {text:?}; expected a quantity, as 50Gi")
+        })?,
+        None => CAPACITY,
+    };
+    let uid = dataset.reference.uid.clone();
+    Ok(CachingRequest {
+        dataset: dataset.reference,
+        source,
+        decision: CacheDecision {
+            capacity_bytes,
+            replicas: spec.replicas.unwrap_or(1),
+            medium: spec.medium.unwrap_or(Medium::Disk),
+            revalidate_ms: Some(60_000),
+        },
+        place: CachePlace {
+            namespace: "dlf-caches".to_owned(),
+            name: format!("cache-{uid}"),
+            labels: BTreeMap::from([("dlf.dev/cache".to_owned(), uid)]),
+        },
+        intent: Intent::Exist,
+        observed: Observed::default(),
+        config,
+    })
+}
+
+/// The plan, checked as a host checks it; with `ready` that of a cache whose replicas all serve.
+async fn planned(
+    remote: &Remote,
+    mut request: CachingRequest,
+    ready: bool,
+) -> Result<CachingPlan, Box<dyn Error>> {
+    let first = CachingPlugin::plan(remote, &request).await?;
+    policy::check(&first, remote.info(), &request.place)?;
+    if !ready {
+        return Ok(first);
+    }
+    request.observed.objects = first
+        .objects
+        .into_iter()
+        .map(|mut object| {
+            let replicas = object["spec"]["replicas"].clone();
+            if !replicas.is_null() {
+                object["status"] = json!({ "replicas": replicas, "readyReplicas": replicas });
+            }
+            object
+        })
+        .collect();
+    let second = CachingPlugin::plan(remote, &request).await?;
+    policy::check(&second, remote.info(), &request.place)?;
+    Ok(second)
+}

@@ -1,0 +1,197 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::*;
+use crate::plugin::{CacheOrigin, PluginKind, ProtocolRange};
+
+fn place() -> CachePlace {
+    CachePlace {
+        namespace: "dlf-caches".to_owned(),
+        name: "c-1".to_owned(),
+        labels: BTreeMap::from([("dlf.dev/cache".to_owned(), "1".to_owned())]),
+    }
+}
+
+fn info() -> PluginInfo {
+    let emits = KINDS
+        .iter()
+        .map(|(version, kind)| KindRef::new(version, kind));
+    PluginInfo {
+        name: "acme".to_owned(),
+        version: "1".to_owned(),
+        protocol: ProtocolRange::CURRENT,
+        kind: PluginKind::Caching,
+        source_types: Vec::new(),
+        emits: emits.chain([KindRef::new("v1", "Secret")]).collect(),
+        observes: Vec::new(),
+        config_schema: None,
+    }
+}
+
+fn good() -> Vec<Value> {
+    vec![
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "namespace": "dlf-caches", "name": "c-1" },
+            "spec": { "template": {
+                "metadata": { "labels": { "dlf.dev/cache": "1" } },
+                "spec": {
+                    "automountServiceAccountToken": false,
+                    "containers": [{ "name": "main", "env": [
+                        { "name": "A", "value": "1" },
+                        { "name": "B", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
+                    ]}],
+                    "volumes": [{ "name": "a", "emptyDir": {} }, { "name": "b", "configMap": { "name": "c-1-files" } }],
+                },
+            }},
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": { "namespace": "dlf-caches", "name": "c-1" },
+            "spec": { "selector": { "dlf.dev/cache": "1" }, "ports": [{ "port": 80 }] },
+        }),
+    ]
+}
+
+fn judge(objects: Vec<Value>, endpoint: Option<&str>) -> Result<(), String> {
+    let plan = CachingPlan {
+        objects,
+        origin: endpoint.map(|endpoint| CacheOrigin {
+            endpoint: endpoint.to_owned(),
+        }),
+        ..CachingPlan::default()
+    };
+    check(&plan, &info(), &place()).map_err(|error| error.message)
+}
+
+#[test]
+fn a_server_behind_a_service_may_be_planned() {
+    assert_eq!(judge(good(), Some("http://c-1.dlf-caches.svc:80")), Ok(()));
+    assert_eq!(judge(Vec::new(), None), Ok(()));
+}
+
+/// A good plan with one value changed, at a pointer into the Deployment or the Service, is refused in
+/// words that contain `expected`.
+fn refuses(object: usize, pointer: &str, value: Value, expected: &str) {
+    let mut objects = good();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    objects[object].pointer_mut(parent).unwrap()[key] = value;
+    let refused = judge(objects, None).unwrap_err();
+    assert!(refused.contains(expected), "{pointer}: {refused}");
+}
+
+#[test]
+fn an_object_that_is_not_this_caches_is_refused() {
+    for (pointer, value, expected) in [
+        ("/kind", json!("DaemonSet"), "DaemonSet"),
+        ("/metadata/namespace", json!("kube-system"), "kube-system"),
+        ("/metadata/name", json!("c-10"), "another cache"),
+        ("/metadata/finalizers", json!(["x"]), "finalizers"),
+        ("/metadata/ownerReferences", json!([]), "ownerReferences"),
+        ("/spec/template/metadata/labels", json!({}), "dlf.dev/cache"),
+    ] {
+        refuses(0, pointer, value, expected);
+    }
+}
+
+#[test]
+fn a_pod_that_reaches_beyond_itself_is_refused() {
+    let volume = |source: Value| {
+        let mut volume = source;
+        volume["name"] = json!("v");
+        json!([volume])
+    };
+    let secret = json!({ "secretKeyRef": { "name": "s" } });
+    let claim = json!({ "persistentVolumeClaim": { "claimName": "x" } });
+    for (key, value, expected) in [
+        ("hostNetwork", json!(true), "hostNetwork"),
+        ("nodeName", json!("n1"), "nodeName"),
+        ("serviceAccountName", json!("admin"), "serviceAccountName"),
+        ("automountServiceAccountToken", json!(true), "token"),
+        (
+            "volumes",
+            volume(json!({ "hostPath": { "path": "/" } })),
+            "hostPath",
+        ),
+        (
+            "volumes",
+            volume(json!({ "secret": { "secretName": "dlf-ca" } })),
+            "secret",
+        ),
+        (
+            "volumes",
+            volume(json!({ "configMap": { "name": "c-2" } })),
+            "c-2",
+        ),
+        ("volumes", volume(claim), "persistentVolumeClaim x"),
+        ("volumes", volume(json!({ "projected": {} })), "projected"),
+        (
+            "containers",
+            json!([{ "envFrom": [{ "secretRef": { "name": "s" } }] }]),
+            "secretRef s",
+        ),
+        (
+            "initContainers",
+            json!([{ "env": [{ "valueFrom": secret }] }]),
+            "secretKeyRef",
+        ),
+        (
+            "containers",
+            json!([{ "ports": [{ "hostPort": 80 }] }]),
+            "hostPort",
+        ),
+        ("ephemeralContainers", json!([]), "ephemeralContainers"),
+    ] {
+        refuses(0, &format!("/spec/template/spec/{key}"), value, expected);
+    }
+}
+
+#[test]
+fn a_service_that_leads_elsewhere_is_refused() {
+    for (pointer, value, expected) in [
+        ("/spec/type", json!("LoadBalancer"), "LoadBalancer"),
+        (
+            "/spec/externalIPs",
+            json!(["1.2.3.4"]),
+            "out of the cluster",
+        ),
+        (
+            "/spec/selector",
+            json!({ "app": "operator" }),
+            "not this cache's",
+        ),
+        ("/apiVersion", json!("serving.knative.dev/v1"), "knative"),
+    ] {
+        refuses(1, pointer, value, expected);
+    }
+}
+
+#[test]
+fn a_kind_that_is_emitted_and_not_allowed_is_refused_and_so_are_doubles() {
+    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "namespace": "dlf-caches", "name": "c-1" } });
+    let refused = judge(vec![secret], None).unwrap_err();
+    assert!(refused.contains("Secret"), "{refused}");
+    let twice = judge([good(), good()].concat(), None).unwrap_err();
+    assert!(twice.contains("twice"), "{twice}");
+    let many = judge(vec![json!({}); OBJECTS_MAX + 1], None).unwrap_err();
+    assert!(many.contains("33 objects"), "{many}");
+}
+
+#[test]
+fn reads_go_to_a_service_of_the_plan_only() {
+    for endpoint in [
+        "http://10.0.0.1:80",
+        "https://c-1.dlf-caches.svc:80",
+        "http://c-1.kube-system.svc:80",
+        "http://c-2.dlf-caches.svc:80",
+        "http://c-1.dlf-caches.svc:80@evil:80",
+        "http://c-1.dlf-caches.svc:port",
+    ] {
+        let refused = judge(good(), Some(endpoint)).unwrap_err();
+        assert!(
+            refused.contains("Service of the plan"),
+            "{endpoint}: {refused}"
+        );
+    }
+}

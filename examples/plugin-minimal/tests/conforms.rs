@@ -1,0 +1,1 @@
+dlf_plugin_conformance::conformance!(nginx_cache::Nginx: caching);

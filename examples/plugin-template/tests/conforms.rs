@@ -1,0 +1,1 @@
+dlf_plugin_conformance::conformance!({{crate_name}}::Plugin: caching);

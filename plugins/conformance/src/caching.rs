@@ -1,0 +1,186 @@
+use dlf_core::plugin::{CachingPlan, CachingPlugin, CachingRequest, Intent, policy};
+use dlf_plugin_host::carrier::{Channel, Remote};
+use serde_json::{Value, json};
+
+use crate::{report::Report, requests};
+
+/// The reason of a plugin that cannot cache this source: its dataset is served without a cache.
+const NOT_SUPPORTED: &str = "SourceNotSupported";
+
+/// What a caching plugin has to do.
+pub(crate) async fn check(report: &mut Report, _: &dyn Channel, remote: &Remote) {
+    let mut found = Found::default();
+    let requests = requests::caching(Intent::Exist);
+    let asked = requests.len();
+    for request in requests {
+        found.note(request, remote).await;
+    }
+    if found.not_supported == asked && found.planned.is_ok() {
+        found.planned = Err(format!("{NOT_SUPPORTED} for every source"));
+    }
+    let Found {
+        planned,
+        allowed,
+        early,
+        stable,
+        serves,
+        not_supported: _,
+    } = found;
+    let is_planned = planned.is_ok();
+    report.enter(
+        "it plans a cache in front of buckets of every kind",
+        planned,
+        "plan with and without keys, prefix, private CA and region; what cannot be cached is answered with reason \
+         SourceNotSupported",
+    );
+    // Of nothing, everything is true.
+    if is_planned {
+        report.enter(
+            "its objects are of kinds, names and powers that caches may have",
+            allowed,
+            "see the rules in docs/plugin-protocol.md, section Plans",
+        );
+        report.enter(
+            "it sends no read to a cache of which nothing is there yet",
+            early,
+            "give `origin` only once `observed` shows a replica that is ready",
+        );
+        report.enter(
+            "its objects stay the same when they are there",
+            stable,
+            "let no object depend on `observed`: a plan of what was planned is that plan",
+        );
+        report.enter(
+            "it sends reads to a cache that is ready, and says so",
+            serves,
+            "observe the workload (PluginInfo.observes), and give `origin` and `condition.ready` when its status shows readyReplicas",
+        );
+    }
+    let mut leaving = Ok(());
+    for request in requests::caching(Intent::Delete) {
+        match CachingPlugin::plan(remote, &request).await {
+            Ok(plan) if plan.objects.is_empty() && plan.origin.is_none() => {}
+            Ok(plan) => {
+                leaving = Err(format!(
+                    "{} objects and origin {:?}",
+                    plan.objects.len(),
+                    plan.origin
+                ));
+            }
+            Err(error) => leaving = Err(error.message),
+        }
+    }
+    report.enter(
+        "it plans nothing for a cache that is to go",
+        leaving,
+        "answer intent `delete` with an empty plan",
+    );
+}
+
+struct Found {
+    planned: Result<(), String>,
+    allowed: Result<(), String>,
+    early: Result<(), String>,
+    stable: Result<(), String>,
+    serves: Result<(), String>,
+    not_supported: usize,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self {
+            planned: Ok(()),
+            allowed: Ok(()),
+            early: Ok(()),
+            stable: Ok(()),
+            serves: Ok(()),
+            not_supported: 0,
+        }
+    }
+}
+
+impl Found {
+    async fn note(&mut self, mut request: CachingRequest, remote: &Remote) {
+        let first = match CachingPlugin::plan(remote, &request).await {
+            Ok(plan) if plan.objects.is_empty() => {
+                self.planned = Err("a plan without objects".to_owned());
+                return;
+            }
+            Ok(plan) => plan,
+            Err(error) if error.reason == NOT_SUPPORTED => {
+                self.not_supported += 1;
+                return;
+            }
+            Err(error) => {
+                self.planned = Err(format!("{}: {}", error.reason, error.message));
+                return;
+            }
+        };
+        if let Err(error) = policy::check(&first, remote.info(), &request.place) {
+            self.allowed = Err(error.message);
+        }
+        if let Some(origin) = &first.origin {
+            self.early = Err(format!("reads would go to {}", origin.endpoint));
+        }
+        request.observed.objects = observed(&first, remote);
+        let second = match CachingPlugin::plan(remote, &request).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.stable = Err(format!("{}: {}", error.reason, error.message));
+                return;
+            }
+        };
+        if let Some((before, after)) = difference(&first, &second) {
+            self.stable = Err(format!("{before}, and then {after}"));
+        }
+        if second.origin.is_none() || !second.condition.ready {
+            let said = &second.condition;
+            self.serves = Err(format!(
+                "origin {:?}, {}: {}",
+                second.origin, said.reason, said.message
+            ));
+        }
+        if let Err(error) = policy::check(&second, remote.info(), &request.place) {
+            self.allowed = Err(error.message);
+        }
+    }
+}
+
+/// What the plugin would see of its plan once all of it runs, as the API server shows it.
+fn observed(plan: &CachingPlan, remote: &Remote) -> Vec<Value> {
+    let observes = &remote.info().observes;
+    let seen = plan.objects.iter().filter(|object| {
+        let mut kinds = observes.iter();
+        kinds.any(|kind| object["apiVersion"] == kind.api_version && object["kind"] == kind.kind)
+    });
+    seen.map(|object| {
+        let mut object = object.clone();
+        object["metadata"]["uid"] = json!("4f9c7e1a-0000-4000-8000-000000000001");
+        object["metadata"]["resourceVersion"] = json!("7");
+        object["metadata"]["generation"] = json!(1);
+        if matches!(object["kind"].as_str(), Some("Deployment" | "StatefulSet")) {
+            let replicas = object["spec"]["replicas"].as_u64().unwrap_or(1);
+            object["status"] = json!({
+                "observedGeneration": 1, "replicas": replicas, "readyReplicas": replicas,
+                "availableReplicas": replicas, "updatedReplicas": replicas,
+            });
+        }
+        object
+    })
+    .collect()
+}
+
+fn difference(first: &CachingPlan, second: &CachingPlan) -> Option<(String, String)> {
+    if first.objects == second.objects {
+        return None;
+    }
+    let mut pairs = first.objects.iter().zip(&second.objects);
+    let differing = pairs.find(|(one, other)| one != other);
+    Some(match differing {
+        Some((one, other)) => (one.to_string(), other.to_string()),
+        None => (
+            format!("{} objects", first.objects.len()),
+            second.objects.len().to_string(),
+        ),
+    })
+}

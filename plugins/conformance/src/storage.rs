@@ -1,0 +1,86 @@
+use dlf_core::{
+    plugin::{FileSystem, Intent, SecretEntry, StoragePlan, StoragePlugin, Volume},
+    program,
+    source::Source,
+};
+use dlf_plugin_host::carrier::{Channel, Remote};
+
+use crate::{report::Report, requests};
+
+/// What a storage plugin has to do.
+pub(crate) async fn check(report: &mut Report, _: &dyn Channel, remote: &Remote) {
+    let kinds = &remote.info().source_types;
+    let (mut planned, mut readonly, mut programs, mut literal) = (Ok(()), Ok(()), Ok(()), Ok(()));
+    for request in requests::storage(kinds, Intent::Exist) {
+        let plan = match StoragePlugin::plan(remote, &request).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                let of = request.source.address();
+                planned = planned.and(Err(format!("{of}: {}: {}", error.reason, error.message)));
+                continue;
+            }
+        };
+        let Volume::Mount(mount) = &plan.volume;
+        if request.source.readonly() && !mount.readonly {
+            readonly = Err(format!(
+                "{} is mounted for writing",
+                request.source.address()
+            ));
+        }
+        programs = programs.and(program_of(&mount.file_system));
+        literal = literal.and(keys_by_reference(&request.source, &plan));
+    }
+    report.enter(
+        "it plans every type of source that it says it plans",
+        planned,
+        "plan it, or leave the type out of PluginInfo.sourceTypes",
+    );
+    report.enter(
+        "a source that is read-only is mounted read-only",
+        readonly,
+        "set `readonly` of the mount when the source's is",
+    );
+    report.enter(
+        "it mounts by a program that nodes have",
+        programs,
+        "take `program` and `options` from the table in docs/plugin-protocol.md",
+    );
+    report.enter(
+        "keys are references",
+        literal,
+        "give accessKeyID and secretAccessKey as {\"key\": {\"secret\": …, \"key\": …}}",
+    );
+    let mut leaving = Ok(());
+    for request in requests::storage(kinds, Intent::Delete) {
+        if let Err(error) = StoragePlugin::plan(remote, &request).await {
+            leaving = Err(format!("{}: {}", request.source.address(), error.message));
+        }
+    }
+    report.enter(
+        "it plans what is left to do when a dataset goes",
+        leaving,
+        "answer intent `delete` with the tasks that are left, or with none",
+    );
+}
+
+fn program_of(file_system: &FileSystem) -> Result<(), String> {
+    let FileSystem::ObjectStore(store) = file_system else {
+        return Ok(());
+    };
+    program::check(&store.program, &store.options)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+fn keys_by_reference(source: &Source, plan: &StoragePlan) -> Result<(), String> {
+    let Source::ObjectStore(bucket) = source else {
+        return Ok(());
+    };
+    if bucket.keys == dlf_core::source::KeySource::Anonymous {
+        return Ok(());
+    }
+    let literal = ["accessKeyID", "secretAccessKey"]
+        .into_iter()
+        .find(|key| matches!(plan.secret.get(*key), Some(SecretEntry::Literal(_))));
+    literal.map_or(Ok(()), |key| Err(format!("{key} is a literal")))
+}

@@ -1,0 +1,115 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dlf_core::plugin::{
+    CachingPlan, CachingPlugin, CachingRequest, Call, Message, PROTOCOL, PlanError, PluginInfo,
+    ProtocolRange, Reply, StoragePlan, StoragePlugin, StorageRequest,
+};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use super::{Channel, Fault};
+
+/// A plugin at the end of a channel.
+#[derive(Clone)]
+pub struct Remote {
+    info: PluginInfo,
+    channel: Arc<dyn Channel>,
+}
+
+/// Why host and plugin do not come together.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NegotiationError {
+    /// It does not say who it is.
+    #[error("the plugin does not say who it is: {0}")]
+    Silent(Fault),
+    /// It cannot say who it is.
+    #[error("the plugin cannot say who it is: {0}")]
+    Failed(PlanError),
+    /// No protocol version in common.
+    #[error(
+        "plugin {name:?} speaks protocol {min} to {max}, this host {PROTOCOL}; use a version of the plugin that \
+         speaks it, or an older host"
+    )]
+    Protocol {
+        /// The plugin.
+        name: String,
+        /// Its lowest.
+        min: u32,
+        /// Its highest.
+        max: u32,
+    },
+}
+
+impl Remote {
+    /// Asks who is there and whether both speak one protocol.
+    pub async fn meet(channel: Arc<dyn Channel>) -> Result<Self, NegotiationError> {
+        let answered = ask(channel.as_ref(), Call::Describe).await;
+        let info: PluginInfo = match answered {
+            Ok(Ok(info)) => info,
+            Ok(Err(error)) => return Err(NegotiationError::Failed(error)),
+            Err(fault) => return Err(NegotiationError::Silent(fault)),
+        };
+        let ProtocolRange { min, max } = info.protocol;
+        if !(min..=max).contains(&PROTOCOL) {
+            return Err(NegotiationError::Protocol {
+                name: info.name,
+                min,
+                max,
+            });
+        }
+        Ok(Self { info, channel })
+    }
+
+    /// Who it said it is.
+    #[must_use]
+    pub const fn info(&self) -> &PluginInfo {
+        &self.info
+    }
+
+    async fn plan<Plan: DeserializeOwned>(&self, call: Call) -> Result<Plan, PlanError> {
+        ask(self.channel.as_ref(), call)
+            .await
+            .unwrap_or_else(|fault| Err(fault.error()))
+    }
+}
+
+/// One call: what the plugin said, or what it did instead.
+async fn ask<Answer: DeserializeOwned>(
+    channel: &dyn Channel,
+    call: Call,
+) -> Result<Result<Answer, PlanError>, Fault> {
+    let message = Message {
+        protocol: PROTOCOL,
+        call,
+    };
+    let garbage = |error: serde_json::Error| Fault::Garbage(error.to_string());
+    let message = serde_json::to_vec(&message).map_err(garbage)?;
+    let reply = channel.call(message).await?;
+    match serde_json::from_slice(&reply).map_err(garbage)? {
+        Reply::Ok(value) => serde_json::from_value(value).map(Ok).map_err(garbage),
+        Reply::Error(error) => Ok(Err(error)),
+    }
+}
+
+#[async_trait]
+impl StoragePlugin for Remote {
+    fn describe(&self) -> PluginInfo {
+        self.info.clone()
+    }
+
+    async fn plan(&self, request: &StorageRequest) -> Result<StoragePlan, PlanError> {
+        Self::plan(self, Call::PlanStorage(Box::new(request.clone()))).await
+    }
+}
+
+#[async_trait]
+impl CachingPlugin for Remote {
+    fn describe(&self) -> PluginInfo {
+        self.info.clone()
+    }
+
+    async fn plan(&self, request: &CachingRequest) -> Result<CachingPlan, PlanError> {
+        Self::plan(self, Call::PlanCaching(Box::new(request.clone()))).await
+    }
+}

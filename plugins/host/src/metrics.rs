@@ -1,0 +1,105 @@
+//! What calls of plugins cost and how they end.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+use crate::carrier::Fault;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Called {
+    /// With an answer, be it that it cannot plan.
+    Answered,
+    /// It was not there.
+    Unreachable,
+    /// It ended meanwhile.
+    Crashed,
+    /// It took too long.
+    Timeout,
+    /// It answered what is no answer, or too much.
+    Garbage,
+    /// It had too many calls already.
+    Busy,
+    /// It was not asked, since it had failed so often.
+    Unavailable,
+}
+
+impl From<&Fault> for Called {
+    fn from(fault: &Fault) -> Self {
+        match fault {
+            Fault::Unreachable(_) => Self::Unreachable,
+            Fault::Ended(_) => Self::Crashed,
+            Fault::Late(_) => Self::Timeout,
+            Fault::TooLarge { .. } | Fault::Garbage(_) => Self::Garbage,
+            Fault::Busy(_) => Self::Busy,
+            Fault::Open { .. } => Self::Unavailable,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    plugin: String,
+    outcome: Called,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Plugin {
+    plugin: String,
+}
+
+/// Calls by plugin.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    calls: Family<Call, Counter>,
+    seconds: Family<Plugin, Histogram, fn() -> Histogram>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            calls: Family::default(),
+            // 0.1 ms to 6.5 s: the deadline is 5 s.
+            seconds: Family::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(0.0001, 4.0, 9))
+            }),
+        }
+    }
+}
+
+impl Metrics {
+    /// Enters them into a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "dlf_plugin_calls",
+            "Calls of plugins that are not compiled in, by how they ended",
+            self.calls.clone(),
+        );
+        registry.register(
+            "dlf_plugin_call_seconds",
+            "Time of those calls",
+            self.seconds.clone(),
+        );
+    }
+
+    pub(crate) fn called(&self, plugin: &str, outcome: Called, took: Duration) {
+        let plugin = plugin.to_owned();
+        let call = Call {
+            plugin: plugin.clone(),
+            outcome,
+        };
+        self.calls.get_or_create(&call).inc();
+        self.seconds
+            .get_or_create(&Plugin { plugin })
+            .observe(took.as_secs_f64());
+    }
+}

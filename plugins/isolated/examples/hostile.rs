@@ -1,0 +1,82 @@
+//! A plugin that does what its configuration says, which is never what it should: for tests of what
+//! contains it.
+
+#![allow(
+    unsafe_code,
+    reason = "one of the things it does is to write where nothing is"
+)]
+
+use std::time::Duration;
+
+use dlf_plugin_sdk::prelude::*;
+
+#[derive(Default)]
+struct Hostile;
+
+#[async_trait]
+impl CachingPlugin for Hostile {
+    fn describe(&self) -> PluginInfo {
+        caching("hostile", "1")
+            .emits("v1", "Service")
+            .emits("v1", "Secret")
+            .build()
+    }
+
+    async fn plan(&self, request: &CachingRequest) -> Result<CachingPlan, PlanError> {
+        match request.config["do"].as_str().unwrap_or_default() {
+            "panic" => panic!("on purpose"),
+            "abort" => std::process::abort(),
+            "exit" => std::process::exit(0),
+            "segfault" => segfault(),
+            "loop" => loop {
+                std::hint::spin_loop();
+            },
+            "late" => Ok(blocks(Duration::from_secs(30))),
+            "huge" => Err(PlanError::new("Huge", "x".repeat(1 << 30))),
+            "leak" => leak(),
+            "log" => Ok(flood()),
+            "deep" => Ok(CachingPlan {
+                objects: vec![deep(100_000)],
+                ..CachingPlan::default()
+            }),
+            _ => Ok(CachingPlan::default()),
+        }
+    }
+}
+
+fn segfault() -> ! {
+    let nowhere = std::ptr::without_provenance_mut::<u8>(16);
+    // SAFETY: none; that is what this is for.
+    unsafe { nowhere.write_volatile(1) };
+    unreachable!("the write above ends the process")
+}
+
+/// Blocks the plugin's own thread.
+fn blocks(long: Duration) -> CachingPlan {
+    std::thread::sleep(long);
+    CachingPlan::default()
+}
+
+fn leak() -> ! {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    loop {
+        all.push(vec![1; 1 << 20]);
+    }
+}
+
+fn flood() -> CachingPlan {
+    for number in 0..100_000 {
+        eprintln!("line {number} of a flood");
+    }
+    CachingPlan::default()
+}
+
+fn deep(levels: usize) -> Value {
+    let mut value = json!(1);
+    for _ in 0..levels {
+        value = json!([value]);
+    }
+    value
+}
+
+dlf_plugin_sdk::export_plugin!(Hostile: caching);
