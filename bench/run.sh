@@ -41,6 +41,7 @@ if [[ $mount == yes ]]; then
   # libfuse looks for the system's fusermount first, which would mount by itself: for this one run, and
   # for nobody else, that is the mounter's, as in its image.
   printf '\nreads and writes through a mount, program s3fs\n'
+  # shellcheck disable=SC2016 # the inner shell expands them
   unshare --mount sh -c 'mount --bind "$1" "$2" && exec "$3" s3fs' - "$CARGO_TARGET_DIR/debug/dlf-mounter" \
     "$(readlink -f "$(command -v fusermount)")" "$CARGO_TARGET_DIR/debug/examples/bench"
 fi
