@@ -27,13 +27,15 @@ tracking_cgroup() {
   if [[ -d /sys/fs/cgroup/pids ]]; then printf '/sys/fs/cgroup/pids/%s' "$1"; else printf '/sys/fs/cgroup/%s' "$1"; fi
 }
 
-# started_at PID: the start time in ticks since boot; fails for a zombie or no process.
+# started_at PID: the start time in ticks since boot; fails for a zombie or no process. One whose first
+# thread is a zombie goes on while it has others: they may still hold its sockets.
 started_at() {
-  local stat state fields
+  local stat state fields threads began
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
   read -r state fields <<<"${stat##*) }" # the name before it may hold anything
-  [[ $state != Z ]] || return 1
-  awk '{print $19}' <<<"$fields"
+  read -r threads began < <(awk '{print $17, $19}' <<<"$fields")
+  [[ $state != Z || $threads -gt 1 ]] || return 1
+  printf '%s\n' "$began"
 }
 
 running() {
