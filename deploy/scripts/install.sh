@@ -17,6 +17,10 @@ done <<<"$images"
 
 say "installing the chart into namespace $NAMESPACE"
 sed "s/dlf-system/$NAMESPACE/" "$ROOT/deploy/namespace.yaml" | kubectl apply -f - >/dev/null
+if [[ $(helm history dlf --namespace "$NAMESPACE" --max 1 --output json 2>/dev/null) == *'"status":"uninstalling"'* ]]; then
+  say "an uninstallation was refused or cut off: going back to the release before it"
+  helm rollback dlf --namespace "$NAMESPACE" >/dev/null
+fi
 helm upgrade dlf "$ROOT/deploy/chart" --install --namespace "$NAMESPACE" "${options[@]}" "$@" >/dev/null
 
 # show_trouble: what a person would look at first.

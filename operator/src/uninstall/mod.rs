@@ -19,8 +19,8 @@ use self::users::Users;
 pub enum UninstallError {
     /// Somebody's data would go from under him.
     #[error(
-        "DLF stays, because {0}. Delete these pods first; or upgrade with `--set uninstall.force=true` and uninstall again: \
-         their open mounts then go on until their node's mounter stops, and their files are gone after that"
+        "DLF stays, because {0}. Delete these pods first and uninstall again; or `helm rollback` (Helm upgrades nothing that \
+         it began to uninstall), upgrade with `--set uninstall.force=true` and uninstall: their open mounts then go on until their node's mounter stops, and their files are gone after that"
     )]
     InUse(String),
     /// The operator goes on running and would make everything again.
