@@ -1,5 +1,5 @@
 use dlf_core::plugin::{CachingPlan, CachingPlugin, CachingRequest, Intent, policy};
-use dlf_plugin_host::carrier::{Channel, Remote};
+use dlf_plugin_host::carrier::Remote;
 use serde_json::{Value, json};
 
 use crate::{report::Report, requests};
@@ -8,7 +8,7 @@ use crate::{report::Report, requests};
 const NOT_SUPPORTED: &str = "SourceNotSupported";
 
 /// What a caching plugin has to do.
-pub(crate) async fn check(report: &mut Report, _: &dyn Channel, remote: &Remote) {
+pub(crate) async fn check(report: &mut Report, remote: &Remote) {
     let mut found = Found::default();
     let requests = requests::caching(Intent::Exist);
     let asked = requests.len();

@@ -1,4 +1,7 @@
-use dlf_core::plugin::{Call, Intent, Message, PROTOCOL, PluginInfo, PluginKind, Reply};
+use dlf_core::{
+    plugin::{Call, Intent, Message, PROTOCOL, PluginInfo, PluginKind, Reply},
+    source::SourceType,
+};
 use dlf_plugin_host::carrier::Channel;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -46,7 +49,7 @@ pub(crate) async fn check(report: &mut Report, channel: &dyn Channel, info: &Plu
         expect(&described, |reply| *reply == same),
         "describe from constants: nothing that changes while it runs",
     );
-    let asked = message(a_call(info.kind));
+    let asked = message(a_call(info));
     let first = ask(channel, &asked).await;
     let many = join_all((0..AT_ONCE).map(|_| ask(channel, &asked))).await;
     report.enter(
@@ -96,12 +99,17 @@ fn is_label(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// One request of its kind; a storage plugin answers it, or says that it does not plan this type.
-fn a_call(kind: PluginKind) -> Call {
-    match kind {
+/// One request of its kind, for a source that it says it plans.
+fn a_call(info: &PluginInfo) -> Call {
+    match info.kind {
         PluginKind::Storage => {
-            let kinds = [dlf_core::source::SourceType::Cos];
-            Call::PlanStorage(Box::new(requests::storage(&kinds, Intent::Exist).remove(0)))
+            let kind = info
+                .source_types
+                .first()
+                .copied()
+                .unwrap_or(SourceType::Cos);
+            let mut requests = requests::storage(&[kind], Intent::Exist);
+            Call::PlanStorage(Box::new(requests.remove(0)))
         }
         PluginKind::Caching => {
             Call::PlanCaching(Box::new(requests::caching(Intent::Exist).remove(0)))

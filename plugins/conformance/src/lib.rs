@@ -27,8 +27,8 @@ pub async fn check(channel: Arc<dyn Channel>) -> Report {
     let mut report = Report::new(remote.info());
     common::check(&mut report, channel.as_ref(), remote.info()).await;
     match remote.info().kind {
-        PluginKind::Storage => storage::check(&mut report, channel.as_ref(), &remote).await,
-        PluginKind::Caching => caching::check(&mut report, channel.as_ref(), &remote).await,
+        PluginKind::Storage => storage::check(&mut report, &remote).await,
+        PluginKind::Caching => caching::check(&mut report, &remote).await,
     }
     report
 }

@@ -3,12 +3,12 @@ use dlf_core::{
     program,
     source::Source,
 };
-use dlf_plugin_host::carrier::{Channel, Remote};
+use dlf_plugin_host::carrier::Remote;
 
 use crate::{report::Report, requests};
 
 /// What a storage plugin has to do.
-pub(crate) async fn check(report: &mut Report, _: &dyn Channel, remote: &Remote) {
+pub(crate) async fn check(report: &mut Report, remote: &Remote) {
     let kinds = &remote.info().source_types;
     let (mut planned, mut readonly, mut programs, mut literal) = (Ok(()), Ok(()), Ok(()), Ok(()));
     for request in requests::storage(kinds, Intent::Exist) {
@@ -43,7 +43,7 @@ pub(crate) async fn check(report: &mut Report, _: &dyn Channel, remote: &Remote)
     report.enter(
         "it mounts by a program that nodes have",
         programs,
-        "take `program` and `options` from the table in docs/plugin-protocol.md",
+        "take program `native` without options, or `s3fs` with options that core/src/program.rs lists",
     );
     report.enter(
         "keys are references",

@@ -1,5 +1,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
+use dlf_core::{
+    api::{CacheMode, DatasetInternal, DatasetSpec, DatasetStatus, Phase, PhaseStatus},
+    condition::{ConditionType, Finding, Truth},
+    plugin::{FileSystem, Volume},
+};
+
 use super::{
     apply::{Applied, Planned},
     source::Answer,
@@ -9,11 +15,6 @@ use crate::controller::{
     error::{Problem, ReconcileError},
     names::Identity,
     status::{SETTLING, complete, is_settling, write},
-};
-use dlf_core::{
-    api::{CacheMode, DatasetInternal, DatasetSpec, DatasetStatus, Phase, PhaseStatus},
-    condition::{ConditionType, Finding, Truth},
-    plugin::{FileSystem, Volume},
 };
 
 /// Gives in how long something is to be written that was not yet.

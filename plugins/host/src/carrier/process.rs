@@ -21,8 +21,8 @@ use super::socket::{Connect, Stream};
 
 /// The environment variable that names the socket.
 pub const SOCKET: &str = "DLF_PLUGIN_SOCKET";
-/// A program that has not connected by then never will.
-const START: Duration = Duration::from_secs(10);
+/// Within the deadline of a call, so that who is too slow is told by what it did not do.
+const START: Duration = Duration::from_secs(4);
 
 /// A program that is started when it is needed, and again when it has ended.
 pub struct Process {
