@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use dlf_wire::csi::node_server::Node;
 use dlf_wire::csi::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
@@ -30,6 +30,9 @@ use crate::sys::staging::Staging;
 use crate::volumes::{Parts, Volumes};
 
 static DRIVER: LazyLock<Driver> = LazyLock::new(Driver::start);
+
+/// Whose turn it is: a case looks at the whole node before and after its call.
+static TURN: Mutex<()> = Mutex::new(());
 
 struct Driver {
     runtime: Runtime,
@@ -128,6 +131,13 @@ fn snapshot() -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     seen(DRIVER.root.path(), &mut all);
     all
+}
+
+/// The node for one case alone, whole again; a case that failed hands it on.
+fn turn() -> MutexGuard<'static, ()> {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    plant(DRIVER.root.path());
+    turn
 }
 
 fn handles() -> impl Strategy<Value = String> {
@@ -241,6 +251,7 @@ proptest! {
 
     #[test]
     fn a_publish_without_an_operator_touches_nothing(request in requests()) {
+        let _turn = turn();
         let before = snapshot();
         let status = DRIVER.publish(request).unwrap_err();
         check(&status, &[Code::InvalidArgument, Code::Unavailable])?;
@@ -253,7 +264,7 @@ proptest! {
 
     #[test]
     fn an_unpublish_removes_an_empty_directory_of_a_pod_at_most(volume_id in handles(), target_path in targets()) {
-        plant(DRIVER.root.path());
+        let _turn = turn();
         let before = snapshot();
         let request = NodeUnpublishVolumeRequest { volume_id, target_path: target_path.clone() };
         match DRIVER.unpublish(request) {
