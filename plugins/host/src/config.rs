@@ -1,6 +1,9 @@
 //! The configuration file: TOML, then `DLF_` environment; an error names file, key, what was
 //! found and what was expected.
 
+mod place;
+mod plugin;
+
 use std::{collections::BTreeMap, path::Path};
 
 use dlf_core::{api::CacheMode, source::SourceType};
@@ -11,6 +14,8 @@ use figment::{
 use ipnet::IpNet;
 use serde::Deserialize;
 use thiserror::Error;
+
+pub use self::plugin::{Address, Carrier, PluginConfig};
 
 /// Everything a platform engineer configures.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -33,25 +38,6 @@ pub struct Config {
     pub admission: Admission,
 }
 
-/// One plugin.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct PluginConfig {
-    /// How it runs.
-    pub carrier: Carrier,
-    /// The plugin's own section, handed to it as it stands.
-    #[serde(default)]
-    pub config: serde_json::Value,
-}
-
-/// How a plugin runs.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Carrier {
-    /// Compiled into the operator.
-    Builtin,
-}
-
 /// Which plugin plans which dataset.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
@@ -61,6 +47,8 @@ pub struct Route {
     pub matches: Match,
     /// The storage plugin's name; none: the built-in default for the type.
     pub storage: Option<String>,
+    /// The caching plugin's name; none: a dataset has to name one itself.
+    pub caching: Option<String>,
 }
 
 /// What a dataset must be for a route; every field given has to fit.
@@ -195,6 +183,18 @@ impl Config {
 
     /// What no type says; an error with the key it is about, as [`place`] takes it.
     fn check(&self) -> Result<(), (Vec<String>, String)> {
+        for (name, plugin) in &self.plugins {
+            let named = |key: &str| vec!["plugins".to_owned(), name.clone(), key.to_owned()];
+            if !is_plugin_name(name) {
+                let detail = format!(
+                    "plugins.{name}: a plugin's name has up to {PLUGIN_NAME_MAX} lower-case letters, digits and hyphens"
+                );
+                return Err((vec!["plugins".to_owned(), name.clone()], detail));
+            }
+            plugin
+                .check()
+                .map_err(|(key, detail)| (named(key), format!("plugins.{name}.{key}: {detail}")))?;
+        }
         for (index, rule) in self.host_path.iter().enumerate() {
             let normal = rule.prefix.starts_with('/')
                 && rule.prefix.len() > 1
@@ -244,6 +244,17 @@ impl Config {
     }
 }
 
+/// Names of plugins become part of names of Deployments, Services and Secrets.
+const PLUGIN_NAME_MAX: usize = 40;
+
+fn is_plugin_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=PLUGIN_NAME_MAX).contains(&name.len())
+        && name.bytes().all(plain)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
 /// What is wrong, and in which line if that is known.
 fn placed(line: Option<usize>, detail: &impl std::fmt::Display) -> String {
     match line {
@@ -273,6 +284,5 @@ pub(crate) fn matches_glob(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod fuzz;
-mod place;
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,10 @@
 pub mod carrier;
 pub mod config;
 pub mod metrics;
+mod plugin;
 mod registry;
 mod route;
 
 pub use config::{Config, ConfigError};
-pub use registry::{Registry, RegistryError};
+pub use plugin::{BuiltIn, Plugin, Seen};
+pub use registry::{Registry, RegistryError, Roads};

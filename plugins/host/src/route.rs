@@ -4,17 +4,19 @@ use dlf_core::source::SourceType;
 
 use crate::config::{Match, Route, matches_glob};
 
-/// The storage plugin that the first matching route names; none when no route has a say.
-pub(crate) fn storage<'a>(
+/// What the first matching route names; none when no route has a say. A route that names none of this
+/// kind has no say in it.
+pub(crate) fn named<'a>(
     routes: &'a [Route],
     kind: SourceType,
     namespace: &str,
     labels: &BTreeMap<String, String>,
+    of: impl Fn(&'a Route) -> Option<&'a str>,
 ) -> Option<&'a str> {
-    routes
+    let mut matching = routes
         .iter()
-        .find(|route| fits(&route.matches, kind, namespace, labels))
-        .and_then(|route| route.storage.as_deref())
+        .filter(|route| fits(&route.matches, kind, namespace, labels));
+    matching.find_map(of)
 }
 
 fn fits(

@@ -142,6 +142,15 @@ impl Channel for Guard {
         self.metrics.called(&self.plugin, called, began.elapsed());
         outcome
     }
+
+    fn generation(&self) -> u64 {
+        self.inner.generation()
+    }
+
+    fn fault(&self) -> Option<String> {
+        let breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        (breaker.failures > 0).then(|| breaker.last.clone())
+    }
 }
 
 #[cfg(test)]

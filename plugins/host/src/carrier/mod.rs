@@ -31,4 +31,14 @@ pub trait Channel: Send + Sync {
 
     /// The plugin has failed again and again: begins anew with it, where that can be done.
     async fn reset(&self) {}
+
+    /// Grows whenever somebody else may answer: who it is has to be asked again.
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    /// What the plugin did instead of answering, if it did so the last time.
+    fn fault(&self) -> Option<String> {
+        None
+    }
 }

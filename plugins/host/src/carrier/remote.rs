@@ -41,6 +41,17 @@ pub enum NegotiationError {
     },
 }
 
+impl From<NegotiationError> for PlanError {
+    fn from(error: NegotiationError) -> Self {
+        let reason = match &error {
+            NegotiationError::Silent(fault) => fault.reason(),
+            NegotiationError::Failed(_) => "PluginFailed",
+            NegotiationError::Protocol { .. } => "PluginProtocol",
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
 impl Remote {
     /// Asks who is there and whether both speak one protocol.
     pub async fn meet(channel: Arc<dyn Channel>) -> Result<Self, NegotiationError> {

@@ -38,6 +38,7 @@ const QUEUED_MAX: usize = 64;
 pub struct Socket {
     connect: Box<dyn Connect>,
     next: AtomicU64,
+    made: AtomicU64,
     connection: tokio::sync::Mutex<Option<Connection>>,
 }
 
@@ -53,9 +54,16 @@ impl Socket {
     /// A channel whose connections are made by `connect`, when the first call needs one.
     #[must_use]
     pub fn new(connect: impl Connect + 'static) -> Self {
+        Self::to(Box::new(connect))
+    }
+
+    /// The same of a box.
+    #[must_use]
+    pub fn to(connect: Box<dyn Connect>) -> Self {
         Self {
-            connect: Box::new(connect),
+            connect,
             next: AtomicU64::new(1),
+            made: AtomicU64::new(0),
             connection: tokio::sync::Mutex::default(),
         }
     }
@@ -66,6 +74,7 @@ impl Socket {
             return Ok(connection.clone());
         }
         let stream = self.connect.connect().await.map_err(Fault::Unreachable)?;
+        self.made.fetch_add(1, Ordering::Relaxed);
         Ok(current.insert(Connection::start(stream)).clone())
     }
 }
@@ -154,5 +163,9 @@ impl Channel for Socket {
 
     async fn reset(&self) {
         *self.connection.lock().await = None;
+    }
+
+    fn generation(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
     }
 }

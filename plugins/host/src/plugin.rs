@@ -1,0 +1,282 @@
+//! One plugin of the configuration, whatever carries it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dlf_core::plugin::{CachingPlugin, PROTOCOL, PlanError, PluginInfo, PluginKind, StoragePlugin};
+use serde::Serialize;
+
+use crate::{
+    carrier::{Channel, Remote},
+    config::Carrier,
+};
+
+/// A plugin that the operator was built with.
+#[derive(Clone)]
+pub enum BuiltIn {
+    /// Plans how pods mount a source.
+    Storage(Arc<dyn StoragePlugin>),
+    /// Plans caches.
+    Caching(Arc<dyn CachingPlugin>),
+}
+
+impl BuiltIn {
+    /// Who it is.
+    #[must_use]
+    pub fn describe(&self) -> PluginInfo {
+        match self {
+            Self::Storage(plugin) => plugin.describe(),
+            Self::Caching(plugin) => plugin.describe(),
+        }
+    }
+}
+
+/// A plugin by the name that routes and datasets use.
+pub struct Plugin {
+    name: String,
+    carrier: Carrier,
+    /// Where it is, for a person; none: in the operator.
+    place: Option<String>,
+    way: Way,
+}
+
+enum Way {
+    BuiltIn(BuiltIn),
+    Remote(Meeting),
+    /// A controller of its own: nobody asks it.
+    External,
+}
+
+impl Plugin {
+    pub(crate) fn built_in(name: String, plugin: BuiltIn) -> Self {
+        Self {
+            name,
+            carrier: Carrier::Builtin,
+            place: None,
+            way: Way::BuiltIn(plugin),
+        }
+    }
+
+    pub(crate) fn remote(
+        name: String,
+        carrier: Carrier,
+        place: String,
+        channel: Arc<dyn Channel>,
+    ) -> Self {
+        Self {
+            name,
+            carrier,
+            place: Some(place),
+            way: Way::Remote(Meeting::new(channel)),
+        }
+    }
+
+    pub(crate) fn external(name: String, service_account: String) -> Self {
+        Self {
+            name,
+            carrier: Carrier::External,
+            place: Some(service_account),
+            way: Way::External,
+        }
+    }
+
+    /// The name that routes and datasets use.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is a controller of its own, which writes effective sources.
+    #[must_use]
+    pub const fn is_external(&self) -> bool {
+        matches!(self.way, Way::External)
+    }
+
+    /// What a plugin that is compiled in can do; of the others that is known once they were met.
+    #[must_use]
+    pub(crate) fn known_kind(&self) -> Option<PluginKind> {
+        match &self.way {
+            Way::BuiltIn(plugin) => Some(plugin.describe().kind),
+            Way::Remote(meeting) => meeting.known().map(|met| met.info().kind),
+            Way::External => Some(PluginKind::Caching),
+        }
+    }
+
+    /// The plugin as a planner of mounts.
+    ///
+    /// # Errors
+    /// What it did instead of saying who it is, or that it plans something else.
+    pub async fn storage(&self) -> Result<Arc<dyn StoragePlugin>, PlanError> {
+        match &self.way {
+            Way::BuiltIn(BuiltIn::Storage(plugin)) => Ok(Arc::clone(plugin)),
+            Way::Remote(meeting) => {
+                let met = meeting.meet().await?;
+                Self::expect(met.info().kind, PluginKind::Storage)?;
+                Ok(met)
+            }
+            Way::BuiltIn(BuiltIn::Caching(_)) | Way::External => {
+                Err(Self::mismatch(PluginKind::Caching, PluginKind::Storage))
+            }
+        }
+    }
+
+    /// The plugin as a planner of caches.
+    ///
+    /// # Errors
+    /// As of [`Self::storage`].
+    pub async fn caching(&self) -> Result<Arc<dyn CachingPlugin>, PlanError> {
+        match &self.way {
+            Way::BuiltIn(BuiltIn::Caching(plugin)) => Ok(Arc::clone(plugin)),
+            Way::Remote(meeting) => {
+                let met = meeting.meet().await?;
+                Self::expect(met.info().kind, PluginKind::Caching)?;
+                Ok(met)
+            }
+            Way::BuiltIn(BuiltIn::Storage(_)) | Way::External => {
+                Err(Self::mismatch(PluginKind::Storage, PluginKind::Caching))
+            }
+        }
+    }
+
+    fn expect(found: PluginKind, expected: PluginKind) -> Result<(), PlanError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Self::mismatch(found, expected))
+    }
+
+    fn mismatch(found: PluginKind, expected: PluginKind) -> PlanError {
+        PlanError::new(
+            "PluginMismatch",
+            format!(
+                "it is a {} plugin, and a {} plugin is needed; name another, or have the configuration's route changed",
+                found.as_str(),
+                expected.as_str()
+            ),
+        )
+    }
+
+    /// What is known of it, without asking it.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        let (info, error) = match &self.way {
+            Way::BuiltIn(plugin) => (Some(plugin.describe()), None),
+            Way::Remote(meeting) => meeting.seen(),
+            Way::External => (None, None),
+        };
+        let state = match (&self.way, &info, &error) {
+            (Way::Remote(_), _, Some(_)) => State::Failing,
+            (Way::Remote(_), None, None) => State::Unknown,
+            _ => State::Ready,
+        };
+        Seen {
+            name: self.name.clone(),
+            carrier: self.carrier.as_str(),
+            kind: self.known_kind().map(PluginKind::as_str),
+            version: info.as_ref().map(|info| info.version.clone()),
+            protocol: info.map(|info| Protocol {
+                min: info.protocol.min,
+                max: info.protocol.max,
+                agreed: PROTOCOL,
+            }),
+            state,
+            error,
+            r#where: self.place.clone(),
+        }
+    }
+
+    /// Asks a plugin that was not met yet who it is, so that what is wrong with it is known before a
+    /// dataset needs it.
+    pub async fn look(&self) {
+        if let Way::Remote(meeting) = &self.way {
+            let _ = meeting.meet().await;
+        }
+    }
+}
+
+/// A plugin for a person to look at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Seen {
+    name: String,
+    carrier: &'static str,
+    kind: Option<&'static str>,
+    version: Option<String>,
+    protocol: Option<Protocol>,
+    state: State,
+    error: Option<String>,
+    r#where: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Protocol {
+    min: u32,
+    max: u32,
+    /// What both sides speak.
+    agreed: u32,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum State {
+    Ready,
+    Failing,
+    Unknown,
+}
+
+/// A plugin behind a channel: asked who it is when it is first needed, and again when somebody else
+/// may answer there.
+struct Meeting {
+    channel: Arc<dyn Channel>,
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    met: Option<(u64, Arc<Remote>)>,
+    error: Option<String>,
+}
+
+impl Meeting {
+    fn new(channel: Arc<dyn Channel>) -> Self {
+        Self {
+            channel,
+            last: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> Option<Arc<Remote>> {
+        self.lock().met.as_ref().map(|(_, met)| Arc::clone(met))
+    }
+
+    fn seen(&self) -> (Option<PluginInfo>, Option<String>) {
+        let last = self.lock();
+        let info = last.met.as_ref().map(|(_, met)| met.info().clone());
+        (info, self.channel.fault().or_else(|| last.error.clone()))
+    }
+
+    async fn meet(&self) -> Result<Arc<Remote>, PlanError> {
+        let generation = self.channel.generation();
+        if let Some((of, met)) = &self.lock().met
+            && *of == generation
+        {
+            return Ok(Arc::clone(met));
+        }
+        let met = Remote::meet(Arc::clone(&self.channel)).await;
+        let mut last = self.lock();
+        match met {
+            Ok(met) => {
+                let met = Arc::new(met);
+                last.met = Some((self.channel.generation(), Arc::clone(&met)));
+                last.error = None;
+                Ok(met)
+            }
+            Err(error) => {
+                last.error = Some(error.to_string());
+                Err(error.into())
+            }
+        }
+    }
+}
