@@ -5,6 +5,7 @@
 pub mod api;
 #[cfg(feature = "kubernetes")]
 pub mod condition;
+pub mod decision;
 pub mod labels;
 pub mod names;
 pub mod network;

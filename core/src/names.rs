@@ -14,6 +14,12 @@ pub const LABEL_DATASET_NAMESPACE: &str = "dlf.dev/dataset-namespace";
 pub const LABEL_DATASET_NAME: &str = "dlf.dev/dataset-name";
 /// Label of the claim `NAME`, as the original has it: its value is `NAME`.
 pub const LABEL_DATASET: &str = "dataset";
+/// Label of a cache's pods: the cache's name.
+pub const LABEL_CACHE: &str = "dlf.dev/cache";
+/// Label of what a plugin planned: its name.
+pub const LABEL_PLUGIN: &str = "dlf.dev/plugin";
+/// Annotation of a `DatasetInternal` whose endpoint is a cache's: that endpoint.
+pub const ANNOTATION_CACHE: &str = "dlf.dev/cache";
 /// Label the webhook stamps on a pod that uses datasets; the operator watches only these.
 pub const LABEL_USES_DATASETS: &str = "dlf.dev/uses-datasets";
 /// Annotation the webhook leaves on a pod: names of the volumes that it added, not the user.

@@ -1,11 +1,16 @@
-//! Plain HTTP for the cluster's own eyes: `/metrics`, `/livez`, `/readyz` and `/debug/state`.
+//! Plain HTTP for the cluster's own eyes: `/metrics`, `/livez`, `/readyz`, `/debug/state` and its
+//! parts, as `/debug/plugins`.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::get,
+};
 use http::{HeaderName, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
@@ -101,6 +106,7 @@ impl Introspection {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route("/debug/state", get(state))
+            .route("/debug/{part}", get(part))
             .with_state(Arc::new(self))
     }
 }
@@ -142,6 +148,22 @@ async fn state(State(shared): Shared) -> Json<Value> {
         .iter()
         .map(|(room, state)| ((*room).to_owned(), state()));
     Json(Value::Object(rooms.collect::<Map<_, _>>()))
+}
+
+async fn part(
+    State(shared): Shared,
+    Path(wanted): Path<String>,
+) -> Result<Json<Value>, (StatusCode, String)> {
+    let mut sources = shared.sources.iter();
+    let found = sources.find(|(room, _)| *room == wanted);
+    found.map(|(_, state)| Json(state())).ok_or_else(|| {
+        let rooms: Vec<&str> = shared.sources.iter().map(|(room, _)| *room).collect();
+        let known = rooms.join(", ");
+        (
+            StatusCode::NOT_FOUND,
+            format!("no part {wanted:?}; there are {known}\n"),
+        )
+    })
 }
 
 #[cfg(test)]

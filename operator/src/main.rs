@@ -3,12 +3,12 @@
 use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
-use dlf_core::plugin::StoragePlugin;
 use dlf_operator::{
     replica,
     settings::{Command, Settings},
     telemetry, uninstall,
 };
+use dlf_plugin_host::BuiltIn;
 use dlf_plugin_hostpath::HostPath;
 use dlf_plugin_nfs::Nfs;
 use dlf_plugin_s3fs::S3fs;
@@ -42,8 +42,11 @@ async fn start() -> Result<(), Box<dyn std::error::Error>> {
             _ = interrupt.recv() => {}
         }
     };
-    let storage: Vec<Arc<dyn StoragePlugin>> =
-        vec![Arc::new(S3fs), Arc::new(Nfs), Arc::new(HostPath)];
-    replica::run(settings, storage, stop).await?;
+    let built_in = vec![
+        BuiltIn::Storage(Arc::new(S3fs)),
+        BuiltIn::Storage(Arc::new(Nfs)),
+        BuiltIn::Storage(Arc::new(HostPath)),
+    ];
+    replica::run(settings, built_in, stop).await?;
     Ok(())
 }

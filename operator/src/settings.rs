@@ -16,6 +16,9 @@ pub struct Settings {
     /// Namespace of the installation.
     #[arg(long, env = "DLF_NAMESPACE", default_value = "dlf-system")]
     pub namespace: String,
+    /// Namespace of caches.
+    #[arg(long, env = "DLF_CACHES_NAMESPACE", default_value = "dlf-caches")]
+    pub caches_namespace: String,
     /// Name of this pod, which stands in the Lease while it leads.
     #[arg(long, env = "DLF_POD", default_value = "dlf-operator")]
     pub pod: String,

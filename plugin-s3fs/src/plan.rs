@@ -5,7 +5,7 @@ use dlf_core::{
         FileSystem, Intent, Mount, ObjectStoreMount, OriginRef, PlanError, SecretEntry,
         StoragePlan, StorageRequest, Task, Volume,
     },
-    source::{KeySource, ObjectStoreSource},
+    source::ObjectStoreSource,
 };
 
 /// The mounter's own file system.
@@ -25,23 +25,11 @@ pub(crate) fn bucket(
 }
 
 fn origin(source: &ObjectStoreSource) -> Result<OriginRef, PlanError> {
-    let key_secret = match &source.keys {
-        KeySource::Anonymous => None,
-        KeySource::Secret { name } => Some(name.clone()),
-        KeySource::Inline { .. } => {
-            return Err(PlanError::new(
-                "InlineKeys",
-                "a plan is made from references, never from keys",
-            ));
-        }
-    };
-    Ok(OriginRef {
-        endpoint: source.endpoint.clone(),
-        bucket: source.location.bucket.clone(),
-        prefix: source.location.prefix.clone(),
-        region: source.region.clone(),
-        key_secret,
-        ca_secret: source.ca_secret.clone(),
+    OriginRef::of(source).ok_or_else(|| {
+        PlanError::new(
+            "InlineKeys",
+            "a plan is made from references, never from keys",
+        )
     })
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "kubernetes")]
 mod dataset;
+mod duration;
 mod group;
 #[cfg(feature = "kubernetes")]
 mod internal;
@@ -16,6 +17,7 @@ mod status;
 
 #[cfg(feature = "kubernetes")]
 pub use dataset::Dataset;
+pub use duration::duration_ms;
 pub use group::{ApiGroup, VERSION};
 #[cfg(feature = "kubernetes")]
 pub use internal::DatasetInternal;
@@ -25,4 +27,4 @@ pub use spec::{
     WarmupOn,
 };
 #[cfg(feature = "kubernetes")]
-pub use status::{DatasetStatus, Phase, PhaseStatus, UsageStatus};
+pub use status::{CacheStatus, DatasetStatus, DecisionStatus, Phase, PhaseStatus, UsageStatus};

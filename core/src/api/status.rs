@@ -23,6 +23,34 @@ pub struct DatasetStatus {
     /// Who uses it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageStatus>,
+    /// Its cache, when there is to be one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Box<CacheStatus>>,
+}
+
+/// The cache of a dataset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CacheStatus {
+    /// The plugin that plans it.
+    pub plugin: String,
+    /// Why there is one.
+    pub decision: DecisionStatus,
+    /// Kubernetes quantity: the total that was decided on.
+    pub capacity: String,
+    /// Where reads go first; none while it does not serve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+}
+
+/// What was decided about a cache, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecisionStatus {
+    /// `Deploy`.
+    pub action: String,
+    /// A sentence for a person.
+    pub reason: String,
 }
 
 /// A phase with its explanation.

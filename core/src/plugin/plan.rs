@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::source::{KeySource, ObjectStoreSource};
+
 /// What should exist for a dataset, as a storage plugin sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -88,6 +90,26 @@ pub struct OriginRef {
     pub key_secret: Option<String>,
     /// Secret of the dataset's namespace with `ca.crt`; none: public CAs.
     pub ca_secret: Option<String>,
+}
+
+impl OriginRef {
+    /// A bucket; none when its keys stand in the Dataset, for a plan refers to keys.
+    #[must_use]
+    pub fn of(source: &ObjectStoreSource) -> Option<Self> {
+        let key_secret = match &source.keys {
+            KeySource::Anonymous => None,
+            KeySource::Secret { name } => Some(name.clone()),
+            KeySource::Inline { .. } => return None,
+        };
+        Some(Self {
+            endpoint: source.endpoint.clone(),
+            bucket: source.location.bucket.clone(),
+            prefix: source.location.prefix.clone(),
+            region: source.region.clone(),
+            key_secret,
+            ca_secret: source.ca_secret.clone(),
+        })
+    }
 }
 
 /// An NFS export through the kernel.

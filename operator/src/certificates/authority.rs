@@ -1,8 +1,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::{crypto::ring::sign::any_supported_type, sign::CertifiedKey};
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -66,26 +66,54 @@ impl Authority {
         })
     }
 
-    /// A certificate of these DNS names, ready for a TLS server.
+    /// A certificate of these DNS names for this process: it answers under them, and shows it where it
+    /// asks a plugin.
     pub(super) fn issue(
         &self,
         names: &[String],
         now: SystemTime,
     ) -> Result<CertifiedKey, CertificateError> {
+        let usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        let (certificate, key) = self.sign("dlf-operator", names, usages, now)?;
+        let signer = any_supported_type(&PrivatePkcs8KeyDer::from(key.serialize_der()).into())?;
+        Ok(CertifiedKey::new(vec![certificate.der().clone()], signer))
+    }
+
+    /// Certificate and key, as PEM, for a plugin that answers under these names. It is good for
+    /// answering only: no plugin can pass for the operator.
+    pub(super) fn issue_pem(
+        &self,
+        name: &str,
+        names: &[String],
+        now: SystemTime,
+    ) -> Result<(String, String), CertificateError> {
+        let usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let (certificate, key) = self.sign(name, names, usages, now)?;
+        Ok((certificate.pem(), key.serialize_pem()))
+    }
+
+    fn sign(
+        &self,
+        common_name: &str,
+        names: &[String],
+        usages: Vec<ExtendedKeyUsagePurpose>,
+        now: SystemTime,
+    ) -> Result<(Certificate, KeyPair), CertificateError> {
         let issuer = Issuer::new(authority_params()?, KeyPair::from_pem(&self.key_pem)?);
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;
         params
             .distinguished_name
-            .push(DnType::CommonName, "dlf-operator");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            .push(DnType::CommonName, common_name);
+        params.extended_key_usages = usages;
         // All authorities have one name: this says which of them signed.
         params.use_authority_key_identifier_extension = true;
         params.not_before = (now - BACKDATED).into();
         params.not_after = (now + LEAF_LIFETIME).into();
-        let certificate = params.signed_by(&key, &issuer)?;
-        let signer = any_supported_type(&PrivatePkcs8KeyDer::from(key.serialize_der()).into())?;
-        Ok(CertifiedKey::new(vec![certificate.der().clone()], signer))
+        Ok((params.signed_by(&key, &issuer)?, key))
     }
 }
 

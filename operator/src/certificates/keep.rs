@@ -32,12 +32,12 @@ use super::{
 const KEYRING_KEY: &str = "keyring";
 /// Rotation looks this often, and a leaf is made anew this often: within the day by which a
 /// certificate is backdated, so that a clock that jumped does no harm for long.
-const REFRESH: Duration = Duration::from_hours(1);
+pub(super) const REFRESH: Duration = Duration::from_hours(1);
 /// Wait after something failed.
-const RETRY: Duration = Duration::from_secs(2);
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Error)]
-enum KeepError {
+pub(super) enum KeepError {
     #[error(transparent)]
     Api(#[from] kube::Error),
     #[error(transparent)]
@@ -112,6 +112,14 @@ async fn rotate(secrets: &Api<Secret>, secret: &Secret) -> Result<Keyring, KeepE
     Ok(stepped)
 }
 
+/// The keyring as it is; none while the leader has not made the authority yet.
+pub(super) async fn keyring(secrets: &Api<Secret>) -> Result<Option<Keyring>, KeepError> {
+    let secret = secrets.get_opt(NAME).await?;
+    secret
+        .map(|secret| decode(&secret).ok_or(KeepError::Unreadable))
+        .transpose()
+}
+
 fn encode(keyring: &Keyring) -> ByteString {
     ByteString(json!(keyring).to_string().into_bytes())
 }
@@ -154,16 +162,16 @@ pub async fn keep_leaf(client: Client, namespace: String, leaf: Leaf, issued: im
 
 /// True when a certificate was made; false while the leader has not made the authority yet.
 async fn issue(secrets: &Api<Secret>, names: &[String], leaf: &Leaf) -> Result<bool, KeepError> {
-    let Some(secret) = secrets.get_opt(NAME).await? else {
+    let Some(keyring) = keyring(secrets).await? else {
         return Ok(false);
     };
-    let keyring = decode(&secret).ok_or(KeepError::Unreadable)?;
-    leaf.set(keyring.active.issue(names, SystemTime::now())?);
+    let certificate = keyring.active.issue(names, SystemTime::now())?;
+    leaf.set(certificate, keyring.bundle());
     Ok(true)
 }
 
 /// One item whenever the object of this name changes.
-fn changes<K>(api: Api<K>, name: &str) -> impl Stream<Item = ()> + Send + use<K>
+pub(super) fn changes<K>(api: Api<K>, name: &str) -> impl Stream<Item = ()> + Send + use<K>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {

@@ -5,10 +5,12 @@ mod authority;
 mod keep;
 mod keyring;
 mod leaf;
+mod plugins;
 mod publish;
 
 pub use keep::{keep_authority, keep_leaf};
 pub use leaf::{Leaf, server_config};
+pub use plugins::keep_plugin_certificates;
 
 /// Name of the Secret with the authority's keys and of the ConfigMap with its public bundle.
 pub const NAME: &str = "dlf-ca";

@@ -43,7 +43,7 @@ async fn a_client_trusts_the_bundle_for_our_names_alone() {
         !accepts(&keyring.bundle(), &leaf, NAME).await,
         "nothing to show yet"
     );
-    leaf.set(keyring.active.issue(&names(), now).unwrap());
+    leaf.set(keyring.active.issue(&names(), now).unwrap(), String::new());
     assert!(leaf.is_ready());
     assert!(accepts(&keyring.bundle(), &leaf, NAME).await);
     assert!(!accepts(&keyring.bundle(), &leaf, "example.com").await);
@@ -60,9 +60,9 @@ async fn a_certificate_is_swapped_while_the_bundle_holds_both_authorities() {
     );
     let both = format!("{}{}", old.cert_pem, new.cert_pem);
     let leaf = Leaf::default();
-    leaf.set(old.issue(&names(), now).unwrap());
+    leaf.set(old.issue(&names(), now).unwrap(), String::new());
     assert!(accepts(&both, &leaf, NAME).await);
-    leaf.set(new.issue(&names(), now).unwrap());
+    leaf.set(new.issue(&names(), now).unwrap(), String::new());
     assert!(accepts(&both, &leaf, NAME).await);
     assert!(!accepts(&old.cert_pem, &leaf, NAME).await);
 }
@@ -73,7 +73,7 @@ async fn a_certificate_survives_a_read_from_the_secret_and_a_clock_that_was_ahea
     let keyring = Keyring::generate(ahead).unwrap();
     let kept: Keyring = serde_json::from_str(&serde_json::to_string(&keyring).unwrap()).unwrap();
     let leaf = Leaf::default();
-    leaf.set(kept.active.issue(&names(), ahead).unwrap());
+    leaf.set(kept.active.issue(&names(), ahead).unwrap(), String::new());
     assert!(accepts(&kept.bundle(), &leaf, NAME).await);
     assert!(!format!("{keyring:?}").contains("PRIVATE"));
 }

@@ -12,11 +12,17 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Metrics, Noted,
+    cache::{Book, CacheObjects},
     events::Recorder,
     owned::Writer,
     references::{Referrer, SecretReferences},
 };
-use crate::{nodes::Hub, pods::PodIndex, tasks::Tasks};
+use crate::{
+    nodes::Hub,
+    pods::PodIndex,
+    tasks::Tasks,
+    waker::{Name, Waker},
+};
 
 /// What the controllers of both groups share.
 pub struct Shared {
@@ -24,6 +30,8 @@ pub struct Shared {
     pub client: Client,
     /// The operator's own namespace.
     pub namespace: String,
+    /// The namespace of caches.
+    pub caches_namespace: String,
     /// Plugins, routes and the rest of the configuration.
     pub plugins: Arc<Plugins>,
     /// Datasets as nodes see them.
@@ -54,6 +62,14 @@ pub struct Shared {
     pub stores: HashMap<ApiGroup, Stores>,
     /// One reconcile of a name at a time, over kinds and groups.
     pub lanes: Lanes,
+    /// The same for caches, which wait for plugins and so for nobody else.
+    pub cache_lanes: Lanes,
+    /// What caches are made of.
+    pub cache_objects: CacheObjects,
+    /// What stands in front of datasets' sources.
+    pub book: Book,
+    /// Datasets in front of which something changed.
+    pub cache_news: Waker<Name>,
 }
 
 /// What the watches show of one group.

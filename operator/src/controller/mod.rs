@@ -3,6 +3,7 @@
 //! Each reconcile goes dereference → validate → build → apply → status. What a step needs it gets
 //! from the one before; only `dereference`, `apply` and `status` touch the API server.
 
+pub mod cache;
 mod context;
 mod control;
 mod dataset;

@@ -2,15 +2,16 @@ use std::{collections::HashMap, future::Future, sync::Arc};
 
 use dlf_core::{
     api::{ApiGroup, Dataset, DatasetInternal},
-    names::LABEL_DATASET_UID,
+    names::{LABEL_DATASET_UID, LABEL_PLUGIN},
 };
 use dlf_plugin_host::Registry as Plugins;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
-    Client, Resource,
+    Client, Resource, ResourceExt,
     api::{Api, DynamicObject},
     core::PartialObjectMeta,
     runtime::{
+        WatchStreamExt,
         reflector::{Store, store},
         watcher,
     },
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Context, Lanes, Metrics, Noted, Shared, Stores,
+    cache::{self, Book, CacheKind, CacheObjects},
     context::Handles,
     control::control,
     dataset,
@@ -42,6 +44,8 @@ pub struct Parts {
     pub client: Client,
     /// The operator's own namespace.
     pub namespace: String,
+    /// The namespace of caches.
+    pub caches_namespace: String,
     /// Plugins and configuration.
     pub plugins: Arc<Plugins>,
     /// Datasets as nodes see them.
@@ -63,14 +67,25 @@ pub struct Parts {
 struct Wakers {
     datasets: Waker<Name>,
     internals: Waker<Name>,
+    caches: Waker<Name>,
 }
 
 impl Wakers {
     fn wake(&self, name: &Name) {
         self.datasets.wake(name.clone());
         self.internals.wake(name.clone());
+        self.caches.wake(name.clone());
+    }
+
+    fn close(&self) {
+        self.datasets.close();
+        self.internals.close();
+        self.caches.close();
     }
 }
+
+/// What the third controller of each group reconciles: a Dataset's cache.
+const CACHE: &str = "Cache";
 
 type AllWakers = HashMap<ApiGroup, Wakers>;
 
@@ -101,14 +116,20 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
             DatasetInternal::KIND,
             stores.internals.clone(),
             wakers.internals.clone(),
-            context,
+            Arc::clone(&context),
             internal::reconcile,
+        ));
+        controllers.spawn(control(
+            CACHE,
+            stores.datasets.clone(),
+            wakers.caches.clone(),
+            context,
+            cache::reconcile,
         ));
     }
     stop.await;
     for wakers in wakers.values() {
-        wakers.datasets.close();
-        wakers.internals.close();
+        wakers.close();
     }
     while controllers.join_next().await.is_some() {}
     watches.shutdown().await;
@@ -120,6 +141,7 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
     let Parts {
         client,
         namespace,
+        caches_namespace,
         plugins,
         nodes,
         tasks,
@@ -142,7 +164,11 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
 
     watch_owned(&client, &index, wakers, watches);
     watch_secrets(&client, &references, wakers, watches);
-    watch_pods(pod_changes, wakers, watches);
+    let cache_objects = CacheObjects::default();
+    watch_caches(&client, &caches_namespace, &cache_objects, wakers, watches);
+    let cache_news = Waker::default();
+    wake_datasets(pod_changes, wakers, watches);
+    wake_datasets(cache_news.clone(), wakers, watches);
     watch_changes(changes, &handles, wakers, watches);
     let stores = ApiGroup::ALL
         .into_iter()
@@ -157,6 +183,7 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
         writer: Writer::new(client.clone(), index),
         client,
         namespace,
+        caches_namespace,
         plugins,
         nodes,
         tasks,
@@ -170,6 +197,10 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
         namespaces,
         stores,
         lanes: Lanes::default(),
+        cache_lanes: Lanes::default(),
+        cache_objects,
+        book: Book::default(),
+        cache_news,
     }
 }
 
@@ -275,8 +306,36 @@ fn watch_secrets(
     ));
 }
 
-/// A pod that begins or ceases to use a dataset wakes it.
-fn watch_pods(changes: Waker<Name>, all: &AllWakers, watches: &mut JoinSet<()>) {
+fn watch_caches(
+    client: &Client,
+    namespace: &str,
+    objects: &CacheObjects,
+    all: &AllWakers,
+    watches: &mut JoinSet<()>,
+) {
+    for kind in CacheKind::ALL {
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(client.clone(), namespace, &kind.resource());
+        let config = watcher::Config::default().labels(LABEL_PLUGIN);
+        let slim = events(api, config).modify(|object| object.managed_fields_mut().clear());
+        let (objects, all) = (objects.clone(), all.clone());
+        watches.spawn(follow(slim, move |change| {
+            let woken = match change {
+                Change::Applied(object) => objects.apply(kind, object).into_iter().collect(),
+                Change::Deleted(object) => objects.delete(kind, &object).into_iter().collect(),
+                Change::Listed(listed) => objects.keep_only(kind, &listed),
+            };
+            for name in woken {
+                for wakers in all.values() {
+                    wakers.caches.wake(name.clone());
+                }
+            }
+        }));
+    }
+}
+
+/// A pod that begins or ceases to use a dataset wakes it, and so does news of its cache.
+fn wake_datasets(changes: Waker<Name>, all: &AllWakers, watches: &mut JoinSet<()>) {
     let all = all.clone();
     watches.spawn(async move {
         while let Some(name) = changes.next().await {

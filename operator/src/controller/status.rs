@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use dlf_core::{
     api::{ApiGroup, DatasetStatus},
-    condition::{ConditionType, Finding, merge},
+    condition::{ConditionType, Finding, Truth, merge},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{
     Client, Resource, ResourceExt,
     api::{Api, Patch, PatchParams},
@@ -77,6 +77,31 @@ pub(super) fn in_use(users: &BTreeSet<String>) -> Finding {
         named.join(", ")
     );
     Finding::new(ConditionType::InUse, true, "PodsUseIt", message)
+}
+
+/// What a condition in a status says; none when it is of a type that is not ours.
+pub(super) fn finding_of(condition: &Condition) -> Option<Finding> {
+    let kind = [
+        ConditionType::Ready,
+        ConditionType::SourceReachable,
+        ConditionType::Provisioned,
+        ConditionType::CacheReady,
+        ConditionType::SizePending,
+        ConditionType::InUse,
+    ]
+    .into_iter()
+    .find(|kind| kind.as_str() == condition.type_)?;
+    let truth = match condition.status.as_str() {
+        "True" => Truth::True,
+        "False" => Truth::False,
+        _ => Truth::Unknown,
+    };
+    Some(Finding::new(
+        kind,
+        truth,
+        &condition.reason,
+        &condition.message,
+    ))
 }
 
 /// `after` with these findings as its conditions, given what stood there before.

@@ -1,11 +1,11 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use dlf_core::plugin::StoragePlugin;
-use dlf_plugin_host::{Config, Registry};
+use dlf_plugin_host::{BuiltIn, Config, Registry, metrics::Metrics};
 use tokio::{sync::watch, time::sleep};
 use tracing::{info, warn};
 
 use super::ReplicaError;
+use crate::plugins::PluginRoads;
 
 /// A mounted ConfigMap takes up to a minute to change; looking at it is one small read.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -13,14 +13,17 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// The configuration file and the plugins it chooses among.
 pub(super) struct Configuration {
     pub(super) path: Option<PathBuf>,
-    pub(super) storage: Vec<Arc<dyn StoragePlugin>>,
+    pub(super) built_in: Vec<BuiltIn>,
+    pub(super) roads: PluginRoads,
+    pub(super) metrics: Metrics,
 }
 
 impl Configuration {
     /// The plugins and routes that the file asks for.
     pub(super) fn load(&self) -> Result<Arc<Registry>, ReplicaError> {
         let config = Arc::new(Config::load(self.path.as_deref())?);
-        Ok(Arc::new(Registry::new(self.storage.clone(), config)?))
+        let registry = Registry::new(self.built_in.clone(), config, &self.roads, &self.metrics)?;
+        Ok(Arc::new(registry))
     }
 
     /// Puts a changed file into force, if it is good. Runs for as long as there is a file.
@@ -62,6 +65,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::certificates::Leaf;
 
     #[test]
     fn a_bad_change_leaves_the_last_good_configuration_in_force() {
@@ -69,7 +73,9 @@ mod tests {
         let path = directory.path().join("dlf.toml");
         let configuration = Configuration {
             path: Some(path.clone()),
-            storage: Vec::new(),
+            built_in: Vec::new(),
+            roads: PluginRoads::new(Leaf::default()),
+            metrics: Metrics::default(),
         };
         fs::write(&path, "").unwrap();
         let current = watch::Sender::new(configuration.load().unwrap());

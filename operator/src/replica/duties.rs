@@ -1,16 +1,17 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dlf_plugin_host::Registry;
 use kube::Client;
 use tokio::{
     sync::{oneshot, watch},
     task::JoinSet,
+    time::sleep,
 };
 use tracing::info;
 
 use super::raised;
 use crate::{
-    certificates::keep_authority,
+    certificates::{keep_authority, keep_plugin_certificates},
     controller,
     installation::{Template, forget_gone_nodes, keep_mounters, keep_network_rules},
     nodes::{Changes, Hub},
@@ -19,10 +20,14 @@ use crate::{
     waker::{Name, Waker},
 };
 
+/// How often plugins are looked at that were not met yet.
+const PLUGINS_INTERVAL: Duration = Duration::from_secs(10);
+
 /// What the leader alone does, and with what.
 pub(super) struct Duties {
     pub(super) client: Client,
     pub(super) namespace: String,
+    pub(super) caches_namespace: String,
     pub(super) plugins: watch::Receiver<Arc<Registry>>,
     pub(super) template: Option<Template>,
     pub(super) hub: Arc<Hub>,
@@ -61,6 +66,12 @@ impl Duties {
     async fn perform(&self, plugins: Arc<Registry>, stop: impl Future<Output = ()>) {
         let mut background = JoinSet::new();
         background.spawn(keep_authority(self.client.clone(), self.namespace.clone()));
+        background.spawn(keep_plugin_certificates(
+            self.client.clone(),
+            self.namespace.clone(),
+            plugins.isolated(),
+        ));
+        background.spawn(look_at(Arc::clone(&plugins)));
         let network = plugins.config().network.clone();
         let (known, rules_known) = oneshot::channel();
         background.spawn(keep_network_rules(
@@ -96,6 +107,7 @@ impl Duties {
         controller::Parts {
             client: self.client.clone(),
             namespace: self.namespace.clone(),
+            caches_namespace: self.caches_namespace.clone(),
             plugins,
             nodes: Arc::clone(&self.hub),
             tasks: Arc::clone(&self.tasks),
@@ -104,6 +116,17 @@ impl Duties {
             pod_changes: self.pod_changes.clone(),
             metrics: self.metrics.clone(),
         }
+    }
+}
+
+/// Meets plugins that nobody has asked yet, so that what is wrong with one is known before a dataset
+/// needs it.
+async fn look_at(plugins: Arc<Registry>) {
+    loop {
+        for plugin in plugins.plugins() {
+            plugin.look().await;
+        }
+        sleep(PLUGINS_INTERVAL).await;
     }
 }
 

@@ -9,10 +9,9 @@ mod measures;
 mod parts;
 mod shown;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
-use dlf_core::plugin::StoragePlugin;
-use dlf_plugin_host::{ConfigError, RegistryError};
+use dlf_plugin_host::{BuiltIn, ConfigError, RegistryError};
 use kube::Client;
 use thiserror::Error;
 use tokio::{
@@ -25,8 +24,10 @@ use tracing::{info, warn};
 
 use self::{configuration::Configuration, measures::Measures, parts::Parts};
 use crate::{
+    certificates::Leaf,
     crds,
     installation::{Template, TemplateError},
+    plugins::PluginRoads,
     settings::Settings,
 };
 
@@ -64,15 +65,19 @@ pub enum ReplicaError {
     },
 }
 
-/// Runs a replica with these storage plugins until `stop` resolves.
+/// Runs a replica with these built-in plugins until `stop` resolves.
 pub async fn run(
     settings: Settings,
-    storage: Vec<Arc<dyn StoragePlugin>>,
+    built_in: Vec<BuiltIn>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ReplicaError> {
+    let measures = Measures::new();
+    let leaf = Leaf::default();
     let configuration = Configuration {
         path: settings.config.clone(),
-        storage,
+        built_in,
+        roads: PluginRoads::new(leaf.clone()),
+        metrics: measures.plugins.clone(),
     };
     let plugins = configuration.load()?;
     let mounter = settings
@@ -81,9 +86,8 @@ pub async fn run(
         .map(Template::read)
         .transpose()?;
     let listeners = Listeners::open(&settings).await?;
-    let measures = Measures::new();
     let client = measures.requests.client().await?;
-    let replica = Parts::new(client, settings, plugins, mounter);
+    let replica = Parts::new(client, settings, plugins, mounter, leaf);
     follow(&replica, measures, configuration, listeners, stop).await;
     Ok(())
 }
@@ -121,6 +125,7 @@ async fn follow(
         webhooks,
         controllers,
         requests: _,
+        plugins: _,
     } = measures;
     let staying = replica.readiness.gate("its end");
     let crds = replica.readiness.gate("the CRDs");

@@ -53,6 +53,7 @@ impl Parts {
         settings: Settings,
         plugins: Arc<Registry>,
         template: Option<Template>,
+        leaf: Leaf,
     ) -> Self {
         let changes = Arc::<Changes>::default();
         Self {
@@ -62,7 +63,7 @@ impl Parts {
             settings,
             template,
             leading: watch::Sender::new(false),
-            leaf: Leaf::default(),
+            leaf,
             datasets: Arc::default(),
             pods: Arc::default(),
             pod_changes: Waker::default(),
@@ -85,6 +86,7 @@ impl Parts {
             datasets: Arc::clone(&self.datasets),
             hub: Arc::clone(&self.hub),
             tasks: Arc::clone(&self.tasks),
+            plugins: self.plugins.subscribe(),
         };
         shown.enter(&mut catalog);
         let router = Introspection::new(catalog, self.readiness.clone(), shown.state()).router();
@@ -189,6 +191,7 @@ impl Parts {
         let duties = Duties {
             client: client.clone(),
             namespace: settings.namespace.clone(),
+            caches_namespace: settings.caches_namespace.clone(),
             plugins: self.plugins.subscribe(),
             template: self.template.clone(),
             hub: Arc::clone(&self.hub),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dlf_plugin_host::Registry as Plugins;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -25,6 +26,7 @@ pub(super) struct Shown {
     pub(super) datasets: Arc<Index>,
     pub(super) hub: Arc<Hub>,
     pub(super) tasks: Arc<Tasks>,
+    pub(super) plugins: watch::Receiver<Arc<Plugins>>,
 }
 
 impl Shown {
@@ -129,6 +131,7 @@ impl Shown {
             datasets,
             hub,
             tasks,
+            plugins,
         } = self.clone();
         vec![
             ("leader", Box::new(move || json!(*leading.borrow()))),
@@ -141,6 +144,18 @@ impl Shown {
             (
                 "nodes",
                 Box::new(move || json!({ "attached": hub.read(Registry::attached) })),
+            ),
+            (
+                "plugins",
+                Box::new(move || {
+                    let plugins = plugins.borrow();
+                    json!(
+                        plugins
+                            .plugins()
+                            .map(|plugin| plugin.seen())
+                            .collect::<Vec<_>>()
+                    )
+                }),
             ),
             (
                 "tasks",
@@ -161,8 +176,15 @@ fn count(number: usize) -> i64 {
 mod tests {
     use std::{env, fs, path::Path};
 
+    use dlf_plugin_host::metrics;
+
     use super::*;
-    use crate::{nodes::Changes, replica::measures::Measures};
+    use crate::{nodes::Changes, plugins::PluginRoads, replica::measures::Measures};
+
+    fn no_plugins() -> Plugins {
+        let roads = PluginRoads::new(Leaf::default());
+        Plugins::new([], Arc::default(), &roads, &metrics::Metrics::default()).unwrap()
+    }
 
     fn catalog() -> Catalog {
         let changes = Arc::<Changes>::default();
@@ -172,6 +194,7 @@ mod tests {
             datasets: Arc::default(),
             hub: Arc::new(Hub::new(Arc::clone(&changes))),
             tasks: Arc::new(Tasks::new(changes)),
+            plugins: watch::Sender::new(Arc::new(no_plugins())).subscribe(),
         };
         let mut catalog = Measures::new().catalog;
         shown.enter(&mut catalog);

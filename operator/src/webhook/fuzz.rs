@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 
 use axum::body::to_bytes;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use dlf_core::{api::ApiGroup, plugin::StoragePlugin};
+use dlf_core::api::ApiGroup;
+use dlf_plugin_host::BuiltIn;
 use dlf_plugin_hostpath::HostPath;
 use dlf_plugin_nfs::Nfs;
 use dlf_plugin_s3fs::S3fs;
@@ -24,7 +25,7 @@ use super::{
     review::REFUSAL_BYTES_MAX,
     *,
 };
-use crate::metrics::Catalog;
+use crate::{certificates::Leaf, metrics::Catalog, plugins::PluginRoads};
 
 const PATHS: [&str; 4] = [
     MUTATE_PODS,
@@ -50,9 +51,14 @@ impl Server {
         let metrics = Metrics::new(&mut Catalog::default());
         let client = Client::try_from(nowhere).unwrap();
         let lookup = Lookup::new(client, Arc::new(library()), metrics.clone());
-        let plugins: [Arc<dyn StoragePlugin>; 3] =
-            [Arc::new(S3fs), Arc::new(Nfs), Arc::new(HostPath)];
-        let registry = Registry::new(plugins, Arc::default()).unwrap();
+        let plugins = [
+            BuiltIn::Storage(Arc::new(S3fs)),
+            BuiltIn::Storage(Arc::new(Nfs)),
+            BuiltIn::Storage(Arc::new(HostPath)),
+        ];
+        let roads = PluginRoads::new(Leaf::default());
+        let calls = dlf_plugin_host::metrics::Metrics::default();
+        let registry = Registry::new(plugins, Arc::default(), &roads, &calls).unwrap();
         let (_, plugins) = watch::channel(Arc::new(registry));
         let router = Webhook::new(lookup, plugins, "operator".to_owned(), metrics).router();
         drop(entered);

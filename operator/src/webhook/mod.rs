@@ -108,11 +108,8 @@ async fn validate_internal(State(webhook): Shared, body: Body) -> Response {
         body,
         async |request: Request<validate::Internal>| {
             let plugins = webhook.plugins.borrow();
-            Ok(validate::internal(
-                &request,
-                &webhook.operator,
-                &plugins.config().admission.internal_writers,
-            ))
+            let writers: Vec<&str> = plugins.internal_writers().collect();
+            Ok(validate::internal(&request, &webhook.operator, &writers))
         },
     )
     .await

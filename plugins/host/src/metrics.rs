@@ -5,11 +5,12 @@ use std::time::Duration;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{
+        TypedMetric,
         counter::Counter,
         family::Family,
         histogram::{Histogram, exponential_buckets},
     },
-    registry::Registry,
+    registry::Metric,
 };
 
 use crate::carrier::Fault;
@@ -77,18 +78,16 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Enters them into a registry.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "dlf_plugin_calls",
-            "Calls of plugins that are not compiled in, by how they ended",
-            self.calls.clone(),
-        );
-        registry.register(
-            "dlf_plugin_call_seconds",
-            "Time of those calls",
-            self.seconds.clone(),
-        );
+    /// Calls by plugin and outcome.
+    #[must_use]
+    pub fn calls(&self) -> impl Metric + TypedMetric + use<> {
+        self.calls.clone()
+    }
+
+    /// Seconds of those calls, by plugin.
+    #[must_use]
+    pub fn seconds(&self) -> impl Metric + TypedMetric + use<> {
+        self.seconds.clone()
     }
 
     pub(crate) fn called(&self, plugin: &str, outcome: Called, took: Duration) {

@@ -279,6 +279,17 @@ impl Registry {
         self.plugins.values()
     }
 
+    /// Isolated plugins with the hosts of their URLs.
+    #[must_use]
+    pub fn isolated(&self) -> BTreeMap<String, String> {
+        let sections = self.config.plugins.iter();
+        let addresses = sections.filter_map(|(name, section)| {
+            let address = Address::parse(section.url.as_deref()?)?;
+            Some((name.clone(), address.host))
+        });
+        addresses.collect()
+    }
+
     /// The plugin's own section of the configuration; null when there is none.
     #[must_use]
     pub fn plugin_config(&self, name: &str) -> serde_json::Value {

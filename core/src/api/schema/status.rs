@@ -17,6 +17,7 @@ pub(super) fn schema() -> Value {
                 "items": condition(),
             },
             "usage": usage(),
+            "cache": cache(),
         },
     })
 }
@@ -31,6 +32,26 @@ fn usage() -> Value {
             "lastUsedTime": { "type": "string", "format": "date-time", "description": "When a pod last used it, or bytes last moved." },
             "bytesRead": integer("Bytes read through mounts since it was made."),
             "bytesWritten": integer("Bytes written through mounts since it was made."),
+        },
+    })
+}
+
+fn cache() -> Value {
+    json!({
+        "type": "object",
+        "description": "Its cache, when there is to be one.",
+        "properties": {
+            "plugin": { "type": "string", "description": "The plugin that plans it." },
+            "decision": {
+                "type": "object",
+                "description": "What was decided, and why.",
+                "properties": {
+                    "action": { "type": "string", "enum": ["Deploy"] },
+                    "reason": { "type": "string" },
+                },
+            },
+            "capacity": { "type": "string", "description": "Kubernetes quantity: the total that was decided on." },
+            "endpoint": { "type": "string", "description": "Where reads go first; absent while it does not serve." },
         },
     })
 }

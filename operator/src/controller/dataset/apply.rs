@@ -23,6 +23,7 @@ pub(super) async fn run(
     built: Built,
     dataset: &Dataset,
     identity: &Identity,
+    external: Option<&str>,
     ctx: &Context,
 ) -> Result<Result<Arc<DatasetInternal>, Problem>, ReconcileError> {
     let Built {
@@ -35,7 +36,10 @@ pub(super) async fn run(
     {
         return Ok(Err(problem));
     }
-    let internal = ensure_internal(internal, identity, ctx).await?;
+    let internal = match external {
+        Some(plugin) => await_internal(plugin, identity, ctx).await?,
+        None => ensure_internal(internal, identity, ctx).await?,
+    };
     if inline_keys.is_none() && internal.is_ok() {
         forget_keys(identity, ctx).await?;
     }
@@ -116,13 +120,36 @@ async fn add_finalizer(
     Ok(())
 }
 
+/// The DatasetInternal of a plugin that is a controller of its own, which makes way for it first.
+async fn await_internal(
+    plugin: &str,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Result<Arc<DatasetInternal>, Problem>, ReconcileError> {
+    if let Some(existing) = ctx.internal(&identity.namespace, &identity.name) {
+        let owner = existing.labels().get(LABEL_DATASET_UID);
+        if owner.is_none() && existing.metadata.deletion_timestamp.is_none() {
+            return Ok(Ok(existing));
+        }
+        if owner.is_some() {
+            remove_stray(identity, ctx).await?;
+        }
+    }
+    let message = format!(
+        "plugin {plugin} is a controller of its own, and has not made DatasetInternal {} yet; its pod is labelled \
+         dlf-plugin-name: {plugin} in namespace {}: look at its log",
+        identity.name, ctx.shared.namespace
+    );
+    Ok(Err(Problem::pending("WaitingForPlugin", message)))
+}
+
 async fn ensure_internal(
     mut desired: Value,
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Result<Arc<DatasetInternal>, Problem>, ReconcileError> {
     let hash = fingerprint(&desired);
-    desired["metadata"]["annotations"] = json!({ HASH_ANNOTATION: hash });
+    desired["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash);
     if let Some(existing) = ctx.internal(&identity.namespace, &identity.name) {
         let owner = existing.labels().get(LABEL_DATASET_UID);
         if owner.is_none() && has_third_party(ctx) {

@@ -1,6 +1,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use dlf_core::{
     api::{Dataset, DatasetInternal, DatasetSpec},
+    names::ANNOTATION_CACHE,
     source::{KeySource, Source},
 };
 use serde_json::{Value, json};
@@ -18,15 +19,24 @@ pub(super) struct Built {
     pub(super) internal: Value,
 }
 
-pub(super) fn run(dataset: &Dataset, identity: &Identity, valid: &Valid) -> Built {
+/// With a cache the effective source is at the cache's endpoint.
+pub(super) fn run(
+    dataset: &Dataset,
+    identity: &Identity,
+    valid: &Valid,
+    cache: Option<&str>,
+) -> Built {
     let inline_keys = match &valid.source {
         Source::ObjectStore(bucket) => inline_secret(identity, &bucket.keys),
         Source::Nfs(_) | Source::HostPath(_) => None,
     };
-    let spec = effective_spec(dataset, identity, inline_keys.is_some());
+    let mut spec = effective_spec(dataset, identity, inline_keys.is_some());
+    if let (Some(endpoint), Some(local)) = (cache, &mut spec.local) {
+        local.insert("endpoint".to_owned(), endpoint.to_owned());
+    }
     Built {
         inline_keys,
-        internal: internal(identity, &spec),
+        internal: internal(identity, &spec, cache),
     }
 }
 
@@ -69,7 +79,11 @@ fn effective_spec(dataset: &Dataset, identity: &Identity, inline: bool) -> Datas
 
 /// The Dataset's own labels stay its own: those of tools like Argo CD would make them take this for
 /// an object of theirs, and delete what they do not know.
-fn internal(identity: &Identity, spec: &DatasetSpec) -> Value {
+fn internal(identity: &Identity, spec: &DatasetSpec, cache: Option<&str>) -> Value {
+    let mut annotations = json!({});
+    if let Some(endpoint) = cache {
+        annotations[ANNOTATION_CACHE] = json!(endpoint);
+    }
     json!({
         "apiVersion": identity.group.api_version(),
         "kind": DatasetInternal::KIND,
@@ -77,6 +91,7 @@ fn internal(identity: &Identity, spec: &DatasetSpec) -> Value {
             "name": identity.name,
             "namespace": identity.namespace,
             "labels": identity.labels(),
+            "annotations": annotations,
         },
         "spec": spec,
     })
@@ -100,7 +115,7 @@ mod tests {
         .unwrap();
         let identity = Identity::of(&dataset, ApiGroup::Hpsys).unwrap();
         let source = Source::parse(&dataset.spec, dataset.labels(), "ns").unwrap();
-        (run(&dataset, &identity, &Valid { source }), dataset)
+        (run(&dataset, &identity, &Valid { source }, None), dataset)
     }
 
     fn bucket(more: &[(&str, &str)]) -> Value {
@@ -125,6 +140,19 @@ mod tests {
         let (named, _) = self::built(&bucket(&[("secret-name", "mine")]));
         assert!(named.inline_keys.is_none());
         assert_eq!(named.internal["spec"]["local"]["secret-name"], "mine");
+    }
+
+    #[test]
+    fn with_a_cache_the_effective_source_is_at_the_caches_endpoint() {
+        let (_, dataset) = built(&bucket(&[]));
+        let identity = Identity::of(&dataset, ApiGroup::Hpsys).unwrap();
+        let source = Source::parse(&dataset.spec, dataset.labels(), "ns").unwrap();
+        let endpoint = "http://cache-1.dlf-caches.svc:8080";
+        let built = run(&dataset, &identity, &Valid { source }, Some(endpoint));
+        assert_eq!(built.internal["spec"]["local"]["endpoint"], endpoint);
+        assert_eq!(built.internal["spec"]["local"]["bucket"], "books");
+        let annotations = &built.internal["metadata"]["annotations"];
+        assert_eq!(annotations[ANNOTATION_CACHE], endpoint);
     }
 
     #[test]

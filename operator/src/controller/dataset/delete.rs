@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::dereference;
 use crate::controller::{
-    Context, Next,
+    Context, Next, cache,
     error::{Doing, Problem, ReconcileError},
     internal,
     names::Identity,
@@ -96,6 +96,16 @@ async fn remove_all(identity: &Identity, ctx: &Context) -> Result<Option<Problem
             .await
             .doing("deleting what the Dataset made")
     };
+    if !cache::remove_all(identity, ctx).await? {
+        let what = "objects of its cache";
+        return Ok(Some(Problem::pending(
+            "Deleting",
+            format!(
+                "{what} in namespace {} were deleted and are still there: {FOREIGN_FINALIZER}",
+                ctx.shared.caches_namespace
+            ),
+        )));
+    }
     if !remove_internal(identity, ctx).await? {
         return Ok(Some(remains(
             DatasetInternal::KIND,

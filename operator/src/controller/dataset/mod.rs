@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use dlf_core::api::Dataset;
 
 use self::usage::FIGURES_INTERVAL;
-use super::{Context, Next, error::ReconcileError, names::Identity};
+use super::{Context, Next, cache, error::ReconcileError, names::Identity};
 
 /// Long enough to cost nothing, short enough that nothing stays wrong for a day.
 const RESYNC: Duration = Duration::from_mins(30);
@@ -46,16 +46,17 @@ pub(super) async fn reconcile(
     if found.elder.is_some() {
         delete::give_way(&dataset, &identity, &found, &ctx).await?;
     }
+    let front = cache::front(&dataset, &identity, &ctx);
     let outcome = match validate::run(&dataset, &identity, &found, ctx.shared.plugins.config()) {
         Ok(valid) => {
-            let built = build::run(&dataset, &identity, &valid);
-            apply::run(built, &dataset, &identity, &ctx).await?
+            let built = build::run(&dataset, &identity, &valid, front.endpoint.as_deref());
+            apply::run(built, &dataset, &identity, front.external.as_deref(), &ctx).await?
         }
         Err(problem) => Err(problem),
     };
     let is_mounted = found.nodes > 0;
     let blocked = outcome.is_err();
-    let write_due = status::update(&dataset, &identity, &found, outcome, &ctx).await?;
+    let write_due = status::update(&dataset, &identity, &found, &front, outcome, &ctx).await?;
     Ok(match write_due {
         Some(rest) => Next::After(rest),
         None if blocked => Next::Blocked(OBSTACLE_RECHECK),

@@ -1,10 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use dlf_core::{
-    api::{Dataset, DatasetInternal, DatasetStatus, Phase, PhaseStatus, UsageStatus},
-    condition::{ConditionType, Finding, Truth},
+    api::{Dataset, DatasetInternal, DatasetStatus, PhaseStatus, UsageStatus},
+    condition::{ConditionType, Finding},
 };
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+use k8s_openapi::jiff::Timestamp;
 
 use super::{
     dereference::Found,
@@ -12,10 +12,11 @@ use super::{
 };
 use crate::controller::{
     Context,
+    cache::Front,
     error::{Problem, ReconcileError},
     events,
     names::Identity,
-    status::{SETTLING, complete, in_use, is_settling, write},
+    status::{SETTLING, complete, finding_of, in_use, is_settling, write},
 };
 
 /// The Dataset's status: what became of its DatasetInternal, or what stands in the way; and how it
@@ -24,6 +25,7 @@ pub(super) async fn update(
     dataset: &Dataset,
     identity: &Identity,
     found: &Found,
+    front: &Front,
     outcome: Result<Arc<DatasetInternal>, Problem>,
     ctx: &Context,
 ) -> Result<Option<Duration>, ReconcileError> {
@@ -41,10 +43,16 @@ pub(super) async fn update(
         .iter()
         .find(|last| last.type_ == ConditionType::InUse.as_str());
     let due = usage::due(usage, last, &seen, ctx.shared.usage_noted.ago(&handle));
-    let (after, findings) = match outcome {
+    let (after, mut findings) = match outcome {
         Ok(internal) => mirrored(&internal),
         Err(problem) => failed(&problem),
     };
+    let after = DatasetStatus {
+        caching: Some(front.phase.clone()),
+        cache: front.status.clone(),
+        ..after
+    };
+    findings.extend(front.finding.clone());
     if is_settling(&before, &findings, &handle, &ctx.shared.datasets_met) {
         return Ok(Some(SETTLING));
     }
@@ -57,7 +65,7 @@ pub(super) async fn update(
         complete(&before, after, &findings, dataset.metadata.generation)
     };
     if due != Due::Now
-        && let Some(last) = last.and_then(finding)
+        && let Some(last) = last.and_then(finding_of)
         && with(before.usage.clone(), last) == before
     {
         return Ok(match due {
@@ -86,8 +94,10 @@ fn mirrored(internal: &DatasetInternal) -> (DatasetStatus, Vec<Finding>) {
         after.source = status.source;
         return (after, findings);
     }
-    let of_internal = |found: &Finding| found.kind != ConditionType::InUse;
-    let findings = status.conditions.iter().filter_map(finding);
+    // Use and cache are the Dataset's own.
+    let of_internal =
+        |found: &Finding| !matches!(found.kind, ConditionType::InUse | ConditionType::CacheReady);
+    let findings = status.conditions.iter().filter_map(finding_of);
     let findings = findings.filter(of_internal).collect();
     (
         DatasetStatus {
@@ -99,39 +109,11 @@ fn mirrored(internal: &DatasetInternal) -> (DatasetStatus, Vec<Finding>) {
     )
 }
 
-fn finding(condition: &Condition) -> Option<Finding> {
-    let kind = [
-        ConditionType::Ready,
-        ConditionType::SourceReachable,
-        ConditionType::Provisioned,
-        ConditionType::CacheReady,
-        ConditionType::SizePending,
-        ConditionType::InUse,
-    ]
-    .into_iter()
-    .find(|kind| kind.as_str() == condition.type_)?;
-    let truth = match condition.status.as_str() {
-        "True" => Truth::True,
-        "False" => Truth::False,
-        _ => Truth::Unknown,
-    };
-    Some(Finding::new(
-        kind,
-        truth,
-        &condition.reason,
-        &condition.message,
-    ))
-}
-
 fn failed(problem: &Problem) -> (DatasetStatus, Vec<Finding>) {
     let status = DatasetStatus {
         provision: Some(PhaseStatus {
             status: problem.phase,
             info: problem.message.clone(),
-        }),
-        caching: Some(PhaseStatus {
-            status: Phase::Disabled,
-            info: String::new(),
         }),
         ..DatasetStatus::default()
     };

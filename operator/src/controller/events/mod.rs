@@ -31,16 +31,11 @@ pub(super) async fn of_change(
     ctx: &Context,
 ) {
     let phase = |status: &DatasetStatus| status.provision.as_ref().map(|phase| phase.status);
-    let ready = |status: &DatasetStatus| -> Option<Condition> {
-        status
-            .conditions
-            .iter()
-            .find(|found| found.type_ == ConditionType::Ready.as_str())
-            .cloned()
-    };
-    let (was, is) = (ready(before), ready(after));
-    let reason =
-        |condition: &Option<Condition>| condition.as_ref().map(|found| found.reason.clone());
+    let (was, is) = (
+        condition(before, ConditionType::Ready),
+        condition(after, ConditionType::Ready),
+    );
+    let reason = |condition: Option<&Condition>| condition.map(|found| found.reason.clone());
     if phase(before).is_none() {
         publish(
             dataset,
@@ -51,8 +46,11 @@ pub(super) async fn of_change(
         )
         .await;
     }
+    if let Some((type_, reason, note)) = of_cache(before, after) {
+        publish(dataset, type_, reason, note, ctx).await;
+    }
     let Some(is) = is else { return };
-    if reason(&was).as_ref() == Some(&is.reason) {
+    if reason(was).as_ref() == Some(&is.reason) {
         return;
     }
     match phase(after) {
@@ -67,6 +65,34 @@ pub(super) async fn of_change(
         }
         _ => {}
     }
+}
+
+fn condition(status: &DatasetStatus, kind: ConditionType) -> Option<&Condition> {
+    let mut conditions = status.conditions.iter();
+    conditions.find(|found| found.type_ == kind.as_str())
+}
+
+/// What a change of the cache means: type, reason and note of an event.
+fn of_cache<'a>(
+    before: &DatasetStatus,
+    after: &'a DatasetStatus,
+) -> Option<(EventType, &'a str, &'a str)> {
+    let was = condition(before, ConditionType::CacheReady);
+    let Some(is) = condition(after, ConditionType::CacheReady) else {
+        // One that never came to be is not withdrawn.
+        let withdrawn = before.cache.is_some() && was.is_some();
+        let note = "the cache is withdrawn, and reads go to the source";
+        return withdrawn.then_some((EventType::Normal, "CacheWithdrawn", note));
+    };
+    if was.is_some_and(|was| was.status == is.status && was.reason == is.reason) {
+        return None;
+    }
+    let event = match (is.status.as_str(), is.reason.as_str()) {
+        ("True", _) => (EventType::Normal, "CacheReady", is.message.as_str()),
+        (_, "Deploying") => (EventType::Normal, "CacheDeploying", is.message.as_str()),
+        (_, reason) => (EventType::Warning, reason, is.message.as_str()),
+    };
+    Some(event)
 }
 
 /// Publishes one event; a lost one is not worth a retry.
@@ -101,4 +127,44 @@ pub(super) async fn publish(
         outcome,
     };
     ctx.shared.metrics.events.get_or_create(&labels).inc();
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn status(cache: &Value, condition: Option<(&str, &str)>) -> DatasetStatus {
+        let conditions = condition.into_iter().map(|(status, reason)| {
+            json!({
+                "type": "CacheReady", "status": status, "reason": reason, "message": "m",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        });
+        let conditions: Vec<Value> = conditions.collect();
+        serde_json::from_value(json!({ "cache": cache, "conditions": conditions })).unwrap()
+    }
+
+    #[test]
+    fn a_cache_is_told_of_when_it_comes_serves_fails_and_goes() {
+        let (some, none) = (json!({ "plugin": "acme" }), Value::Null);
+        let reason = |before: &DatasetStatus, after: &DatasetStatus| {
+            of_cache(before, after).map(|(_, reason, _)| reason.to_owned())
+        };
+        let fresh = status(&none, None);
+        let deploying = status(&some, Some(("False", "Deploying")));
+        let ready = status(&some, Some(("True", "Ready")));
+        let failing = status(&some, Some(("Unknown", "PluginCrashed")));
+        for (before, after, expected) in [
+            (&fresh, &deploying, Some("CacheDeploying")),
+            (&deploying, &ready, Some("CacheReady")),
+            (&ready, &ready, None),
+            (&ready, &failing, Some("PluginCrashed")),
+            (&ready, &fresh, Some("CacheWithdrawn")),
+            (&fresh, &fresh, None),
+        ] {
+            assert_eq!(reason(before, after).as_deref(), expected);
+        }
+    }
 }

@@ -197,8 +197,9 @@ fn node_config(
 fn source_revision(volume: &dataset_config::Volume) -> String {
     let text = match volume {
         dataset_config::Volume::Fuse(fuse) => {
-            let places: Vec<_> = fuse
-                .origins
+            // A cache in front of the source changes no mount.
+            let source = fuse.origins.last();
+            let places: Vec<_> = source
                 .iter()
                 .map(|origin| (&origin.bucket, &origin.prefix))
                 .collect();

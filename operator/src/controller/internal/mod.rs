@@ -49,7 +49,7 @@ pub(super) async fn reconcile(
         return Ok(Next::Wait);
     }
     let identity = Identity::of(&dataset, ctx.group)?;
-    let mut outcome = match validate::run(&internal, dataset.labels(), &identity, &ctx).await {
+    let mut outcome = match validate::run(&internal, &dataset, &identity, &ctx).await {
         Ok(valid) => {
             let found = dereference::run(&valid, &identity, &ctx).await?;
             let built = build::run(&identity, &valid, &found, &ctx);
@@ -59,8 +59,7 @@ pub(super) async fn reconcile(
     };
     let source = source::ask(&outcome, &internal, &identity, &ctx);
     tell_nodes(&mut outcome, &source, &identity, &ctx);
-    let labels = dataset.labels();
-    let write_due = status::update(&internal, &identity, labels, &outcome, &source, &ctx).await?;
+    let write_due = status::update(&internal, &identity, &outcome, &source, &ctx).await?;
     Ok(match write_due {
         Some(rest) => Next::After(rest),
         None if outcome.problem.is_some() => Next::Blocked(OBSTACLE_RECHECK),

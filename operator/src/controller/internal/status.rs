@@ -1,9 +1,8 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use dlf_core::{
-    api::{CacheMode, DatasetInternal, DatasetSpec, DatasetStatus, Phase, PhaseStatus},
+    api::{DatasetInternal, DatasetStatus, Phase, PhaseStatus},
     condition::{ConditionType, Finding, Truth},
-    plugin::{FileSystem, Volume},
 };
 
 use super::{
@@ -21,7 +20,6 @@ use crate::controller::{
 pub(super) async fn update(
     internal: &DatasetInternal,
     identity: &Identity,
-    labels: &BTreeMap<String, String>,
     applied: &Applied,
     source: &Answer,
     ctx: &Context,
@@ -30,10 +28,7 @@ pub(super) async fn update(
     let (phase, ready) = ready(applied, source);
     let after = DatasetStatus {
         provision: Some(phase),
-        caching: Some(PhaseStatus {
-            status: Phase::Disabled,
-            info: String::new(),
-        }),
+        caching: before.caching.clone(),
         source: applied
             .planned
             .as_ref()
@@ -44,7 +39,6 @@ pub(super) async fn update(
     let mut findings = vec![ready, provisioned(applied)];
     findings.extend(source.finding());
     findings.extend(applied.planned.as_ref().and_then(size_pending));
-    findings.extend(cache(&internal.spec, labels, applied.planned.as_ref()));
     if is_settling(
         &before,
         &findings,
@@ -117,62 +111,4 @@ fn size_pending(planned: &Planned) -> Option<Finding> {
              pod uses it, and it is made again with the new size"
         ),
     ))
-}
-
-/// A cache block, or a label that asks for a cache, where none applies.
-fn cache(
-    spec: &DatasetSpec,
-    labels: &BTreeMap<String, String>,
-    planned: Option<&Planned>,
-) -> Option<Finding> {
-    let Volume::Mount(mount) = &planned?.plan.volume;
-    no_cache(spec, labels, &mount.file_system)
-}
-
-fn no_cache(
-    spec: &DatasetSpec,
-    labels: &BTreeMap<String, String>,
-    file_system: &FileSystem,
-) -> Option<Finding> {
-    let asked = spec.cache(labels)?;
-    let by_label = spec.cache.is_none();
-    let cacheable = matches!(file_system, FileSystem::ObjectStore(_));
-    if cacheable || by_label && asked.mode == Some(CacheMode::Off) {
-        return None;
-    }
-    Some(Finding::new(
-        ConditionType::CacheReady,
-        false,
-        "CacheNotApplicable",
-        "sources of this type are not cached; leave out spec.cache and the label cache.plugin",
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use dlf_core::{api::CacheSpec, plugin::HostPathMount};
-
-    use super::*;
-
-    #[test]
-    fn who_asks_for_a_cache_where_none_applies_is_told() {
-        let directory = FileSystem::HostPath(HostPathMount {
-            path: "/data".to_owned(),
-            create: false,
-        });
-        let block = DatasetSpec {
-            cache: Some(CacheSpec::default()),
-            ..DatasetSpec::default()
-        };
-        let label = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
-        let reason = |spec: &DatasetSpec, labels: &BTreeMap<String, String>| {
-            no_cache(spec, labels, &directory).map(|finding| finding.reason)
-        };
-        let (none, plain) = (BTreeMap::new(), DatasetSpec::default());
-        let told = Some("CacheNotApplicable".to_owned());
-        assert_eq!(reason(&block, &none), told);
-        assert_eq!(reason(&plain, &label("cache.plugin", "disk")), told);
-        assert_eq!(reason(&plain, &label("cache.disable", "true")), None);
-        assert_eq!(reason(&plain, &none), None);
-    }
 }

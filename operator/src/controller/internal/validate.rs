@@ -1,20 +1,23 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use dlf_core::{
-    api::{DatasetInternal, is_positive_quantity},
-    plugin::{DatasetRef, FileSystem, Intent, StoragePlan, StorageRequest, Volume},
+    api::{Dataset, DatasetInternal, is_positive_quantity},
+    decision,
+    names::LABEL_DATASET_UID,
+    plugin::{
+        DatasetRef, FileSystem, Intent, OriginRef, PlanError, StoragePlan, StorageRequest, Volume,
+    },
     program,
-    source::Source,
+    source::{KeySource, ObjectStoreSource, Source},
 };
+use kube::ResourceExt;
 
-use crate::controller::{Context, error::Problem, gates, names::Identity};
+use crate::controller::{Context, cache::endpoint_of, error::Problem, gates, names::Identity};
 
-/// How stale a read may be when the Dataset does not say.
-const DEFAULT_REVALIDATE: Duration = Duration::from_mins(1);
 /// A plugin that takes longer is broken.
 const PLAN_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A source that may be used, and the plan for it; the raw spec is not looked at again.
+/// A source that may be used (behind a cache: the Dataset's own), and the plan for it; the raw spec is not looked at again.
 pub(super) struct Valid {
     pub(super) source: Source,
     pub(super) plan: StoragePlan,
@@ -29,17 +32,59 @@ const DEFAULT_SIZE: &str = "5Gi";
 
 pub(super) async fn run(
     internal: &DatasetInternal,
-    labels: &Labels,
+    dataset: &Dataset,
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Valid, Problem> {
+    let labels = dataset.labels();
     let source = Source::parse(&internal.spec, labels, &identity.namespace)
         .map_err(|error| Problem::failed(error.reason(), error.to_string()))?;
     gates::check(ctx.shared.plugins.config(), &identity.namespace, &source)?;
-    let plan = plan(internal, labels, identity, &source, Intent::Exist, ctx).await?;
+    let mut plan = plan(internal, labels, identity, &source, Intent::Exist, ctx).await?;
+    let own = behind(internal, dataset, identity);
+    if let Some(bucket) = &own {
+        read_from_source_too(&mut plan, bucket);
+    }
+    let source = own.map_or(source, Source::ObjectStore);
     let mount = internal.spec.mount.as_ref();
     let size = size(mount.and_then(|mount| mount.size.as_deref()))?;
     Ok(Valid { source, plan, size })
+}
+
+/// The Dataset's own bucket, where the effective source is a cache of it: one of ours, or what a
+/// controller of somebody else's made of it.
+fn behind(
+    internal: &DatasetInternal,
+    dataset: &Dataset,
+    identity: &Identity,
+) -> Option<ObjectStoreSource> {
+    let is_ours = internal.labels().contains_key(LABEL_DATASET_UID);
+    if is_ours && endpoint_of(internal).is_none() {
+        return None;
+    }
+    let source = Source::parse(&dataset.spec, dataset.labels(), &identity.namespace);
+    let Ok(Source::ObjectStore(mut bucket)) = source else {
+        return None;
+    };
+    if let KeySource::Inline { .. } = bucket.keys {
+        bucket.keys = KeySource::Secret {
+            name: identity.source_secret(),
+        };
+    }
+    Some(bucket)
+}
+
+/// What a cache cannot answer is asked of the source, and what is written goes there.
+fn read_from_source_too(plan: &mut StoragePlan, bucket: &ObjectStoreSource) {
+    let Volume::Mount(mount) = &mut plan.volume;
+    let (FileSystem::ObjectStore(store), Some(origin)) =
+        (&mut mount.file_system, OriginRef::of(bucket))
+    else {
+        return;
+    };
+    if store.origins.last() != Some(&origin) {
+        store.origins.push(origin);
+    }
 }
 
 fn size(text: Option<&str>) -> Result<String, Problem> {
@@ -63,9 +108,14 @@ pub(super) async fn plan(
     ctx: &Context,
 ) -> Result<StoragePlan, Problem> {
     let plugins = &ctx.shared.plugins;
-    let (name, plugin) = plugins
+    let routed = plugins
         .storage(source.kind(), &identity.namespace, labels)
         .map_err(|error| Problem::failed("NoPlugin", error.to_string()))?;
+    let name = routed.name();
+    let of_plugin = |error: PlanError| {
+        Problem::failed(error.reason, format!("plugin {name}: {}", error.message))
+    };
+    let plugin = routed.storage().await.map_err(of_plugin)?;
     let request = StorageRequest {
         dataset: DatasetRef {
             namespace: identity.namespace.clone(),
@@ -88,7 +138,7 @@ pub(super) async fn plan(
                 format!("plugin {name} gave no plan within {seconds} s"),
             )
         })?
-        .map_err(|error| Problem::failed(error.reason, error.message))?;
+        .map_err(of_plugin)?;
     check(name, &plan)?;
     Ok(plan)
 }
@@ -103,47 +153,13 @@ fn check(plugin: &str, plan: &StoragePlan) -> Result<(), Problem> {
 }
 
 fn revalidate_ms(internal: &DatasetInternal) -> Result<Option<u64>, Problem> {
-    let text = internal
-        .spec
-        .cache
-        .as_ref()
-        .and_then(|cache| cache.revalidate.as_deref());
-    let Some(text) = text else {
-        return Ok(u64::try_from(DEFAULT_REVALIDATE.as_millis()).ok());
-    };
-    if text == "never" {
-        return Ok(None);
-    }
-    milliseconds(text).map(Some).ok_or_else(|| {
-        Problem::failed(
-            "InvalidSpec",
-            format!(
-                "spec.cache.revalidate: found {text:?}; expected a duration as 60s, 0s, or never"
-            ),
-        )
-    })
-}
-
-/// A duration as `500ms`, `60s`, `10m` or `1h`.
-fn milliseconds(text: &str) -> Option<u64> {
-    let digits = text.len()
-        - text
-            .trim_start_matches(|byte: char| byte.is_ascii_digit())
-            .len();
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
+    decision::revalidate_ms(&internal.spec)
+        .map_err(|error| Problem::failed("InvalidSpec", error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{milliseconds, size};
+    use super::size;
 
     #[test]
     fn no_claim_has_the_size_zero() {
@@ -154,22 +170,5 @@ mod tests {
                 .message
                 .contains("spec.mount.size")
         );
-    }
-
-    #[test]
-    fn durations_have_a_number_and_a_unit() {
-        assert_eq!(milliseconds("500ms"), Some(500));
-        assert_eq!(milliseconds("0s"), Some(0));
-        assert_eq!(milliseconds("2h"), Some(7_200_000));
-        for wrong in [
-            "",
-            "60",
-            "s",
-            "1d",
-            "99999999999999999999s",
-            "18446744073709551615h",
-        ] {
-            assert_eq!(milliseconds(wrong), None, "{wrong}");
-        }
     }
 }

@@ -25,10 +25,10 @@ struct Metadata {
 pub(in crate::webhook) fn internal(
     request: &Request<Internal>,
     operator: &str,
-    writers: &[String],
+    writers: &[&str],
 ) -> Verdict {
     let user = &request.user_info.username;
-    let may_write = user == operator || writers.contains(user);
+    let may_write = user == operator || writers.contains(&user.as_str());
     if may_write || request.operation == Operation::Delete || only_leaves(request) {
         return Verdict::admit();
     }
@@ -61,13 +61,9 @@ mod tests {
     fn refused(request: &Value) -> bool {
         let body = json!({ "request": request }).to_string();
         let request = Request::read(body.as_bytes()).unwrap();
-        internal(
-            &request,
-            OPERATOR,
-            &["system:serviceaccount:x:plugin".to_owned()],
-        )
-        .refusal
-        .is_some()
+        internal(&request, OPERATOR, &["system:serviceaccount:x:plugin"])
+            .refusal
+            .is_some()
     }
 
     #[test]

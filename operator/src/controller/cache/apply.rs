@@ -1,0 +1,180 @@
+use std::collections::BTreeSet;
+
+use dlf_core::{names::LABEL_PLUGIN, plugin::CachePlace};
+use kube::{
+    ResourceExt,
+    api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy},
+};
+use serde_json::{Value, json};
+
+use super::{CacheKey, CacheKind, CacheObject};
+use crate::controller::{
+    Context,
+    error::{Doing, Problem, ReconcileError, refusal},
+    names::Identity,
+    owned::{FIELD_MANAGER, HASH_ANNOTATION, fingerprint},
+};
+
+/// Writes what a plugin planned, and who may reach it; gives what stands in the way, and the keys of
+/// all that was planned.
+pub(super) async fn run(
+    planned: &[Value],
+    plugin: &str,
+    place: &CachePlace,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<(Option<Problem>, BTreeSet<CacheKey>), ReconcileError> {
+    let manager = format!("dlf-plugin-{plugin}");
+    let policy = network_policy(place, identity, &ctx.shared.namespace);
+    let planned = planned.iter().map(|object| (object, manager.as_str()));
+    let mut keys = BTreeSet::new();
+    let mut obstacle = None;
+    for (object, manager) in [(&policy, FIELD_MANAGER)].into_iter().chain(planned) {
+        let Some(key) = key_of(object) else { continue };
+        let desired = stamped(object, plugin, identity);
+        if let Some(problem) = ensure(&key, desired, manager, plugin, identity, ctx).await? {
+            obstacle.get_or_insert(problem);
+        }
+        keys.insert(key);
+    }
+    Ok((obstacle, keys))
+}
+
+fn key_of(object: &Value) -> Option<CacheKey> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let kind = CacheKind::of(text("/apiVersion")?, text("/kind")?)?;
+    Some((kind, text("/metadata/name")?.to_owned()))
+}
+
+/// Caches check no keys: who may read a dataset's bytes from one are the nodes' mounters and the
+/// pods of the Dataset's own namespace, which may have its keys anyway.
+fn network_policy(place: &CachePlace, identity: &Identity, operator_namespace: &str) -> Value {
+    let namespace = |name: &str| json!({ "matchLabels": { "kubernetes.io/metadata.name": name } });
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": { "name": place.name, "namespace": place.namespace },
+        "spec": {
+            "podSelector": { "matchLabels": place.labels },
+            "policyTypes": ["Ingress"],
+            "ingress": [{ "from": [
+                { "namespaceSelector": namespace(&identity.namespace) },
+                {
+                    "namespaceSelector": namespace(operator_namespace),
+                    "podSelector": { "matchLabels": {
+                        "app.kubernetes.io/name": "dlf",
+                        "app.kubernetes.io/component": "mounter",
+                    }},
+                },
+                { "podSelector": { "matchLabels": place.labels } },
+            ]}],
+        },
+    })
+}
+
+/// The object with its owner's labels and a hash of itself.
+fn stamped(object: &Value, plugin: &str, identity: &Identity) -> Value {
+    let mut stamped = object.clone();
+    for (label, value) in identity.labels() {
+        stamped["metadata"]["labels"][label] = json!(value);
+    }
+    stamped["metadata"]["labels"][LABEL_PLUGIN] = json!(plugin);
+    let hash = fingerprint(&stamped);
+    stamped["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash);
+    stamped
+}
+
+async fn ensure(
+    key: &CacheKey,
+    desired: Value,
+    manager: &str,
+    plugin: &str,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Option<Problem>, ReconcileError> {
+    let (kind, name) = key;
+    let resource = kind.resource();
+    let known = ctx.shared.cache_objects.of(&identity.uid);
+    if let Some(known) = known.get(key) {
+        if known.object.metadata.deletion_timestamp.is_some() {
+            let message = format!(
+                "{} {name} of the cache is being deleted; it is made again when it has gone",
+                resource.kind
+            );
+            return Ok(Some(Problem::pending("Terminating", message)));
+        }
+        if is_as_applied(*kind, known, &desired) {
+            return Ok(None);
+        }
+    }
+    let namespace = &ctx.shared.caches_namespace;
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(ctx.shared.client.clone(), namespace, &resource);
+    let params = PatchParams::apply(manager).force();
+    match api.patch(name, &params, &Patch::Apply(&desired)).await {
+        Ok(written) => {
+            ctx.shared.cache_objects.wrote(*kind, written);
+            Ok(None)
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 400 => {
+            let message = format!(
+                "the API server does not take {} {name}, which plugin {plugin} planned for namespace {namespace}: {}",
+                resource.kind, status.message
+            );
+            Ok(Some(Problem::pending("PlanNotTaken", message)))
+        }
+        Err(error) => refusal(error, &resource.kind, name)
+            .doing("writing what a caching plugin planned")
+            .map(Some),
+    }
+}
+
+fn is_as_applied(kind: CacheKind, known: &CacheObject, desired: &Value) -> bool {
+    let hash = desired["metadata"]["annotations"][HASH_ANNOTATION].as_str();
+    let applied = known.object.annotations().get(HASH_ANNOTATION);
+    let edited = known
+        .written
+        .as_ref()
+        .is_some_and(|written| Some(written) != kind.edition(&known.object).as_ref());
+    applied.map(String::as_str) == hash && !edited
+}
+
+/// Deletes an object of a cache; true once it is gone.
+pub(super) async fn remove(
+    key: &CacheKey,
+    known: &CacheObject,
+    ctx: &Context,
+) -> Result<bool, ReconcileError> {
+    if known.object.metadata.deletion_timestamp.is_some() {
+        return Ok(false);
+    }
+    let (kind, name) = key;
+    let api: Api<DynamicObject> = Api::namespaced_with(
+        ctx.shared.client.clone(),
+        &ctx.shared.caches_namespace,
+        &kind.resource(),
+    );
+    let params = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Background),
+        ..DeleteParams::default()
+    }
+    .preconditions(Preconditions {
+        uid: known.object.uid(),
+        resource_version: None,
+    });
+    match api.delete(name, &params).await {
+        Ok(outcome) => {
+            let gone = outcome.is_right();
+            if gone {
+                ctx.shared.cache_objects.delete(*kind, &known.object);
+            }
+            Ok(gone)
+        }
+        // A conflict is with another object, which has the name by now.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
+            ctx.shared.cache_objects.delete(*kind, &known.object);
+            Ok(true)
+        }
+        Err(error) => Err(error).doing("deleting what a caching plugin had planned"),
+    }
+}

@@ -1,0 +1,147 @@
+//! A cache in front of a dataset's bucket: what its plugin plans exists, in a namespace of its own.
+//!
+//! It has a controller of its own, so that no plugin, however slow, is ever waited for by the
+//! reconcile of a Dataset: that reads in the book what was found last.
+
+mod apply;
+mod book;
+mod objects;
+mod plan;
+mod status;
+mod validate;
+mod withdraw;
+
+use std::{sync::Arc, time::Duration};
+
+use dlf_core::api::Dataset;
+use kube::ResourceExt;
+
+pub use book::{Book, Front};
+pub use objects::{CacheKey, CacheKind, CacheObject, CacheObjects};
+pub(super) use status::{endpoint_of, front};
+pub(super) use withdraw::remove_all;
+
+use self::validate::{Cache, Wanted};
+use super::{
+    Context, Next,
+    error::{Problem, ReconcileError},
+    names::Identity,
+};
+
+/// A plan is made again this often although nothing changed.
+const RESYNC: Duration = Duration::from_mins(30);
+/// The soonest and the latest that a plugin can have its plan made again.
+const REQUEUE: (Duration, Duration) = (Duration::from_secs(1), RESYNC);
+/// First look after a plugin failed, or something stood in the way.
+const RECHECK: Duration = Duration::from_secs(5);
+
+/// Brings a dataset's cache to what its spec says.
+///
+/// # Errors
+/// What has to be tried again.
+pub(super) async fn reconcile(
+    dataset: Arc<Dataset>,
+    ctx: Arc<Context>,
+) -> Result<Next, ReconcileError> {
+    let identity = Identity::of(&dataset, ctx.group)?;
+    let (namespace, name) = (&identity.namespace, &identity.name);
+    let _lane = ctx.shared.cache_lanes.enter(namespace, name).await;
+    // What was queued may have changed while the lane was held.
+    let Some(dataset) = ctx.dataset(ctx.group, namespace, name) else {
+        return Ok(Next::Wait);
+    };
+    let going = dataset.metadata.deletion_timestamp.is_some()
+        || dataset.uid().as_deref() != Some(&identity.uid);
+    if going || ctx.is_terminating(namespace) || ctx.elder(&dataset).is_some() {
+        return Ok(Next::Wait);
+    }
+    let shared = &ctx.shared;
+    match validate::run(
+        &dataset,
+        &identity,
+        &shared.plugins,
+        &shared.caches_namespace,
+    ) {
+        Ok(Wanted::Nothing(_)) => {
+            let gone = withdraw::unwanted(&identity, None, &ctx).await?;
+            if shared.book.forget(&identity.uid) {
+                wake(&identity, &ctx);
+            }
+            Ok(if gone {
+                Next::Wait
+            } else {
+                Next::After(RECHECK)
+            })
+        }
+        Ok(Wanted::External(plugin)) => {
+            let gone = withdraw::unwanted(&identity, None, &ctx).await?;
+            note(status::external(plugin.name()), &identity, &ctx);
+            Ok(if gone {
+                Next::Wait
+            } else {
+                Next::After(RECHECK)
+            })
+        }
+        Ok(Wanted::Cache(cache)) => serve(&cache, &identity, &ctx).await,
+        Err(problem) => {
+            note(
+                status::stopped(&problem, None, &identity, &ctx),
+                &identity,
+                &ctx,
+            );
+            Ok(Next::Blocked(RECHECK))
+        }
+    }
+}
+
+async fn serve(cache: &Cache, identity: &Identity, ctx: &Context) -> Result<Next, ReconcileError> {
+    let plan = match plan::run(cache, identity, ctx).await {
+        Ok(plan) => plan,
+        Err(problem) => {
+            // What it planned before stays.
+            note(
+                status::stopped(&problem, Some(cache), identity, ctx),
+                identity,
+                ctx,
+            );
+            return Ok(Next::Blocked(RECHECK));
+        }
+    };
+    let plugin = cache.plugin.name();
+    let (obstacle, planned) =
+        apply::run(&plan.objects, plugin, &cache.place, identity, ctx).await?;
+    let next = match &obstacle {
+        Some(_) => Next::Blocked(RECHECK),
+        None => Next::After(plan.requeue_after_ms.map_or(RESYNC, |ms| {
+            Duration::from_millis(ms).clamp(REQUEUE.0, REQUEUE.1)
+        })),
+    };
+    let front = match obstacle {
+        Some(problem) => status::stopped(&problem, Some(cache), identity, ctx),
+        None => status::planned(cache, &plan),
+    };
+    note(front, identity, ctx);
+    withdraw::unplanned(&planned, cache, identity, ctx).await?;
+    let cleared = withdraw::unwanted(identity, Some(&cache.place.name), ctx).await?;
+    Ok(if cleared { next } else { Next::After(RECHECK) })
+}
+
+/// Writes into the book what was found, and has the Dataset look at it.
+fn note(front: Front, identity: &Identity, ctx: &Context) {
+    if ctx.shared.book.set(&identity.uid, front) {
+        wake(identity, ctx);
+    }
+}
+
+fn wake(identity: &Identity, ctx: &Context) {
+    let name = (identity.namespace.clone(), identity.name.clone());
+    ctx.shared.cache_news.wake(name);
+}
+
+/// What stands in the way of a cache, with its plugin's name in front.
+fn of_plugin(plugin: &str, problem: Problem) -> Problem {
+    Problem {
+        message: format!("plugin {plugin}: {}", problem.message),
+        ..problem
+    }
+}

@@ -1,0 +1,179 @@
+use std::sync::Arc;
+
+use dlf_core::{
+    api::{CacheStatus, Dataset, DatasetInternal, DecisionStatus, Phase, PhaseStatus},
+    condition::{ConditionType, Finding, Truth},
+    names::ANNOTATION_CACHE,
+    plugin::CachingPlan,
+};
+use kube::ResourceExt;
+
+use super::{
+    Front,
+    validate::{self, Cache, Wanted},
+};
+use crate::controller::{Context, error::Problem, names::Identity, status::finding_of};
+
+/// What stands in front of a Dataset's source: what its cache's reconcile found last, or, while this
+/// operator has not looked yet, what is written.
+pub(in crate::controller) fn front(
+    dataset: &Dataset,
+    identity: &Identity,
+    ctx: &Context,
+) -> Arc<Front> {
+    if let Some(found) = ctx.shared.book.get(&identity.uid) {
+        return found;
+    }
+    let (plugins, namespace) = (&ctx.shared.plugins, &ctx.shared.caches_namespace);
+    let front = match validate::run(dataset, identity, plugins, namespace) {
+        Ok(Wanted::Nothing(reason)) => Front::none(reason),
+        Ok(Wanted::External(plugin)) => external(plugin.name()),
+        Ok(Wanted::Cache(cache)) => written(dataset, Some(&cache), identity, ctx),
+        Err(_) => written(dataset, None, identity, ctx),
+    };
+    Arc::new(front)
+}
+
+/// What the objects say that an operator before this one wrote.
+fn written(dataset: &Dataset, cache: Option<&Cache>, identity: &Identity, ctx: &Context) -> Front {
+    let status = dataset.status.clone().unwrap_or_default();
+    let last = status
+        .conditions
+        .iter()
+        .find(|last| last.type_ == ConditionType::CacheReady.as_str());
+    Front {
+        endpoint: cache.and_then(|cache| kept(cache, identity, ctx)),
+        external: None,
+        phase: status.caching.unwrap_or_default(),
+        status: status.cache,
+        finding: last.and_then(finding_of),
+    }
+}
+
+/// The endpoint that reads go to now, if it is this cache's.
+fn kept(cache: &Cache, identity: &Identity, ctx: &Context) -> Option<String> {
+    let internal = ctx.internal(&identity.namespace, &identity.name)?;
+    let endpoint = endpoint_of(&internal)?;
+    let begins = format!("http://{}", cache.place.name);
+    endpoint.starts_with(&begins).then_some(endpoint)
+}
+
+/// The cache that a DatasetInternal leads to, if it does.
+pub(in crate::controller) fn endpoint_of(internal: &DatasetInternal) -> Option<String> {
+    internal.annotations().get(ANNOTATION_CACHE).cloned()
+}
+
+/// A controller of its own has the say.
+pub(super) fn external(plugin: &str) -> Front {
+    Front {
+        endpoint: None,
+        external: Some(plugin.to_owned()),
+        phase: PhaseStatus {
+            status: Phase::Pending,
+            info: format!("plugin {plugin} writes the effective source"),
+        },
+        status: None,
+        finding: None,
+    }
+}
+
+/// What a plan says of its cache.
+pub(super) fn planned(cache: &Cache, plan: &CachingPlan) -> Front {
+    let condition = &plan.condition;
+    let endpoint = plan.origin.as_ref().map(|origin| origin.endpoint.clone());
+    let plugin = cache.plugin.name();
+    let message = format!("plugin {plugin}: {}", condition.message);
+    let serves = condition.ready && endpoint.is_some();
+    Front {
+        external: None,
+        phase: PhaseStatus {
+            status: if serves { Phase::OK } else { Phase::Pending },
+            info: message.clone(),
+        },
+        status: Some(Box::new(of(cache, endpoint.clone()))),
+        finding: Some(Finding::new(
+            ConditionType::CacheReady,
+            serves,
+            &condition.reason,
+            message,
+        )),
+        endpoint,
+    }
+}
+
+/// Something stands in the way; what exists stays, and goes on serving if it did.
+pub(super) fn stopped(
+    problem: &Problem,
+    cache: Option<&Cache>,
+    identity: &Identity,
+    ctx: &Context,
+) -> Front {
+    let endpoint = cache.and_then(|cache| kept(cache, identity, ctx));
+    let (truth, message) = match &endpoint {
+        Some(_) => (
+            Truth::Unknown,
+            format!(
+                "{}; what was there stays, and reads still go through it",
+                problem.message
+            ),
+        ),
+        None => (
+            Truth::False,
+            format!("{}; reads go to the source", problem.message),
+        ),
+    };
+    Front {
+        external: None,
+        phase: PhaseStatus {
+            status: problem.phase,
+            info: message.clone(),
+        },
+        status: cache.map(|cache| Box::new(of(cache, endpoint.clone()))),
+        finding: Some(Finding::new(
+            ConditionType::CacheReady,
+            truth,
+            &problem.reason,
+            message,
+        )),
+        endpoint,
+    }
+}
+
+fn of(cache: &Cache, endpoint: Option<String>) -> CacheStatus {
+    CacheStatus {
+        plugin: cache.plugin.name().to_owned(),
+        decision: DecisionStatus {
+            action: "Deploy".to_owned(),
+            reason: "spec.cache.mode is Always".to_owned(),
+        },
+        capacity: quantity(cache.decision.capacity_bytes),
+        endpoint,
+    }
+}
+
+/// Bytes as a person writes them.
+fn quantity(bytes: u64) -> String {
+    let units = [("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
+    let whole = |shift: u32| bytes >= 1 << shift && bytes.trailing_zeros() >= shift;
+    match units.into_iter().find(|(_, shift)| whole(*shift)) {
+        Some((unit, shift)) => format!("{}{unit}", bytes >> shift),
+        None => bytes.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quantity;
+
+    #[test]
+    fn bytes_are_written_as_a_person_writes_them() {
+        for (bytes, text) in [
+            (50 << 30, "50Gi"),
+            (1536 << 20, "1536Mi"),
+            (1 << 40, "1Ti"),
+            (1000, "1000"),
+        ] {
+            assert_eq!(quantity(bytes), text);
+        }
+    }
+}
