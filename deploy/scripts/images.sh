@@ -11,7 +11,7 @@ set -euo pipefail
 # shellcheck source=deploy/scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-COMPONENTS=(operator worker csi mounter)
+COMPONENTS=(operator worker csi mounter plugin-host)
 CONTEXTS=$ROOT/target/images # one directory per image: what its Containerfile copies
 PROFILE=${PROFILE:-dev}
 LIBC_OF_IMAGES=2.36 # Debian bookworm's

@@ -7,10 +7,20 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 use_cluster
 
+# value_of COMPONENT: its key in values.yaml, where `plugin-host` is `pluginHost`.
+value_of() {
+  local key=$1 rest
+  while [[ $key == *-* ]]; do
+    rest=${key#*-}
+    key=${key%%-*}${rest^}
+  done
+  printf '%s' "$key"
+}
+
 options=()
 images=$("$ROOT/deploy/scripts/images.sh")
 while read -r component tag; do
-  options+=(--set-string "$component.tag=$tag") # digits alone are a tag too
+  options+=(--set-string "$(value_of "$component").tag=$tag") # digits alone are a tag too
 done <<<"$images"
 ! on_test_cluster || options+=(--set-file "config=$ROOT/tests/cluster/dlf.toml")
 [[ -z ${IMAGE_REPOSITORY:-} ]] || options+=(--set "image.repository=$IMAGE_REPOSITORY")

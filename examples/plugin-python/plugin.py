@@ -56,11 +56,12 @@ def objects(request):
     metadata = {"name": place["name"], "namespace": place["namespace"], "labels": place["labels"]}
     config = request.get("config") or {}
     each = decision["capacityBytes"] // max(decision["replicas"], 1)
+    kept = each // 16 * 15  # the volume's limit counts its directory too, and a pod over it is evicted
     container = {
         "name": "varnish",
         "image": config.get("image", "docker.io/library/varnish:7.7"),
         "command": ["varnishd", "-F", "-n", "/tmp/varnish", "-a", f":{PORT}", "-f", "/etc/cache/default.vcl",
-                    "-s", f"file,/cache/objects,{each}"],
+                    "-s", f"file,/cache/objects,{kept}"],
         "ports": [{"name": "http", "containerPort": PORT}],
         "readinessProbe": {"tcpSocket": {"port": PORT}},
         "volumeMounts": [

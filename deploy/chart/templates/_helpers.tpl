@@ -15,19 +15,20 @@ app.kubernetes.io/name: dlf
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 
-{{/* dlf.image (list $ COMPONENT) */}}
+{{/* dlf.image (list $ COMPONENT): a component as in the values, whose image has hyphens for capitals. */}}
 {{- define "dlf.image" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
 {{- with $root.Values.image.repository }}{{ . }}/{{ end -}}
-dlf-{{ $component }}:{{ (index $root.Values $component).tag | default $root.Values.image.tag | default $root.Chart.AppVersion }}
+dlf-{{ kebabcase $component }}:{{ (index $root.Values $component).tag | default $root.Values.image.tag | default $root.Chart.AppVersion }}
 {{- end }}
 
-{{/* dlf.pod (list $ COMPONENT): what the pods of all components have in common. */}}
+{{/* dlf.pod (list $ COMPONENT [VALUES]): what the pods of all components have in common. VALUES: those
+     of the component, where they do not stand under its name. */}}
 {{- define "dlf.pod" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
-{{- $values := index $root.Values $component -}}
+{{- $values := ternary (last .) (index $root.Values $component) (eq (len .) 3) -}}
 serviceAccountName: dlf-{{ $component }}
 {{- with $values.priorityClassName }}
 priorityClassName: {{ . }}
@@ -113,15 +114,6 @@ seccompProfile: { type: RuntimeDefault }
 {{- end -}}
 {{- ternary "/var/snap/microk8s/common/var/lib/kubelet" "/var/lib/kubelet" $microk8s -}}
 {{- end -}}
-{{- end }}
-
-{{/* Host-path prefixes of the operator's configuration, as a JSON list. */}}
-{{- define "dlf.hostPaths" -}}
-{{- $config := fromToml .Values.config -}}
-{{- if hasKey $config "Error" }}{{ fail (printf "config is not TOML: %s" $config.Error) }}{{ end -}}
-{{- $prefixes := list -}}
-{{- range $config.host_path }}{{ $prefixes = append $prefixes .prefix }}{{ end -}}
-{{- uniq $prefixes | sortAlpha | toJson -}}
 {{- end }}
 
 {{- define "dlf.operatorUser" -}}

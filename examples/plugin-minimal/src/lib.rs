@@ -33,7 +33,8 @@ fn configuration(request: &CachingRequest) -> String {
     format!(
         "pid /tmp/nginx.pid; error_log stderr; events {{}}
 http {{
-  access_log off; client_body_temp_path /tmp/body; proxy_temp_path /cache/tmp; client_max_body_size 0;
+  access_log off; client_max_body_size 0; client_body_temp_path /tmp/body; proxy_temp_path /cache/tmp;
+  fastcgi_temp_path /tmp/fastcgi; uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;
   proxy_cache_path /cache/data keys_zone=objects:10m max_size={}m inactive=365d;
   server {{
     listen 8080;
@@ -48,7 +49,7 @@ http {{
   }}
 }}
 ",
-        bytes >> 20,
+        (bytes / 4 * 3) >> 20, // nginx looks every 10 s; a pod that outgrows its volume meanwhile is evicted
         request.source.endpoint.trim_end_matches('/'),
     )
 }

@@ -2,6 +2,7 @@
 //! its own, and answers for it: to the parent that started it over a Unix socket, or to the operator
 //! over mutual TLS.
 
+mod copy;
 mod settings;
 mod tls;
 
@@ -23,11 +24,14 @@ pub use settings::Settings;
 /// Exit code of a process whose plugin hangs (`EX_SOFTWARE` of sysexits.h).
 const EXIT_HANGS: i32 = 70;
 
-/// Runs the plugin until whoever asks it goes, or until this process is told to end.
+/// Runs the plugin until whoever asks it goes, or until this process is told to end; or copies itself.
 ///
 /// # Errors
 /// Why it cannot be run, for a person.
 pub async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+    if let Some(directory) = &settings.copy_to {
+        return copy::copy_to(directory);
+    }
     let plugin: Arc<dyn Channel> = match (&settings.library, settings.program.split_first()) {
         (Some(library), None) => {
             let library = Library::load(library, settings.sha256.as_deref())?;

@@ -24,6 +24,10 @@ pub struct Settings {
     #[arg(long, value_name = "DIRECTORY")]
     pub tls: Option<PathBuf>,
 
+    /// Copy this program into a directory and end: for an image that has the plugin and not this.
+    #[arg(long, value_name = "DIRECTORY", exclusive = true)]
+    pub copy_to: Option<PathBuf>,
+
     /// A program that answers on the socket in `DLF_PLUGIN_SOCKET`, and its arguments.
     #[arg(last = true, value_name = "PROGRAM", conflicts_with = "library")]
     pub program: Vec<String>,

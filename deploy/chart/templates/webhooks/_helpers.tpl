@@ -10,11 +10,11 @@ timeoutSeconds: {{ (index . 0).Values.webhook.timeoutSeconds }}
 {{- end }}
 
 {{/* Namespaces whose pods may ask for datasets. Not ours: the operator's own pods must start
-     without the operator. */}}
+     without the operator, and a cache never waits for a dataset. */}}
 {{- define "dlf.webhook.namespaces" -}}
 namespaceSelector:
   matchExpressions:
-    - { key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, {{ .Release.Namespace }}] }
+    - { key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, {{ .Release.Namespace }}, {{ include "dlf.cachesNamespace" . }}] }
     - { key: monitor-pods-datasets, operator: NotIn, values: [disabled] }
 {{- end }}
 
