@@ -105,13 +105,13 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
             group: *group,
             shared: Arc::clone(&shared),
         });
-        controllers.spawn(control(
+        let of_datasets = control(
             Dataset::KIND,
             stores.datasets.clone(),
             wakers.datasets.clone(),
             Arc::clone(&context),
             dataset::reconcile,
-        ));
+        );
         controllers.spawn(control(
             DatasetInternal::KIND,
             stores.internals.clone(),
@@ -119,13 +119,23 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
             Arc::clone(&context),
             internal::reconcile,
         ));
-        controllers.spawn(control(
+        let of_caches = control(
             CACHE,
             stores.datasets.clone(),
             wakers.caches.clone(),
             context,
             cache::reconcile,
-        ));
+        );
+        let datasets = stores.datasets.clone();
+        controllers.spawn(async move {
+            // A store wakes the last of those who wait for its first list: so one waits for both.
+            if datasets.wait_until_ready().await.is_ok() {
+                let mut both = JoinSet::new();
+                both.spawn(of_datasets);
+                both.spawn(of_caches);
+                while both.join_next().await.is_some() {}
+            }
+        });
     }
     stop.await;
     for wakers in wakers.values() {
