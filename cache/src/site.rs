@@ -32,6 +32,10 @@ const REDIRECTS_MAX: u32 = 3;
 /// memory for longer than a source is waited for.
 const UPLOAD_RATE_MIN: u64 = 64 * 1024;
 
+/// How long a cache that could not answer is not asked: its failure costs one read its patience, and
+/// one that is back is used within this.
+const REST: Duration = Duration::from_secs(5);
+
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("dlf/", env!("CARGO_PKG_VERSION")));
 
 /// An origin, its connections and what was learned about it.
@@ -40,6 +44,7 @@ pub(crate) struct Site {
     pub(crate) place: Arc<Place>,
     client: HttpClient,
     learned: Arc<Mutex<Learned>>,
+    rests: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What an origin's answers have corrected.
@@ -65,8 +70,21 @@ impl Site {
             place: Arc::new(Place::of(&origin)),
             client: transport::client(rules, origin.ca_pem.as_deref())?,
             learned: Arc::default(),
+            rests: Arc::default(),
             origin,
         })
+    }
+
+    /// Whether it failed a moment ago, so that nobody should wait for it who can ask another.
+    pub(crate) fn rests(&self) -> bool {
+        let until = *self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// It could not answer, and is left alone for a moment.
+    pub(crate) fn let_rest(&self) {
+        let until = Some(Instant::now() + REST);
+        *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 
     /// The site of a changed origin: connections and lessons stay where they still apply.
@@ -91,6 +109,7 @@ impl Site {
             } else {
                 Arc::default()
             },
+            rests: Arc::clone(&old.rests),
             origin,
         })
     }

@@ -116,11 +116,15 @@ backend source {{ .host = "{source.hostname}"; .port = "{source.port or 80}"; }}
 sub vcl_recv {{
   if (req.method != "GET") {{ return (pass); }}
   if (req.http.Range) {{ set req.http.X-Range = req.http.Range; }}
+  if (req.http.If-Match) {{ set req.http.X-If-Match = req.http.If-Match; }}
   unset req.http.Cookie;
   return (hash);
 }}
-sub vcl_hash {{ hash_data(req.url); hash_data(req.http.X-Range); return (lookup); }}
-sub vcl_backend_fetch {{ if (bereq.http.X-Range) {{ set bereq.http.Range = bereq.http.X-Range; }} }}
+sub vcl_hash {{ hash_data(req.url); hash_data(req.http.X-Range); hash_data(req.http.X-If-Match); return (lookup); }}
+sub vcl_backend_fetch {{
+  if (bereq.http.X-Range) {{ set bereq.http.Range = bereq.http.X-Range; }}
+  if (bereq.http.X-If-Match) {{ set bereq.http.If-Match = bereq.http.X-If-Match; }}
+}}
 sub vcl_backend_response {{
   if (beresp.status == 200 || beresp.status == 206) {{ set beresp.ttl = {seconds}s; }} else {{ set beresp.uncacheable = true; }}
 }}

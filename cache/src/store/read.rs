@@ -78,25 +78,8 @@ impl ObjectStore {
                 None => Ok(request),
             }
         };
-        let Reply { response, site, .. } = self.send(Route::Read, build).await?;
-        let opened = || {
-            let headers = response.headers();
-            let version = etag(headers)?;
-            // Not every server heeds the condition.
-            if if_match.is_some_and(|wanted| *wanted != version) {
-                return Err(ErrorKind::PreconditionFailed);
-            }
-            let (range, size) = answered_range(response.status(), headers, &range)?;
-            Ok((version, range, size))
-        };
-        let (etag, range, object_size) =
-            opened().map_err(|kind| StoreError::new(kind, &site.place))?;
-        Ok(Opened {
-            etag,
-            object_size,
-            range,
-            stream: response.into_body(),
-        })
+        let check = |reply, _| std::future::ready(opened(reply, &range, if_match));
+        self.repeat(Route::Read, build, check).await.0
     }
 
     /// One page of keys.
@@ -134,6 +117,23 @@ impl ObjectStore {
         });
         page.map_err(|kind| StoreError::new(kind, &answer.site.place))
     }
+}
+
+/// The stream of an answer, if it is of the version and the range that were asked for.
+fn opened(reply: Reply, range: &Range<u64>, if_match: Option<&ETag>) -> Result<Opened, ErrorKind> {
+    let headers = reply.response.headers();
+    let version = etag(headers)?;
+    // Not every server heeds the condition.
+    if if_match.is_some_and(|wanted| *wanted != version) {
+        return Err(ErrorKind::PreconditionFailed);
+    }
+    let (range, object_size) = answered_range(reply.response.status(), headers, range)?;
+    Ok(Opened {
+        etag: version,
+        object_size,
+        range,
+        stream: reply.response.into_body(),
+    })
 }
 
 /// `bytes=FIRST-LAST`, or `bytes=FIRST-` where no last byte is meant: not every server takes a

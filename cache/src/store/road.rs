@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -17,6 +18,9 @@ use crate::request::Request;
 use crate::retry::Patience;
 use crate::site::{Site, rest_of_answer};
 use crate::transport;
+
+/// A cache that has not begun to answer after this long is slower than its source should be.
+const CACHE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Which origins a request may go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +81,7 @@ impl ObjectStore {
     }
 
     /// Rounds over the origins of `route`, with pauses, as long as that may help.
-    async fn repeat<T, R: Future<Output = Result<T, ErrorKind>>>(
+    pub(super) async fn repeat<T, R: Future<Output = Result<T, ErrorKind>>>(
         &self,
         route: Route,
         build: impl Fn(&Origin) -> Result<Request, ErrorKind>,
@@ -122,9 +126,22 @@ impl ObjectStore {
     ) -> Result<T, StoreError> {
         let mut sites = sites.iter().peekable();
         while let Some(site) = sites.next() {
-            let outcome = self.attempt(site, build, finish, deadline).await;
+            let is_cache = sites.peek().is_some();
+            if is_cache && site.rests() {
+                continue;
+            }
+            let patience = if is_cache {
+                deadline.min(Instant::now() + CACHE_PATIENCE)
+            } else {
+                deadline
+            };
+            let outcome = self.attempt(site, build, finish, patience).await;
             match outcome.map_err(|kind| StoreError::new(kind, &site.place)) {
-                Err(error) if error.kind().is_unavailable() && sites.peek().is_some() => {
+                // What a cache refuses, or knows an older version of, the source may have.
+                Err(error) if is_cache && *error.kind() != ErrorKind::NotFound => {
+                    if error.kind().is_unavailable() {
+                        site.let_rest();
+                    }
                     tracing::debug!(%error, "asking the next origin");
                 }
                 outcome => return outcome,

@@ -354,6 +354,59 @@ async fn reads_go_on_to_the_next_origin() {
 }
 
 #[tokio::test]
+async fn a_cache_that_refuses_or_knows_an_old_version_hides_nothing() {
+    need_server!("a_cache_that_refuses_or_knows_an_old_version_hides_nothing");
+    let scene = Scene::new().await;
+    let put = scene.direct.put("k", pattern(10), PutCondition::None);
+    let version = put.await.unwrap();
+    let cache = Origin {
+        endpoint: scene.proxy.endpoint().parse().unwrap(),
+        ..scene.origin.clone()
+    };
+    let store = ObjectStore::new(vec![cache, scene.origin.clone()], options()).unwrap();
+    for status in [403, 412, 500] {
+        let answer =
+            format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        scene.proxy.inject([Fault::Answer(answer)]);
+        let body = store.get_range("k", 0..10, Some(&version)).await;
+        assert_eq!(
+            body.unwrap().collect().await.unwrap(),
+            pattern(10),
+            "{status}"
+        );
+    }
+    assert_eq!(scene.proxy.left(), 0, "each was asked");
+    clean(&scene.direct).await;
+}
+
+#[tokio::test]
+async fn a_cache_that_hangs_costs_one_read_its_patience() {
+    need_server!("a_cache_that_hangs_costs_one_read_its_patience");
+    let scene = Scene::new().await;
+    let put = scene.direct.put("k", pattern(10), PutCondition::None);
+    put.await.unwrap();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let cache = Origin {
+        endpoint: format!("http://{address}").parse().unwrap(),
+        ..scene.origin.clone()
+    };
+    let store = ObjectStore::new(vec![cache, scene.origin.clone()], options()).unwrap();
+    for _ in 0..20 {
+        let body = store.get_range("k", 0..10, None).await.unwrap();
+        assert_eq!(body.collect().await.unwrap(), pattern(10));
+    }
+    let mut asked = 0;
+    while let Ok(accepted) = tokio::time::timeout(Duration::from_millis(10), silent.accept()).await
+    {
+        drop(accepted);
+        asked += 1;
+    }
+    assert_eq!(asked, 1, "twenty reads");
+    clean(&scene.direct).await;
+}
+
+#[tokio::test]
 async fn one_connection_serves_many_requests() {
     need_server!("one_connection_serves_many_requests");
     let scene = Scene::new().await;

@@ -40,8 +40,9 @@ http {{
     listen 8080;
     location = /-/ready {{ return 200; }}
     location / {{
-      proxy_pass {}; proxy_set_header Host $http_host; proxy_ssl_server_name on;
-      proxy_http_version 1.1; proxy_set_header Connection ''; proxy_request_buffering off;
+      proxy_pass {}; proxy_set_header Host $http_host; proxy_set_header Connection '';
+      proxy_set_header Range $http_range; proxy_set_header If-Match $http_if_match;
+      proxy_http_version 1.1; proxy_ssl_server_name on; proxy_request_buffering off;
       proxy_cache objects; proxy_cache_key $request_method$uri$is_args$args$http_range$http_if_match;
       proxy_cache_bypass $arg_list_type; proxy_no_cache $arg_list_type; proxy_cache_convert_head off;
       proxy_cache_valid 200 206 {valid}; proxy_cache_lock on;

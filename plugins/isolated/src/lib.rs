@@ -13,11 +13,12 @@ use dlf_plugin_host::{
     carrier::{Channel, Fault, Guard, Library, Limits, Process, Socket, process::SOCKET, serve},
     metrics::Metrics,
 };
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::{
     net::UnixStream,
     signal::unix::{SignalKind, signal},
 };
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 pub use settings::Settings;
 
@@ -29,6 +30,9 @@ const EXIT_HANGS: i32 = 70;
 /// # Errors
 /// Why it cannot be run, for a person.
 pub async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+    if settings.listen.is_some() {
+        bound_processes();
+    }
     if let Some(directory) = &settings.copy_to {
         return copy::copy_to(directory);
     }
@@ -53,6 +57,21 @@ pub async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     tokio::select! {
         ended = answer(&settings, channel) => ended,
         _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Processes and threads of the plugin's user on this node, all together: a plugin that forks without
+/// end finds its own limit before the node's. A plugin needs a handful.
+const PROCESSES_MAX: u64 = 512;
+
+/// Of root, who has no such limit, none is taken.
+fn bound_processes() {
+    let limit = Rlimit {
+        current: Some(PROCESSES_MAX),
+        maximum: Some(PROCESSES_MAX),
+    };
+    if let Err(error) = setrlimit(Resource::Nproc, limit) {
+        warn!(%error, "the number of processes is not bounded");
     }
 }
 
