@@ -2,7 +2,7 @@
 
 use dlf_tests::{Bucket, POD_WITHIN, cluster_script, dataset, eventually, on_our_own_cluster};
 
-use crate::reader::Reader;
+use dlf_tests::Reader;
 
 #[test]
 fn a_restarted_api_server_gives_a_reading_pod_no_error_and_new_datasets_are_made_after_it() {

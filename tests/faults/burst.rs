@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use dlf_tests::{Namespace, eventually, pod};
 
-use crate::reader::Reader;
+use dlf_tests::Reader;
 
 const BURST: usize = 150;
 

@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use dlf_tests::{Node, eventually, on_our_own_cluster};
 use serde_json::{Value, json};
 
+use dlf_tests::Reader;
+
 use crate::{
     load::Load,
     ours::{is_up, leader, ours},
-    reader::Reader,
 };
 
 /// The kubelet looks at what it mounted of the API server about once a minute.

@@ -10,10 +10,11 @@ use dlf_tests::{DATASETS, NAMED_WITHIN, cluster_script, dataset, on_our_own_clus
 
 use serde_json::{Value, json};
 
+use dlf_tests::Reader;
+
 use crate::{
     load::Load,
     ours::{is_up, ours},
-    reader::Reader,
 };
 
 const WORKLOADS: [(&str, &str); 3] = [

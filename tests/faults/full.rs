@@ -7,10 +7,11 @@ use dlf_tests::{
 };
 use serde_json::Value;
 
-use crate::{
-    chart::{Values, mounters, new_mounter, upgrade},
-    reader::Reader,
-};
+use dlf_tests::Reader;
+
+use dlf_tests::{Values, upgrade};
+
+use crate::chart::{mounters, new_mounter};
 
 /// Less than a mounter asks for.
 const LEFT_OVER: u64 = 16 << 20;

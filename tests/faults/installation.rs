@@ -4,10 +4,11 @@ use std::{path::Path, process::Command, time::Duration};
 
 use dlf_tests::{DATASETS, contains, eventually, kubectl, on_our_own_cluster, run};
 
-use crate::{
-    chart::{Values, helm, helm_with, mounters, new_mounter, upgrade},
-    reader::Reader,
-};
+use dlf_tests::Reader;
+
+use dlf_tests::{Values, helm, helm_with, upgrade};
+
+use crate::chart::{mounters, new_mounter};
 
 /// An unused mounter is looked at for a minute before it goes.
 const OLD_MOUNTER_GONE_WITHIN: Duration = Duration::from_mins(3);

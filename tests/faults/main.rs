@@ -15,7 +15,6 @@ mod memory;
 mod node;
 mod operator;
 mod ours;
-mod reader;
 mod refusals;
 mod source;
 mod webhook;

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use dlf_tests::{Bucket, Node, POD_WITHIN, dataset, eventually, on_our_own_cluster, pod};
 
+use dlf_tests::Reader;
+
+use dlf_tests::{Values, upgrade};
+
 use crate::{
-    chart::{Values, mounters, new_mounter, upgrade},
+    chart::{mounters, new_mounter},
     ours::ours,
-    reader::Reader,
 };
 
 /// Less than one process may hold of what it reads ahead.

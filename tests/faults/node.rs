@@ -4,7 +4,7 @@ use std::process::Command;
 
 use dlf_tests::{kubectl, on_our_own_cluster};
 
-use crate::reader::Reader;
+use dlf_tests::Reader;
 
 #[test]
 fn killing_the_node_driver_and_rolling_it_out_anew_give_a_reading_pod_no_error() {

@@ -7,10 +7,9 @@ use dlf_tests::{
     pod,
 };
 
-use crate::{
-    ours::{is_up, kill_pod, leader, ours},
-    reader::Reader,
-};
+use dlf_tests::Reader;
+
+use crate::ours::{is_up, kill_pod, leader, ours};
 
 /// A dead leader is noticed after 15 s; then there is work to catch up with.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_mins(2);

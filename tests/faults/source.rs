@@ -10,7 +10,7 @@ use dlf_tests::{
     s3_at, settings, unique,
 };
 
-use crate::reader::Reader;
+use dlf_tests::Reader;
 
 /// How long the server is away; less than the 90 s that a request waits for its source.
 const AWAY: Duration = Duration::from_mins(1);

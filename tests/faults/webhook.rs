@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use dlf_tests::{DATASETS, Namespace, contains, dataset, eventually, kubectl, on_our_own_cluster};
 
+use dlf_tests::Reader;
+
 use crate::{
     load::Load,
     ours::{is_up, kill_process, leader, ours, signal},
-    reader::Reader,
 };
 
 /// What the death of a leader may delay.

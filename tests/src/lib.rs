@@ -2,12 +2,14 @@
 //! behind, `kubectl` as a user would type it, an S3 client that is not ours, and patience with a
 //! bound.
 
+mod chart;
 mod cluster;
 mod command;
 mod kubectl;
 mod manifests;
 mod namespace;
 mod process;
+mod reader;
 mod s3;
 mod settings;
 
@@ -16,12 +18,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use chart::{Values, helm, helm_with, upgrade};
 pub use cluster::{Node, SecondS3, cluster_script, is_mounter, kernel_has_nfs, on_our_own_cluster};
 pub use command::{Output, run};
 pub use kubectl::{kubectl, kubectl_with};
 pub use manifests::{DATASETS, POD_WITHIN, SLEEP, dataset, dataset_with_secret, keys, pod, source};
 pub use namespace::{NAMED_WITHIN, Namespace};
 pub use process::{processes, processes_of_pod};
+pub use reader::Reader;
 pub use s3::{Bucket, s3, s3_at, unique};
 pub use settings::{Settings, settings};
 

@@ -23,7 +23,11 @@ impl CachingPlugin for Hostile {
     }
 
     async fn plan(&self, request: &CachingRequest) -> Result<CachingPlan, PlanError> {
-        match request.config["do"].as_str().unwrap_or_default() {
+        let labelled = request.dataset.labels.get("do").map(String::as_str);
+        match labelled
+            .or(request.config["do"].as_str())
+            .unwrap_or_default()
+        {
             "panic" => panic!("on purpose"),
             "abort" => std::process::abort(),
             "exit" => std::process::exit(0),
@@ -35,6 +39,27 @@ impl CachingPlugin for Hostile {
             "huge" => Err(PlanError::new("Huge", "x".repeat(1 << 30))),
             "leak" => leak(),
             "log" => Ok(flood()),
+            "fork" => Err(PlanError::new("Forked", format!("{} processes", fork()))),
+            "kind" => Ok(object(
+                request,
+                "rbac.authorization.k8s.io/v1",
+                "ClusterRole",
+                |_| (),
+            )),
+            "namespace" => Ok(object(request, "v1", "Service", |service| {
+                service["metadata"]["namespace"] = json!("kube-system");
+            })),
+            "name" => Ok(object(request, "v1", "Service", |service| {
+                service["metadata"]["name"] = json!("cache-of-another");
+            })),
+            "secret" => Ok(object(request, "v1", "Secret", |_| ())),
+            "origin" => Ok(CachingPlan {
+                origin: Some(CacheOrigin {
+                    endpoint: "http://169.254.169.254:80".to_owned(),
+                }),
+                condition: CacheCondition::ready("it says so"),
+                ..object(request, "v1", "Service", |_| ())
+            }),
             "deep" => Ok(CachingPlan {
                 objects: vec![deep(100_000)],
                 ..CachingPlan::default()
@@ -55,6 +80,39 @@ fn segfault() -> ! {
 fn blocks(long: Duration) -> CachingPlan {
     std::thread::sleep(long);
     CachingPlan::default()
+}
+
+/// Starts processes until it may start no more.
+fn fork() -> usize {
+    let sleep = || std::process::Command::new("sleep").arg("60").spawn();
+    let started: Vec<_> = (0..10_000).map_while(|_| sleep().ok()).collect();
+    let count = started.len();
+    for mut process in started {
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+    count
+}
+
+/// A plan of one object, changed by `spoil`.
+fn object(
+    request: &CachingRequest,
+    api_version: &str,
+    kind: &str,
+    spoil: impl FnOnce(&mut Value),
+) -> CachingPlan {
+    let place = &request.place;
+    let mut object = json!({
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": { "name": place.name, "namespace": place.namespace },
+        "spec": { "selector": place.labels, "ports": [{ "port": 80 }] },
+    });
+    spoil(&mut object);
+    CachingPlan {
+        objects: vec![object],
+        ..CachingPlan::default()
+    }
 }
 
 fn leak() -> ! {

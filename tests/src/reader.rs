@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlf_tests::{Bucket, Namespace, Node, POD_WITHIN, dataset, eventually, kubectl, pod};
+use crate::{Bucket, Namespace, Node, Output, POD_WITHIN, dataset, eventually, kubectl, pod};
 
 /// Each round opens the file anew. What failed stands in /tmp/errors, the rounds that went well are
 /// counted in /tmp/count.
@@ -10,22 +10,28 @@ const LOOP: &str = "n=0; touch /tmp/errors; while true; do if cat /mnt/datasets/
                     then n=$((n+1)); echo $n > /tmp/count; else echo failed >> /tmp/errors; fi; sleep 0.05; done";
 
 /// The pod, its namespace and its node.
-pub(crate) struct Reader {
-    pub(crate) namespace: Namespace,
-    pub(crate) node: Node,
-    pub(crate) bucket: Bucket,
+#[derive(Debug)]
+pub struct Reader {
+    /// Where it runs; its pod is `loop`.
+    pub namespace: Namespace,
+    /// Its node.
+    pub node: Node,
+    /// What it reads: `hello.txt`.
+    pub bucket: Bucket,
 }
 
 impl Reader {
     /// Of a bucket of the main S3 server.
-    pub(crate) fn start(purpose: &str) -> Self {
+    #[must_use]
+    pub fn start(purpose: &str) -> Self {
         let bucket = Bucket::new(purpose);
         let manifest = dataset("books", &bucket.name, "");
         Self::of(purpose, bucket, &manifest)
     }
 
     /// Of this bucket, which the Dataset `books` of the manifest is.
-    pub(crate) fn of(purpose: &str, bucket: Bucket, manifest: &str) -> Self {
+    #[must_use]
+    pub fn of(purpose: &str, bucket: Bucket, manifest: &str) -> Self {
         bucket.put("hello.txt", b"hello\n");
         let namespace = Namespace::new(purpose);
         let reader = pod("loop", "dataset.0.id: books", LOOP, "");
@@ -44,13 +50,14 @@ impl Reader {
     }
 
     /// Rounds so far.
-    pub(crate) fn rounds(&self) -> u64 {
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
         let count = self.namespace.exec("loop", "cat /tmp/count || echo 0");
         count.expect_ok().trim().parse().unwrap_or_default()
     }
 
     /// Waits for some more rounds.
-    pub(crate) fn goes_on(&self) {
+    pub fn goes_on(&self) {
         let before = self.rounds();
         eventually("the loop to go on", Duration::from_secs(30), || {
             let now = self.rounds();
@@ -63,12 +70,16 @@ impl Reader {
     }
 
     /// What failed.
-    pub(crate) fn errors(&self) -> String {
+    #[must_use]
+    pub fn errors(&self) -> String {
         self.namespace.exec("loop", "cat /tmp/errors").expect_ok()
     }
 
     /// Another pod on the same node reads the file.
-    pub(crate) fn another_reads(&self) {
+    ///
+    /// # Panics
+    /// When it reads something else.
+    pub fn another_reads(&self) {
         let more = format!("  nodeName: {}\n", self.node.name);
         let script = "cat /mnt/datasets/books/hello.txt";
         let log = self
@@ -78,7 +89,8 @@ impl Reader {
     }
 
     /// Runs kubectl on the pods of one of our components on the reader's node.
-    pub(crate) fn of_its_node(&self, component: &str, arguments: &[&str]) -> dlf_tests::Output {
+    #[must_use]
+    pub fn of_its_node(&self, component: &str, arguments: &[&str]) -> Output {
         let label = format!("app.kubernetes.io/component={component}");
         let field = format!("spec.nodeName={}", self.node.name);
         let select = ["-n", "dlf-system", "-l", &label, "--field-selector", &field];
@@ -86,7 +98,7 @@ impl Reader {
     }
 
     /// Waits for a new open that is served, within 30 s, by another file system than `device`.
-    pub(crate) fn is_served_anew(&self, device: &str) {
+    pub fn is_served_anew(&self, device: &str) {
         eventually("a new open", Duration::from_secs(30), || {
             let script = "stat -c %d /mnt/datasets/books && cat /mnt/datasets/books/hello.txt";
             let read = self.namespace.exec("loop", script);
@@ -99,7 +111,8 @@ impl Reader {
     }
 
     /// The device number of the file system that the pod sees.
-    pub(crate) fn device(&self) -> String {
+    #[must_use]
+    pub fn device(&self) -> String {
         let number = self
             .namespace
             .exec("loop", "stat -c %d /mnt/datasets/books");

@@ -1,0 +1,196 @@
+//! A Dataset's cache, planned by the example in Rust and by the one in Python.
+
+use std::time::Duration;
+
+use dlf_tests::{
+    Bucket, DATASETS, NAMED_WITHIN, Namespace, Reader, contains, eventually, kubectl, pod,
+};
+
+use crate::installed::{CACHED_WITHIN, cached, name_of, objects, seen, served, with_plugins};
+
+const GONE_WITHIN: Duration = Duration::from_mins(1);
+
+fn caches(arguments: &[&str]) -> String {
+    kubectl(&[&["-n", "dlf-caches"], arguments].concat()).expect_ok()
+}
+
+/// Reads a file through a plugin's cache, and again when the source has lost it.
+fn reads_from_cache(plugin: &str) {
+    let bucket = Bucket::new("cached");
+    let namespace = Namespace::new("cached");
+    bucket.put("kept.txt", b"from the cache\n");
+    let _ = namespace
+        .apply(&cached("books", &bucket.name, plugin))
+        .expect_ok();
+    namespace.wait_dataset("books");
+    let endpoint = served(&namespace, "books");
+    let labels = "dataset.0.id: books, dataset.0.useas: mount.configmap";
+    let script = "cat /mnt/datasets/books/kept.txt; echo $DATASET_0_ENDPOINT; echo new > /mnt/datasets/books/written.txt";
+    let log = namespace.run_pod("first", labels, script, "");
+    assert_eq!(log, format!("from the cache\n{endpoint}\n"));
+    assert_eq!(bucket.get("written.txt").unwrap(), b"new\n");
+    let events = namespace.events("books");
+    contains(&events, "CacheReady").unwrap();
+    // The source is gone for everybody who does not read through the cache.
+    let direct = format!("{}/{}/kept.txt", endpoint, bucket.name);
+    let settings = dlf_tests::settings();
+    let curl = format!(
+        "curl -sf --aws-sigv4 aws:amz:us-east-1:s3 -u {}:{} {direct}",
+        settings.get("S3_KEY"),
+        settings.get("S3_SECRET")
+    );
+    let twice = format!("{curl} >/dev/null; sleep 1; {curl}");
+    let _ = namespace
+        .apply(&pod("twice", "app: twice", &twice, ""))
+        .expect_ok();
+    namespace.wait_phase("twice", "Succeeded", CACHED_WITHIN);
+    let answered = namespace.kubectl(&["logs", "twice"]).expect_ok();
+    assert_eq!(answered, "from the cache\n");
+    let cache = name_of(&endpoint);
+    let policy = caches(&[
+        "get",
+        "networkpolicy",
+        &cache,
+        "-o",
+        "jsonpath={.spec.ingress[0].from}",
+    ]);
+    contains(&policy, &namespace.name).unwrap();
+    assert_eq!(seen(plugin)["state"], "ready");
+    let _ = namespace
+        .kubectl(&["delete", DATASETS, "books"])
+        .expect_ok();
+    assert_eq!(objects(&namespace), Vec::<String>::new(), "all of it goes");
+}
+
+#[test]
+fn a_dataset_is_served_through_the_plugin_in_rust() {
+    if with_plugins("a_dataset_is_served_through_the_plugin_in_rust") {
+        reads_from_cache("nginx");
+    }
+}
+
+#[test]
+fn a_dataset_is_served_through_the_plugin_in_python() {
+    if with_plugins("a_dataset_is_served_through_the_plugin_in_python") {
+        reads_from_cache("varnish");
+    }
+}
+
+#[test]
+fn a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader() {
+    if !with_plugins("a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader") {
+        return;
+    }
+    let bucket = Bucket::new("cache-life");
+    let manifest = cached("books", &bucket.name, "nginx");
+    let reader = Reader::of("cache-life", bucket, &manifest);
+    let namespace = &reader.namespace;
+    let first = name_of(&served(namespace, "books"));
+    reader.goes_on();
+    let device = reader.device();
+
+    let label = format!("dlf.dev/cache={first}");
+    let kill = ["--force", "--grace-period=0"];
+    let _ = caches(&[&["delete", "pod", "-l", &label], &kill[..]].concat());
+    reader.goes_on();
+
+    // What somebody deletes is made again.
+    let _ = caches(&["delete", "service", &first]);
+    eventually("the Service to be made again", CACHED_WITHIN, || {
+        let found = kubectl(&["-n", "dlf-caches", "get", "service", &first]);
+        if found.ok { Ok(()) } else { Err(found.error) }
+    });
+    reader.goes_on();
+
+    // Another plugin is another cache.
+    let patch = |patch: &str| {
+        let _ = namespace
+            .kubectl(&["patch", DATASETS, "books", "--type=merge", "-p", patch])
+            .expect_ok();
+    };
+    patch(r#"{"spec":{"cache":{"plugin":"varnish"}}}"#);
+    eventually("the other cache", CACHED_WITHIN, || {
+        let now = name_of(&served(namespace, "books"));
+        if now == first { Err(now) } else { Ok(()) }
+    });
+    let gone = |name: &str| {
+        eventually("the cache to go", GONE_WITHIN, || {
+            let left = objects(namespace);
+            if left.iter().any(|object| object.contains(name)) {
+                Err(left.join(", "))
+            } else {
+                Ok(())
+            }
+        });
+    };
+    gone(&first);
+    reader.goes_on();
+
+    patch(r#"{"spec":{"cache":{"mode":"Off"}}}"#);
+    gone("cache-");
+    reader.goes_on();
+    assert_eq!(reader.errors(), "");
+    assert_eq!(reader.device(), device, "the mount is the one it was");
+    contains(&namespace.events("books"), "CacheWithdrawn").unwrap();
+}
+
+#[test]
+fn what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies() {
+    let test = "what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies";
+    if !with_plugins(test) {
+        return;
+    }
+    let bucket = Bucket::new("cache-away");
+    let manifest = cached("books", &bucket.name, "nginx");
+    let reader = Reader::of("cache-away", bucket, &manifest);
+    let namespace = &reader.namespace;
+    let endpoint = served(namespace, "books");
+    let cache = name_of(&endpoint);
+    let uid = || {
+        caches(&[
+            "get",
+            "deployment",
+            &cache,
+            "-o",
+            "jsonpath={.metadata.uid}",
+        ])
+    };
+    let before = uid();
+    let scale = |replicas: &str| {
+        let plugin = ["-n", "dlf-system", "scale", "deployment/dlf-plugin-nginx"];
+        let _ = kubectl(&[&plugin[..], &["--replicas", replicas]].concat()).expect_ok();
+    };
+    scale("0");
+    let edit = r#"{"spec":{"cache":{"capacity":"200Mi"}}}"#;
+    let _ = namespace
+        .kubectl(&["patch", DATASETS, "books", "--type=merge", "-p", edit])
+        .expect_ok();
+    let kind = format!("{DATASETS}/books");
+    let (reason, message) = namespace.wait_condition(&kind, "CacheReady", "Unknown", CACHED_WITHIN);
+    assert!(reason.starts_with("Plugin"), "{reason}: {message}");
+    contains(&message, "plugin nginx").unwrap();
+    contains(&message, "what was there stays").unwrap();
+    let _ = namespace.wait_condition(&kind, "Ready", "True", NAMED_WITHIN);
+
+    let label = "app.kubernetes.io/component=operator";
+    let kill = ["--force", "--grace-period=0"];
+    let pods = ["-n", "dlf-system", "delete", "pod", "-l", label];
+    let _ = kubectl(&[&pods[..], &kill].concat()).expect_ok();
+    let rollout = [
+        "-n",
+        "dlf-system",
+        "rollout",
+        "status",
+        "deployment/dlf-operator",
+    ];
+    let _ = kubectl(&rollout).expect_ok();
+    reader.goes_on();
+    assert_eq!(uid(), before);
+    let status = namespace.get(DATASETS, "books")["status"]["cache"].clone();
+    assert_eq!(status["endpoint"], endpoint.as_str());
+
+    scale("1");
+    let _ = namespace.wait_condition(&kind, "CacheReady", "True", Duration::from_mins(3));
+    assert_eq!(uid(), before);
+    assert_eq!(reader.errors(), "");
+}

@@ -1,0 +1,109 @@
+//! Plugins that do what they should not: the operator stays up, the Dataset says what they did, and
+//! others do not notice.
+
+use std::time::{Duration, Instant};
+
+use dlf_tests::{Bucket, DATASETS, Namespace, contains, dataset, eventually, kubectl};
+
+use crate::installed::{cached, objects, with_plugins};
+
+/// What the plugin does, and the reasons by which its Dataset may name it.
+const MISDEEDS: [(&str, &str, &str); 16] = [
+    ("panic", "PluginPanicked", ""),
+    ("abort", "PluginCrashed", ""),
+    ("segfault", "PluginCrashed", ""),
+    ("exit", "PluginCrashed", ""),
+    ("late", "PluginTimeout", "no answer within"),
+    ("huge", "PluginGarbage", ""),
+    ("deep", "PluginGarbage", ""),
+    ("log", "Deploying", ""),
+    ("leak", "Plugin", ""),
+    ("fork", "Forked", "processes"),
+    ("kind", "PlanRefused", "ClusterRole"),
+    ("namespace", "PlanRefused", "kube-system"),
+    ("name", "PlanRefused", "cache-of-another"),
+    ("secret", "PlanRefused", "Secret"),
+    ("origin", "PlanRefused", "169.254.169.254"),
+    ("loop", "PluginTimeout", "no answer within"),
+];
+
+/// With its pauses, a plugin that failed is asked again within this, and its pod is back.
+const NAMED_WITHIN: Duration = Duration::from_mins(4);
+
+/// How long `count` Datasets take, one after the other, until pods can use them; sorted.
+fn times(namespace: &Namespace, bucket: &Bucket, purpose: &str, count: usize) -> Vec<Duration> {
+    let one = |number: usize| {
+        let name = format!("{purpose}-{number}");
+        let began = Instant::now();
+        let _ = namespace
+            .apply(&dataset(&name, &bucket.name, ""))
+            .expect_ok();
+        namespace.wait_dataset(&name);
+        began.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..count).map(one).collect();
+    times.sort_unstable();
+    times
+}
+
+fn operator_pods() -> String {
+    let path = "jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount} {end}";
+    let label = "app.kubernetes.io/component=operator";
+    kubectl(&["-n", "dlf-system", "get", "pods", "-l", label, "-o", path]).expect_ok()
+}
+
+#[test]
+fn a_hostile_plugin_is_named_and_harms_nobody() {
+    if !with_plugins("a_hostile_plugin_is_named_and_harms_nobody") {
+        return;
+    }
+    let bucket = Bucket::new("hostile");
+    let namespace = Namespace::new("hostile");
+    let operator = operator_pods();
+    let quiet = times(&namespace, &bucket, "quiet", 20);
+    for (misdeed, expected, part) in MISDEEDS {
+        let manifest = cached("victim", &bucket.name, "hostile").replace(
+            "  name: victim\n",
+            &format!("  name: victim\n  labels: {{do: {misdeed}}}\n"),
+        );
+        let _ = namespace.apply(&manifest).expect_ok();
+        let message = eventually(&format!("{expected} for {misdeed}"), NAMED_WITHIN, || {
+            let conditions = namespace.get(DATASETS, "victim")["status"]["conditions"].clone();
+            let mut all = conditions.as_array().into_iter().flatten();
+            let found = all.find(|one| one["type"] == "CacheReady");
+            let text = |key: &str| found.and_then(|one| one[key].as_str()).unwrap_or_default();
+            if text("reason").starts_with(expected) {
+                Ok(text("message").to_owned())
+            } else {
+                Err(conditions.to_string())
+            }
+        });
+        contains(&message, "plugin hostile").unwrap();
+        contains(&message, part).unwrap();
+        // What the cache does is no reason for the data not to be there.
+        namespace.wait_dataset("victim");
+        let made = objects(&namespace);
+        assert!(
+            made.iter()
+                .all(|object| object.starts_with("networkpolicy")),
+            "{misdeed}: {made:?}"
+        );
+        println!("{misdeed}: {message}");
+        if misdeed == "loop" {
+            let hostile = times(&namespace, &bucket, "loop", 20);
+            let ms = |times: &[Duration], at: usize| times[at].as_millis();
+            println!(
+                "a Dataset of others, created until usable, of 20: p50 {} ms and worst {} ms; beside a plugin that \
+                 loops {} and {} ms",
+                ms(&quiet, 10),
+                ms(&quiet, 19),
+                ms(&hostile, 10),
+                ms(&hostile, 19)
+            );
+        }
+        let _ = namespace
+            .kubectl(&["delete", DATASETS, "victim"])
+            .expect_ok();
+    }
+    assert_eq!(operator_pods(), operator, "no operator restarted");
+}

@@ -1,0 +1,86 @@
+//! DLF with the plugins of these tests.
+
+use std::{path::Path, process::Command, sync::OnceLock, time::Duration};
+
+use dlf_tests::{DATASETS, Namespace, dataset, eventually, kubectl, on_our_own_cluster, run};
+use serde_json::Value;
+
+/// A plugin's answer, its cache's image and pods, and what follows.
+pub(crate) const CACHED_WITHIN: Duration = Duration::from_secs(90);
+
+/// Whether the plugins are installed; says that `test` is skipped where they may not be.
+pub(crate) fn with_plugins(test: &str) -> bool {
+    if !on_our_own_cluster(test, "it installs plugins") {
+        return false;
+    }
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/up.sh");
+        let _ = run(&mut Command::new(script), b"").expect_ok();
+    });
+    true
+}
+
+/// A Dataset of a bucket with a cache by this plugin.
+pub(crate) fn cached(name: &str, bucket: &str, plugin: &str) -> String {
+    let plain = dataset(name, bucket, "");
+    format!("{plain}  cache: {{mode: Always, plugin: {plugin}, capacity: 100Mi}}\n")
+}
+
+/// Waits until a Dataset's cache serves; gives its endpoint.
+pub(crate) fn served(namespace: &Namespace, name: &str) -> String {
+    let kind = format!("{DATASETS}/{name}");
+    let _ = namespace.wait_condition(&kind, "CacheReady", "True", CACHED_WITHIN);
+    // The condition and where nodes read are two writes.
+    eventually(
+        "the effective source to lead to the cache",
+        CACHED_WITHIN,
+        || {
+            let status = namespace.get(DATASETS, name)["status"]["cache"].clone();
+            let endpoint = status["endpoint"].as_str().unwrap_or_default();
+            let internal = namespace.get("datasetsinternal.com.ie.ibm.hpsys", name);
+            let effective = &internal["spec"]["local"]["endpoint"];
+            if !endpoint.is_empty() && effective == endpoint {
+                Ok(endpoint.to_owned())
+            } else {
+                Err(format!("{status}; {effective}"))
+            }
+        },
+    )
+}
+
+/// The name of the cache behind an endpoint.
+pub(crate) fn name_of(endpoint: &str) -> String {
+    let host = endpoint.trim_start_matches("http://");
+    host.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// Objects of a Dataset's caches, as `kind/name`.
+pub(crate) fn objects(namespace: &Namespace) -> Vec<String> {
+    let kinds = "deployments,services,configmaps,networkpolicies";
+    let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
+    let listed = kubectl(&["-n", "dlf-caches", "get", kinds, "-l", &label, "-o", "name"]);
+    listed.expect_ok().lines().map(str::to_owned).collect()
+}
+
+/// What the plugin of this name looks like to the operator that leads.
+pub(crate) fn seen(plugin: &str) -> Value {
+    let holder = "jsonpath={.spec.holderIdentity}";
+    let leader = kubectl(&[
+        "-n",
+        "dlf-system",
+        "get",
+        "lease",
+        "dlf-operator",
+        "-o",
+        holder,
+    ]);
+    let path = format!(
+        "/api/v1/namespaces/dlf-system/pods/{}:8080/proxy/debug/plugins",
+        leader.expect_ok()
+    );
+    let all = kubectl(&["get", "--raw", &path]).json();
+    let found = all.as_array().into_iter().flatten();
+    let mut found = found.filter(|one| one["name"] == plugin);
+    found.next().cloned().unwrap_or_default()
+}
