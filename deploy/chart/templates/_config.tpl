@@ -10,6 +10,9 @@
   {{- with $spec.config }}{{ $section = printf "%sconfig = %s\n" $section (include "dlf.toml" .) }}{{ end -}}
   {{- $text = printf "%s\n\n%s" ($text | trimSuffix "\n") $section | trimPrefix "\n\n" -}}
 {{- end -}}
+{{- if and .Values.plugins (regexMatch "(?m)^[ \t]*plugins[ \t]*=" .Values.config) -}}
+  {{- fail "config: found `plugins = …`, which no section can be added to; expected a section [plugins.NAME] for each" -}}
+{{- end -}}
 {{- $error := dig "Error" "" (fromToml $text) -}}
 {{- if and .Values.plugins $error -}}
   {{- fail (printf "config cannot be followed by a section for each of plugins: %s" $error) -}}

@@ -19,12 +19,12 @@
 {{- toJson $defaults -}}
 {{- end }}
 
-{{/* dlf.plugin.init (list $ NAME FORM SPEC): brings the one half that the container's image lacks, the
+{{/* dlf.plugin.init (list $ FORM SPEC): brings the one half that the container's image lacks, the
      author's library or our program, into a volume. */}}
 {{- define "dlf.plugin.init" -}}
 {{- $root := index . 0 -}}
-{{- $form := index . 2 -}}
-{{- $values := index . 3 -}}
+{{- $form := index . 1 -}}
+{{- $values := index . 2 -}}
 {{- if eq $form "library" -}}
 - name: library
   image: {{ $values.library.image }}
@@ -43,11 +43,11 @@
   securityContext: {{- include "dlf.restricted" $root | nindent 4 }}
 {{- end }}
 
-{{/* dlf.plugin.container (list $ NAME FORM SPEC): image, command and mounts of the plugin's container. */}}
+{{/* dlf.plugin.container (list $ FORM SPEC): image, command and mounts of the plugin's container. */}}
 {{- define "dlf.plugin.container" -}}
 {{- $root := index . 0 -}}
-{{- $form := index . 2 -}}
-{{- $values := index . 3 -}}
+{{- $form := index . 1 -}}
+{{- $values := index . 2 -}}
 {{- $answer := list "--listen" "[::]:8443" "--tls" "/tls" -}}
 {{- $mounts := list (dict "name" "tls" "mountPath" "/tls" "readOnly" true) (dict "name" "tmp" "mountPath" "/tmp") -}}
 {{- if eq $form "library" -}}
