@@ -1,6 +1,7 @@
 //! `kubectl dlf plugin`.
 
 mod dataset;
+pub(crate) mod list;
 mod open;
 mod plan;
 
@@ -14,8 +15,15 @@ use crate::{
     output,
 };
 
+pub(crate) use self::list::is_ready;
+
 pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Error>> {
     match command {
+        PluginCommand::List {
+            installed,
+            shown,
+            connection,
+        } => list::run(&installed, shown, &connection).await,
         PluginCommand::Inspect { plugin, shown } => inspect(&plugin, shown).await,
         PluginCommand::Check { plugin, shown } => check(&plugin, shown).await,
         PluginCommand::Plan {
@@ -23,7 +31,9 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Erro
             filename,
             config,
             ready,
+            diff: _,
             shown,
+            connection: _,
         } => {
             let asked = plan::Asked {
                 filename: &filename,
