@@ -1,4 +1,4 @@
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
 use kube::{
     Client, Config,
@@ -8,13 +8,11 @@ use kube::{
 use super::Cluster;
 use crate::arguments::Connection;
 
-/// A connection to the API server is given up after this long.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-
 /// The cluster that the options and the kubeconfig name; nothing is asked of it yet.
 pub(crate) async fn connect(connection: &Connection) -> Result<Cluster, Box<dyn Error>> {
     let mut config = config(connection).await?;
-    config.connect_timeout = Some(CONNECT_DEADLINE);
+    // One deadline for all of a request, which says so itself.
+    config.connect_timeout = None;
     if let Some(user) = &connection.user {
         config.auth_info.impersonate = Some(user.clone());
         if !connection.groups.is_empty() {
@@ -33,19 +31,21 @@ async fn config(connection: &Connection) -> Result<Config, Box<dyn Error>> {
     };
     let file = match &connection.kubeconfig {
         Some(file) => Kubeconfig::read_from(file)
-            .map_err(|error| format!("--kubeconfig {}: {error}", file.display()))?,
-        None => match Kubeconfig::read() {
-            Ok(file) => file,
-            // A pod has no kubeconfig, and its service account instead.
-            Err(error) => {
-                let inside = matches!(error, KubeconfigError::ReadConfig(..))
-                    .then(Config::incluster)
-                    .and_then(Result::ok);
-                return inside.ok_or_else(|| {
-                    format!("there is no cluster to ask: {error}; set KUBECONFIG, or give --kubeconfig FILE").into()
+            .map_err(|error| format!("--kubeconfig: {}", said(&error)))?,
+        None => {
+            match Kubeconfig::read() {
+                Ok(file) => file,
+                // A pod has no kubeconfig, and its service account instead.
+                Err(error) => {
+                    let inside = matches!(error, KubeconfigError::ReadConfig(..))
+                        .then(Config::incluster)
+                        .and_then(Result::ok);
+                    return inside.ok_or_else(|| {
+                    format!("there is no cluster to ask: {}; set KUBECONFIG, or give --kubeconfig FILE", said(&error)).into()
                 });
+                }
             }
-        },
+        }
     };
     let known: Vec<String> = file
         .contexts
@@ -62,4 +62,11 @@ async fn config(connection: &Connection) -> Result<Config, Box<dyn Error>> {
             };
             format!("{error}; {contexts}").into()
         })
+}
+
+fn said(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(cause, file) => format!("{}: {cause}", file.display()),
+        other => other.to_string(),
+    }
 }

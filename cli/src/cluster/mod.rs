@@ -38,7 +38,16 @@ impl Cluster {
         namespace: Option<&str>,
         name: &str,
     ) -> Result<Option<Value>, RequestError> {
-        let request = Request::new(kind.path(namespace)).get(name, &GetParams::default());
+        self.get_at(&kind.path(namespace), name).await
+    }
+
+    /// One object of those that stand at a path.
+    pub(crate) async fn get_at(
+        &self,
+        path: &str,
+        name: &str,
+    ) -> Result<Option<Value>, RequestError> {
+        let request = Request::new(path).get(name, &GetParams::default());
         match self.request(request?).await {
             Err(RequestError::NotFound) => Ok(None),
             other => other.map(Some),
@@ -52,13 +61,23 @@ impl Cluster {
         namespace: Option<&str>,
         params: ListParams,
     ) -> Result<Vec<Value>, RequestError> {
+        let items = self.list_at(&kind.path(namespace), params).await?;
+        Ok(items.into_iter().map(|item| kind.named(item)).collect())
+    }
+
+    /// All objects that stand at a path, without the kind that lists leave out.
+    pub(crate) async fn list_at(
+        &self,
+        path: &str,
+        params: ListParams,
+    ) -> Result<Vec<Value>, RequestError> {
         let mut params = params.limit(PAGE);
         let mut found = Vec::new();
         loop {
-            let request = Request::new(kind.path(namespace)).list(&params)?;
+            let request = Request::new(path).list(&params)?;
             let mut page = self.request(request).await?;
             if let Value::Array(items) = page["items"].take() {
-                found.extend(items.into_iter().map(|item| kind.named(item)));
+                found.extend(items);
             }
             match page["metadata"]["continue"].as_str() {
                 Some(token) if !token.is_empty() => params = params.continue_token(token),

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
 use dlf_core::{
-    api::{ApiGroup, Dataset, DatasetStatus, Phase, PhaseStatus},
+    api::{ApiGroup, Dataset, DatasetInternal, DatasetStatus, Phase, PhaseStatus},
     condition::ConditionType,
+    names::LABEL_DATASET_UID,
     source::{ObjectStoreSource, Source},
 };
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
@@ -43,8 +44,17 @@ impl View {
         namespace.unwrap_or_default()
     }
 
+    /// Whether it is only the DatasetInternal, for a user who may see nothing else.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.object["kind"] == DatasetInternal::KIND
+    }
+
+    /// The Dataset's uid, whichever of the two this is.
     pub(crate) fn uid(&self) -> &str {
-        self.dataset.metadata.uid.as_deref().unwrap_or_default()
+        let metadata = &self.object["metadata"];
+        let label = metadata["labels"][LABEL_DATASET_UID].as_str();
+        let label = label.filter(|_| self.is_internal());
+        label.or(metadata["uid"].as_str()).unwrap_or_default()
     }
 
     pub(crate) fn key(&self) -> (String, String, ApiGroup) {

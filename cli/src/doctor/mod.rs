@@ -12,7 +12,9 @@ use std::{error::Error, process::ExitCode};
 
 use serde_json::Value;
 
-use self::report::{Line, Outcome, Report};
+#[cfg(test)]
+use self::report::Outcome;
+use self::report::{Line, Report};
 use crate::{
     arguments::{Connection, Installed, Shown},
     cluster::{self, Cluster, Kind, Looked},
@@ -40,13 +42,17 @@ pub(crate) async fn run(
 async fn examine(cluster: &Cluster, namespace: &str) -> Report {
     let mut report = Report {
         namespace: namespace.to_owned(),
-        checks: vec![server::version(cluster).await],
+        checks: Vec::new(),
     };
-    // All others would only wait for the same silence.
-    if report.checks[0].outcome == Outcome::Fail && !server::answers(cluster).await {
-        return report;
-    }
     let checks = &mut report.checks;
+    match server::version(cluster).await {
+        Ok(line) => checks.push(line),
+        // All others would only wait for the same silence.
+        Err(line) => {
+            checks.push(line);
+            return report;
+        }
+    }
     checks.extend(server::kinds(cluster).await);
     let (namespace, operator) = workloads::operator(cluster, namespace).await;
     checks.push(operator);

@@ -2,7 +2,10 @@ use dlf_core::names;
 use serde_json::Value;
 
 use super::{Line, log, object, workloads::INSTALL};
-use crate::cluster::{Cluster, Kind};
+use crate::{
+    cluster::{Cluster, Kind},
+    text,
+};
 
 /// Whether kubelets know the node driver.
 pub(super) async fn driver(cluster: &Cluster) -> Line {
@@ -36,7 +39,13 @@ fn trusted(kind: &str, found: &Value, namespace: &str) -> Line {
     let without = hooks.iter().copied().filter(bundle);
     let without: Vec<&str> = without.filter_map(|hook| hook["name"].as_str()).collect();
     if without.is_empty() {
-        return Line::ok(title, format!("{} with a caBundle", hooks.len()));
+        return Line::ok(
+            title,
+            format!(
+                "{}, with a caBundle",
+                text::counted(hooks.len() as u64, "webhook")
+            ),
+        );
     }
     Line::fail(
         title,

@@ -7,21 +7,20 @@ use crate::cluster::{Cluster, Kind, Looked};
 /// The oldest Kubernetes that DLF supports, as its chart says.
 const OLDEST: (u32, u32) = (1, 33);
 
-/// Whether the API server answers, and is new enough.
-pub(super) async fn version(cluster: &Cluster) -> Line {
+/// Whether the API server is new enough; an error where it does not answer at all.
+pub(super) async fn version(cluster: &Cluster) -> Result<Line, Line> {
     match cluster.read("/version").await {
-        Ok(version) => judge(&version),
-        Err(error) => Line::fail(
+        Ok(version) => Ok(judge(&version)),
+        Err(error) if error.is_forbidden() => Ok(Line::skipped(
+            "API server",
+            "not allowed to ask for its version",
+        )),
+        Err(error) => Err(Line::fail(
             "API server",
             error.to_string(),
-            "check `kubectl version`; nothing else can be looked at before it answers",
-        ),
+            "see what `kubectl version` says; nothing else can be looked at before it answers",
+        )),
     }
-}
-
-/// Whether it answers at all.
-pub(super) async fn answers(cluster: &Cluster) -> bool {
-    cluster.read("/version").await.is_ok()
 }
 
 fn judge(version: &Value) -> Line {

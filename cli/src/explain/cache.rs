@@ -140,20 +140,22 @@ fn asked(view: &View) -> Vec<String> {
 /// Why there is no cache, where nobody has said so.
 fn without(view: &View) -> &'static str {
     let cache = view.dataset.spec.cache(&view.labels());
-    let mode = cache.as_ref().map(|cache| cache.mode);
+    let mode = cache.map(|cache| cache.mode);
     if mode == Some(Some(CacheMode::Off)) {
         return "it is switched off: mode Off, or the label cache.disable";
     }
     if view.kind() != "COS" {
         return "only buckets are cached, which this source is not";
     }
-    match mode {
-        Some(Some(CacheMode::Advise)) => "mode Advise deploys none, and nothing is advised yet",
-        Some(_) => {
+    match mode.flatten() {
+        Some(CacheMode::Always) => {
             "it is asked for, and the operator has decided nothing: `kubectl dlf plugin list` shows whether it has a caching plugin"
         }
+        Some(CacheMode::Advise) => "mode Advise deploys none, and nothing is advised yet",
+        Some(CacheMode::Auto) => "mode Auto has found no reason for one; mode Always asks for one",
+        Some(CacheMode::Off) => "it is switched off",
         None => {
-            "nothing asks for one: no spec.cache, no label cache.plugin; spec.cache: {mode: Always} would"
+            "nothing asks for one: spec.cache.mode does not, and the configuration's default has found no reason; spec.cache: {mode: Always} does"
         }
     }
 }

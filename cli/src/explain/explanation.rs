@@ -58,6 +58,9 @@ impl Explanation {
 }
 
 fn users(view: &View, now: Timestamp) -> Vec<String> {
+    if view.is_internal() {
+        return vec!["not allowed to look: that stands in the Dataset, and you may see only its DatasetInternal".to_owned()];
+    }
     let mut said = Vec::new();
     match view.condition(ConditionType::InUse) {
         Some(condition) => said.push(condition.message.clone()),

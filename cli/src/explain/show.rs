@@ -46,6 +46,7 @@ impl Explanation {
     /// A line for each condition; a message that was said already is not said again.
     fn conditions(&self) -> Vec<String> {
         let mut said = vec![self.verdict.message.as_str()];
+        said.extend(self.users.first().map(String::as_str));
         let mut lines = Vec::new();
         for condition in &self.conditions {
             lines.push(format!(
@@ -63,10 +64,10 @@ impl Explanation {
 
 impl Cache {
     const fn heading(&self) -> &'static str {
-        if self.serves {
-            "Cache: serves reads"
-        } else {
-            "Cache: none serves reads"
+        match (self.serves, &self.plugin) {
+            (true, _) => "Cache: serves reads",
+            (false, Some(_)) => "Cache: does not serve reads yet",
+            (false, None) => "Cache: none",
         }
     }
 
@@ -97,7 +98,7 @@ impl SameBucket {
                 let part = if other.prefix.is_empty() {
                     "all of it".to_owned()
                 } else {
-                    format!("of it {}", other.prefix)
+                    other.prefix.clone()
                 };
                 format!(
                     "{}/{} ({}), {part}",

@@ -1,7 +1,9 @@
 //! `kubectl dlf plugin`.
 
 mod dataset;
+mod diff;
 pub(crate) mod list;
+mod live;
 mod open;
 mod plan;
 
@@ -31,14 +33,15 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Erro
             filename,
             config,
             ready,
-            diff: _,
+            diff,
             shown,
-            connection: _,
+            connection,
         } => {
             let asked = plan::Asked {
                 filename: &filename,
                 config: config.as_deref(),
                 ready,
+                against: diff.then_some(&connection),
             };
             plan::run(&plugin, &asked, shown).await
         }
