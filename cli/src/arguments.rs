@@ -113,6 +113,9 @@ pub(crate) enum PluginCommand {
         /// What the plan would change in the cluster; against nothing where there is none.
         #[arg(long, conflicts_with = "output")]
         diff: bool,
+        /// Namespace in which the operator makes caches.
+        #[arg(long, value_name = "NAME", default_value = "dlf-caches", value_parser = values::label)]
+        cache_namespace: String,
         #[command(flatten)]
         shown: Shown,
         #[command(flatten)]

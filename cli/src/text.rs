@@ -55,9 +55,9 @@ pub(crate) fn bytes(count: u64) -> String {
 /// `text` with each of its lines moved to the right.
 pub(crate) fn indented(text: &str, by: usize) -> String {
     let space = " ".repeat(by);
-    text.lines()
-        .map(|line| format!("{space}{line}\n"))
-        .collect()
+    let lines = text.lines();
+    let lines = lines.flat_map(|line| [space.as_str(), line, "\n"]);
+    lines.collect()
 }
 
 /// `1 pod`, `2 pods`.

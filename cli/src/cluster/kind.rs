@@ -6,7 +6,7 @@ use serde_json::Value;
 pub(crate) struct Kind {
     group: &'static str,
     version: &'static str,
-    kind: &'static str,
+    name: &'static str,
     plural: &'static str,
 }
 
@@ -43,13 +43,13 @@ impl Kind {
     const fn new(
         group: &'static str,
         version: &'static str,
-        kind: &'static str,
+        name: &'static str,
         plural: &'static str,
     ) -> Self {
         Self {
             group,
             version,
-            kind,
+            name,
             plural,
         }
     }
@@ -59,7 +59,7 @@ impl Kind {
         Self::new(group.name(), VERSION, Dataset::KIND, Dataset::PLURAL)
     }
 
-    /// DatasetInternals of a group.
+    /// What a Dataset of a group became: DatasetInternal.
     pub(crate) const fn internal(group: ApiGroup) -> Self {
         Self::new(
             group.name(),
@@ -71,7 +71,7 @@ impl Kind {
 
     /// Its name in messages.
     pub(crate) const fn as_str(self) -> &'static str {
-        self.kind
+        self.name
     }
 
     /// Where its objects stand: those of a namespace, or all.
@@ -102,7 +102,7 @@ impl Kind {
         };
         if let Some(fields) = item.as_object_mut() {
             fields.insert("apiVersion".to_owned(), version.into());
-            fields.insert("kind".to_owned(), self.kind.into());
+            fields.insert("kind".to_owned(), self.name.into());
         }
         item
     }

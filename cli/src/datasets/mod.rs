@@ -17,7 +17,7 @@ const GROUPS: &str = "com.ie.ibm.hpsys and datashim.io";
 
 /// Datasets of a namespace, or of all, by namespace and name; with `name`, those of that name.
 ///
-/// Who may not see Datasets, which may hold keys, may still see DatasetInternals, which say the
+/// Who may not see a Dataset, which may hold keys, may still see its DatasetInternal, which says the
 /// same: role `view` is made so.
 pub(crate) async fn list(
     cluster: &Cluster,
@@ -70,25 +70,48 @@ async fn of_kind(
 
 /// What to say where no Dataset has this name.
 pub(crate) async fn missing(cluster: &Cluster, namespace: &str, name: &str) -> Box<dyn Error> {
-    let mut said = format!("there is no Dataset {name} in namespace {namespace}");
     let elsewhere = list(cluster, None, Some(name)).await.unwrap_or_default();
     let spaces: BTreeSet<&str> = elsewhere.iter().map(View::namespace).collect();
-    if let Some(first) = spaces.first() {
-        let spaces: Vec<&str> = spaces.iter().copied().collect();
-        said += &format!("; one of this name is in {}: -n {first}", spaces.join(", "));
-        return said.into();
-    }
     let here = list(cluster, Some(namespace), None).await;
     let here = here.unwrap_or_default();
     let names: BTreeSet<&str> = here.iter().map(View::name).collect();
-    let near = close(name, &names);
-    if !near.is_empty() {
-        said += &format!("; did you mean {}?", near.join(" or "));
-    } else if names.is_empty() {
-        said +=
-            ", which has none at all; choose another with -n, or see all with `kubectl dlf get -A`";
-    } else {
-        said += "; `kubectl dlf get` shows those there are";
+    let hint = hint(name, &names, &spaces);
+    format!("there is no Dataset {name} in namespace {namespace}; {hint}").into()
+}
+
+/// What to do about a name that is not there, given the names that are, and the namespaces in which
+/// it is.
+fn hint(name: &str, names: &BTreeSet<&str>, spaces: &BTreeSet<&str>) -> String {
+    if let Some(first) = spaces.first() {
+        let spaces: Vec<&str> = spaces.iter().copied().collect();
+        return format!("one of this name is in {}: -n {first}", spaces.join(", "));
     }
-    said.into()
+    let near = close(name, names);
+    if !near.is_empty() {
+        format!("did you mean {}?", near.join(" or "))
+    } else if names.is_empty() {
+        "it has none at all: choose another with -n, or see all with `kubectl dlf get -A`"
+            .to_owned()
+    } else {
+        "`kubectl dlf get` shows those there are".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_there_leads_to_those_that_are() {
+        let names = BTreeSet::from(["books", "photos"]);
+        let none = BTreeSet::new();
+        let spaces = BTreeSet::from(["a", "b"]);
+        assert_eq!(
+            hint("x", &names, &spaces),
+            "one of this name is in a, b: -n a"
+        );
+        assert_eq!(hint("bokks", &names, &none), "did you mean books?");
+        assert!(hint("weather", &names, &none).contains("dlf get"));
+        assert!(hint("weather", &none, &none).contains("get -A"));
+    }
 }

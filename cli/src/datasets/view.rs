@@ -108,8 +108,8 @@ impl View {
     /// The type's word, as the user wrote it.
     pub(crate) fn kind(&self) -> &str {
         let spec = &self.dataset.spec;
-        let maps = [&spec.local, &spec.remote].into_iter().flatten();
-        let word = maps.filter_map(|map| map.get("type")).next();
+        let mut maps = [&spec.local, &spec.remote].into_iter().flatten();
+        let word = maps.find_map(|map| map.get("type"));
         word.or(spec.kind.as_ref()).map_or(NOTHING, String::as_str)
     }
 

@@ -27,13 +27,13 @@ impl fmt::Display for Explanation {
             writeln!(f, "{word}: {}: {}", verdict.reason, verdict.message)?;
         }
         section(f, "Source", &self.source)?;
-        section(f, "Conditions", &self.conditions())?;
-        section(f, self.cache.heading(), &self.cache.lines())?;
+        section(f, "Conditions", self.conditions())?;
+        section(f, self.cache.heading(), self.cache.lines())?;
         section(f, "Used by", &self.users)?;
         let claim = std::iter::once(&self.claim).chain(&self.volume);
         section(f, "Claim and volume", claim)?;
         if let Some(same) = &self.same_bucket {
-            section(f, "Datasets of the same bucket", &same.lines())?;
+            section(f, "Datasets of the same bucket", same.lines())?;
         }
         if self.events.is_empty() {
             return section(f, "Events", ["none kept: the cluster forgets them"]);

@@ -16,12 +16,12 @@ const KEYS: [&str; 4] = ["mountPath", "containerPort", "name", "port"];
 
 /// What applying `planned` would change in `live`. Secrets are named and never shown.
 pub(super) fn render(planned: &[Value], live: &[Value]) -> Result<String, Box<dyn Error>> {
-    let mut text = String::new();
+    let mut parts = Vec::new();
     let mut same = 0_usize;
     for object in planned {
         let name = identity(object);
         if object["kind"] == "Secret" {
-            text += &format!("# {name}: Secrets are not compared\n");
+            parts.push(format!("# {name}: Secrets are not compared\n"));
             continue;
         }
         let found = live.iter().find(|live| identity(live) == name);
@@ -38,14 +38,13 @@ pub(super) fn render(planned: &[Value], live: &[Value]) -> Result<String, Box<dy
         let diff = TextDiff::from_lines(&old, &new);
         let mut unified = diff.unified_diff();
         let unified = unified.context_radius(CONTEXT);
-        text += &unified
-            .header(&before, &format!("planned {name}"))
-            .to_string();
+        let unified = unified.header(&before, &format!("planned {name}"));
+        parts.push(unified.to_string());
     }
     let names: BTreeSet<String> = planned.iter().map(identity).collect();
     for left in live.iter().map(identity) {
         if !names.contains(&left) {
-            text += &format!("# {left} is there and no longer planned\n");
+            parts.push(format!("# {left} is there and no longer planned\n"));
         }
     }
     if same > 0 {
@@ -54,12 +53,12 @@ pub(super) fn render(planned: &[Value], live: &[Value]) -> Result<String, Box<dy
         } else {
             "objects are"
         };
-        text += &format!("# {same} {are} as planned\n");
+        parts.push(format!("# {same} {are} as planned\n"));
     }
-    if text.is_empty() {
-        text += "# nothing is planned\n";
+    if parts.is_empty() {
+        parts.push("# nothing is planned\n".to_owned());
     }
-    Ok(text)
+    Ok(parts.concat())
 }
 
 /// `KIND NAMESPACE/NAME`.

@@ -34,6 +34,7 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Erro
             config,
             ready,
             diff,
+            cache_namespace,
             shown,
             connection,
         } => {
@@ -41,6 +42,7 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Erro
                 filename: &filename,
                 config: config.as_deref(),
                 ready,
+                cache_namespace: &cache_namespace,
                 against: diff.then_some(&connection),
             };
             plan::run(&plugin, &asked, shown).await

@@ -22,6 +22,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) filename: &'a Path,
     pub(crate) config: Option<&'a str>,
     pub(crate) ready: bool,
+    pub(crate) cache_namespace: &'a str,
     /// The cluster to compare with, if any.
     pub(crate) against: Option<&'a Connection>,
 }
@@ -59,7 +60,7 @@ pub(crate) async fn run(
         }
         PluginKind::Caching => {
             let file = dataset.dataset.clone();
-            let request = caching(dataset, config)?;
+            let request = caching(dataset, config, asked.cache_namespace)?;
             if let Some(connection) = asked.against {
                 compare(&remote, request, asked.ready, (connection, &file)).await?;
                 return Ok(ExitCode::SUCCESS);
@@ -71,7 +72,11 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn caching(dataset: dataset::Asked, config: Value) -> Result<CachingRequest, Box<dyn Error>> {
+fn caching(
+    dataset: dataset::Asked,
+    config: Value,
+    namespace: &str,
+) -> Result<CachingRequest, Box<dyn Error>> {
     let Source::ObjectStore(source) = dataset.source else {
         let kind = dataset.source.kind().as_str();
         return Err(format!("spec.local.type is {kind}; caches are for type COS").into());
@@ -97,7 +102,7 @@ fn caching(dataset: dataset::Asked, config: Value) -> Result<CachingRequest, Box
             medium: spec.medium.unwrap_or(Medium::Disk),
             revalidate_ms: Some(60_000),
         },
-        place: place(&uid),
+        place: place(&uid, namespace),
         intent: Intent::Exist,
         observed: Observed::default(),
         config,
@@ -105,9 +110,9 @@ fn caching(dataset: dataset::Asked, config: Value) -> Result<CachingRequest, Box
 }
 
 /// A place as an operator may choose it.
-fn place(uid: &str) -> CachePlace {
+fn place(uid: &str, namespace: &str) -> CachePlace {
     CachePlace {
-        namespace: "dlf-caches".to_owned(),
+        namespace: namespace.to_owned(),
         name: format!("cache-{uid}"),
         labels: BTreeMap::from([("dlf.dev/cache".to_owned(), uid.to_owned())]),
     }
@@ -155,7 +160,7 @@ async fn compare(
         found = live
             .objects(&info.emits, &info.name, &request.dataset, namespace)
             .await?;
-        let fresh = place(&request.dataset.uid);
+        let fresh = place(&request.dataset.uid, namespace);
         request.place = live::place(&found, fresh);
     }
     let plan = planned(remote, request, ready).await?;
