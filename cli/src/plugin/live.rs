@@ -13,7 +13,8 @@ use serde_json::Value;
 use super::diff::identity;
 use crate::{
     arguments::Connection,
-    cluster::{self, Cluster, Kind, RequestError},
+    cluster::{self, Cluster, RequestError},
+    datasets::{self, View},
 };
 
 /// Label of a cache's objects: the cache's name.
@@ -58,14 +59,16 @@ impl Live {
         if file.metadata.namespace.is_none() {
             dataset.namespace.clone_from(&self.cluster.namespace);
         }
-        let namespace = Some(dataset.namespace.as_str());
         let version = file.types.as_ref().map(|types| types.api_version.as_str());
         let group = version.and_then(ApiGroup::parse).unwrap_or_default();
-        let kind = Kind::dataset(group);
-        let found = self.cluster.get(kind, namespace, &dataset.name).await?;
-        let uid = found.and_then(|found| found["metadata"]["uid"].as_str().map(ToOwned::to_owned));
+        let (namespace, name) = (
+            Some(dataset.namespace.as_str()),
+            Some(dataset.name.as_str()),
+        );
+        let found = datasets::list(&self.cluster, namespace, name).await?;
+        let uid = found.iter().find(|view| view.group == group).map(View::uid);
         match uid {
-            Some(uid) => dataset.uid = uid,
+            Some(uid) => uid.clone_into(&mut dataset.uid),
             None => eprintln!(
                 "there is no Dataset {} in namespace {}: its cache is new",
                 dataset.name, dataset.namespace
@@ -100,8 +103,12 @@ impl Live {
             }));
         }
         found.retain(|object| {
-            let label = object["metadata"]["labels"][LABEL_PLUGIN].as_str();
-            label.is_none_or(|label| label == plugin)
+            let labels = &object["metadata"]["labels"];
+            match labels[LABEL_PLUGIN].as_str() {
+                Some(label) => label == plugin,
+                // What DLF itself made for the Dataset has neither.
+                None => labels[LABEL_CACHE].is_string(),
+            }
         });
         Ok(found)
     }
