@@ -159,9 +159,9 @@ mod tests {
         assert_eq!(
             table(&[books(), fresh()], narrow, now),
             "\
-NAME    TYPE   SOURCE            STATUS     CACHE          USED BY   AGE
-books   COS    http://s3/books   Pending    OK (nginx)     2         5m
-fresh   NFS    nfs:/x            Deleting   Initializing   -         -
+NAME    TYPE   SOURCE            STATUS     CACHE        USED BY   AGE
+books   COS    http://s3/books   Pending    OK (nginx)   2         5m
+fresh   NFS    nfs:/x            Deleting   -            -         -
 "
         );
         let wide = Columns {

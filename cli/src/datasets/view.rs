@@ -130,7 +130,10 @@ impl View {
 
     /// Where its cache stands, and whose it is.
     pub(crate) fn cached(&self) -> String {
-        let word = word(self.status().and_then(|status| status.caching.as_ref()));
+        let Some(phase) = self.status().and_then(|status| status.caching.as_ref()) else {
+            return NOTHING.to_owned();
+        };
+        let word = word(Some(phase));
         match self.cache()["plugin"].as_str() {
             Some(plugin) => format!("{word} ({plugin})"),
             None => word.to_owned(),

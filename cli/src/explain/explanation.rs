@@ -1,20 +1,17 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
 use dlf_core::condition::ConditionType;
 
 use super::{
     bucket::{self, SameBucket},
     cache::{self, Cache},
+    events::Events,
     facts::Facts,
     source,
     verdict::{self, Found, Verdict},
 };
 use crate::{cluster::Looked, datasets::View, text};
-
-/// Events beyond these are older news.
-const EVENTS_MAX: usize = 10;
 
 /// Why a Dataset is as it is.
 #[derive(Debug, Serialize)]
@@ -23,6 +20,7 @@ pub(super) struct Explanation {
     pub(super) name: String,
     pub(super) namespace: String,
     pub(super) group: &'static str,
+    #[serde(skip)]
     pub(super) age: String,
     pub(super) verdict: Verdict,
     pub(super) source: Vec<String>,
@@ -32,7 +30,7 @@ pub(super) struct Explanation {
     pub(super) claim: String,
     pub(super) volume: Option<String>,
     pub(super) same_bucket: Option<SameBucket>,
-    pub(super) events: Vec<String>,
+    pub(super) events: Events,
 }
 
 impl Explanation {
@@ -52,7 +50,7 @@ impl Explanation {
             claim: claim(facts),
             volume: volume(facts),
             same_bucket: bucket::same(facts),
-            events: events(facts, now),
+            events: Events::of(facts, now),
         }
     }
 }
@@ -122,47 +120,4 @@ fn volume(facts: &Facts) -> Option<String> {
         other => other.reason(),
     };
     Some(format!("PersistentVolume {name}: {state}"))
-}
-
-fn events(facts: &Facts, now: Timestamp) -> Vec<String> {
-    let Some(events) = facts.events.seen() else {
-        return vec![facts.events.reason().to_owned()];
-    };
-    let about = |event: &&Value| event["involvedObject"]["uid"].as_str() == Some(facts.view.uid());
-    let mut events: Vec<(Option<Timestamp>, &Value)> = events
-        .iter()
-        .filter(about)
-        .map(|event| (last(event), event))
-        .collect();
-    events.sort_by_key(|(last, _)| std::cmp::Reverse(*last));
-    events
-        .into_iter()
-        .take(EVENTS_MAX)
-        .map(|(last, event)| {
-            let said = |field: &str| event[field].as_str().unwrap_or_default();
-            let count = &event["series"]["count"];
-            let count = count.as_u64().or_else(|| event["count"].as_u64());
-            let count = count.filter(|count| *count > 1);
-            let times = count.map_or_else(String::new, |count| format!(" (x{count})"));
-            format!(
-                "{:<5}{:<8} {}: {}{times}",
-                last.map_or_else(|| "?".to_owned(), |last| text::age(last, now)),
-                said("type"),
-                said("reason"),
-                said("message")
-            )
-        })
-        .collect()
-}
-
-/// When an event last happened: which field says so depends on who wrote it.
-fn last(event: &Value) -> Option<Timestamp> {
-    [
-        &event["series"]["lastObservedTime"],
-        &event["lastTimestamp"],
-        &event["eventTime"],
-        &event["metadata"]["creationTimestamp"],
-    ]
-    .into_iter()
-    .find_map(|time| time.as_str()?.parse().ok())
 }

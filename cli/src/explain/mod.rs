@@ -2,6 +2,7 @@
 
 mod bucket;
 mod cache;
+mod events;
 mod explanation;
 mod facts;
 mod show;

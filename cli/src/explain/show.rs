@@ -5,6 +5,8 @@ use crate::text;
 
 /// Under a heading, this far to the right.
 const INDENT: usize = 2;
+/// How wide the longest word of a condition is, with a gap: `Unknown`.
+const WORD: usize = 9;
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,10 +37,7 @@ impl fmt::Display for Explanation {
         if let Some(same) = &self.same_bucket {
             section(f, "Datasets of the same bucket", same.lines())?;
         }
-        if self.events.is_empty() {
-            return section(f, "Events", ["none kept: the cluster forgets them"]);
-        }
-        section(f, "Events", &self.events)
+        section(f, "Events", self.events.lines())
     }
 }
 
@@ -50,12 +49,12 @@ impl Explanation {
         let mut lines = Vec::new();
         for condition in &self.conditions {
             lines.push(format!(
-                "{:<8}{:<16} {}, for {}",
+                "{:<WORD$}{:<16} {}, for {}",
                 condition.status, condition.kind, condition.reason, condition.age
             ));
             if !said.contains(&condition.message.as_str()) {
                 said.push(&condition.message);
-                lines.push(text::indented(&condition.message, 8));
+                lines.push(text::indented(&condition.message, WORD));
             }
         }
         lines

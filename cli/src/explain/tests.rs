@@ -91,11 +91,11 @@ Source
   keys in the Dataset itself, seen by all who may read it; spec.local.secret-name names a Secret instead
 
 Conditions
-  False   SourceReachable  NoSuchBucket, for 5m
-  False   Ready            NoSuchBucket, for 5m
-  True    Provisioned      Provisioned, for 5m
-          all exists
-  True    InUse            PodsUseIt, for 5m
+  False    SourceReachable  NoSuchBucket, for 5m
+  False    Ready            NoSuchBucket, for 5m
+  True     Provisioned      Provisioned, for 5m
+           all exists
+  True     InUse            PodsUseIt, for 5m
 
 Cache: none
   nothing asks for one: spec.cache.mode does not, and the configuration's default has found no reason; spec.cache: {mode: Always} does

@@ -20,6 +20,10 @@ pub(super) struct Found {
     pub(super) status: String,
     pub(super) reason: String,
     pub(super) message: String,
+    /// Since when it is so.
+    #[serde(rename = "lastTransitionTime")]
+    pub(super) since: String,
+    #[serde(skip)]
     pub(super) age: String,
 }
 
@@ -80,6 +84,7 @@ pub(super) fn conditions(view: &View, now: Timestamp) -> Vec<Found> {
             status: condition.status.clone(),
             reason: condition.reason.clone(),
             message: condition.message.clone(),
+            since: condition.last_transition_time.0.to_string(),
             age: text::age(condition.last_transition_time.0, now),
         })
         .collect()

@@ -14,6 +14,8 @@ use crate::{
 
 /// Pods of the operator.
 const OPERATOR: &str = "app.kubernetes.io/name=dlf,app.kubernetes.io/component=operator";
+/// Lease of the operator that leads.
+const LEASE: &str = "dlf-operator";
 /// Where the operator answers, among its metrics.
 const PORT: u16 = 8080;
 
@@ -76,10 +78,14 @@ pub(crate) async fn ask(cluster: &Cluster, namespace: &str) -> Result<Value, Lis
         said,
     };
     let params = ListParams::default().labels(OPERATOR);
-    let pods = match cluster.list(Kind::POD, Some(namespace), params).await {
+    let mut pods = match cluster.list(Kind::POD, Some(namespace), params).await {
         Err(RequestError::Forbidden(said)) => return Err(forbidden(said)),
         other => other.map_err(ListError::Request)?,
     };
+    // The one that leads asks plugins; the others may never have met them.
+    let leader = cluster.get(Kind::LEASE, Some(namespace), LEASE).await;
+    let leader = leader.ok().flatten().unwrap_or_default();
+    pods.sort_by_key(|pod| pod["metadata"]["name"] != leader["spec"]["holderIdentity"]);
     let mut failed = ListError::NoPod(namespace.to_owned());
     for pod in pods.iter().filter(|pod| is_ready(pod)) {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
