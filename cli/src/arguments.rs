@@ -1,7 +1,13 @@
+mod cluster;
+mod values;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use self::cluster::{Connection, Installed, Within};
+use dlf_core::api::ApiGroup;
 
 /// What DLF does and why, and tools for authors of plugins.
 #[derive(Debug, Parser)]
@@ -13,7 +19,46 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Look at plugins, check them and see what they plan.
+    /// Datasets of both API groups, and how they are.
+    Get {
+        /// This one alone.
+        #[arg(value_parser = values::label)]
+        name: Option<String>,
+        #[command(flatten)]
+        within: Within,
+        /// Of all namespaces.
+        #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
+        all_namespaces: bool,
+        #[command(flatten)]
+        shown: ShownWide,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Why a Dataset is as it is: what stands in its way, its cache, its users.
+    Explain {
+        /// The Dataset's name.
+        #[arg(value_parser = values::label)]
+        name: String,
+        #[command(flatten)]
+        within: Within,
+        /// API group, where both have a Dataset of this name.
+        #[arg(long, value_parser = values::group)]
+        group: Option<ApiGroup>,
+        #[command(flatten)]
+        shown: Shown,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Whether DLF works in this cluster, and what to do where it does not; exit code 1 if it does not.
+    Doctor {
+        #[command(flatten)]
+        installed: Installed,
+        #[command(flatten)]
+        shown: Shown,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Look at plugins, check them and see what they plan; which ones the operator has.
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Run one plugin in this process: how the others run it isolated.
@@ -29,6 +74,15 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
+    /// Plugins that the cluster's operator has, and whether they answer.
+    List {
+        #[command(flatten)]
+        installed: Installed,
+        #[command(flatten)]
+        shown: ShownWide,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Who a plugin says it is, and what it can do.
     Inspect {
         #[command(flatten)]
@@ -56,8 +110,16 @@ pub(crate) enum PluginCommand {
         /// As if all that was planned were there and ready.
         #[arg(long)]
         ready: bool,
+        /// What the plan would change in the cluster; against nothing where there is none.
+        #[arg(long, conflicts_with = "output")]
+        diff: bool,
+        /// Namespace in which the operator makes caches.
+        #[arg(long, value_name = "NAME", default_value = "dlf-caches", value_parser = values::label)]
+        cache_namespace: String,
         #[command(flatten)]
         shown: Shown,
+        #[command(flatten)]
+        connection: Connection,
     },
 }
 
@@ -79,8 +141,46 @@ pub(crate) struct Shown {
     pub(crate) output: Option<Format>,
 }
 
+/// How a table is shown.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ShownWide {
+    /// More columns (wide), or for programs: json or yaml.
+    #[arg(short, long, value_enum)]
+    pub(crate) output: Option<FormatWide>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Json,
     Yaml,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatWide {
+    Wide,
+    Json,
+    Yaml,
+}
+
+impl FormatWide {
+    /// The format for programs, if it is one.
+    pub(crate) const fn program(self) -> Option<Format> {
+        match self {
+            Self::Wide => None,
+            Self::Json => Some(Format::Json),
+            Self::Yaml => Some(Format::Yaml),
+        }
+    }
+}
+
+impl ShownWide {
+    /// The format for programs, if one is asked for.
+    pub(crate) fn program(self) -> Option<Format> {
+        self.output.and_then(FormatWide::program)
+    }
+
+    /// Whether a person wants all columns.
+    pub(crate) fn is_wide(self) -> bool {
+        self.output == Some(FormatWide::Wide)
+    }
 }

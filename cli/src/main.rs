@@ -4,8 +4,14 @@
 //! command line.
 
 mod arguments;
+mod cluster;
+mod datasets;
+mod doctor;
+mod explain;
+mod get;
 mod output;
 mod plugin;
+mod text;
 
 use std::process::ExitCode;
 
@@ -18,6 +24,39 @@ async fn main() -> ExitCode {
     // Fails only where a provider is installed already, and then it is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Arguments::parse().command {
+        Command::Get {
+            name,
+            within,
+            all_namespaces,
+            shown,
+            connection,
+        } => {
+            let asked = get::Asked {
+                name,
+                namespace: within.namespace,
+                all: all_namespaces,
+            };
+            get::run(&asked, shown, &connection).await
+        }
+        Command::Explain {
+            name,
+            within,
+            group,
+            shown,
+            connection,
+        } => {
+            let asked = explain::Asked {
+                name,
+                namespace: within.namespace,
+                group,
+            };
+            explain::run(&asked, shown, &connection).await
+        }
+        Command::Doctor {
+            installed,
+            shown,
+            connection,
+        } => doctor::run(&installed, shown, &connection).await,
         Command::Plugin(command) => plugin::run(command).await,
         Command::PluginHost(settings) => dlf_plugin_isolated::run(settings)
             .await

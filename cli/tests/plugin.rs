@@ -96,6 +96,36 @@ fn what_a_plugin_plans_is_shown_before_and_after_it_is_there() {
 }
 
 #[test]
+fn without_a_cluster_all_of_a_plan_is_new() {
+    if !has_python("without_a_cluster_all_of_a_plan_is_new") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let plugin = python();
+    let plugin = plugin.to_str().unwrap();
+    let file = dataset(
+        directory.path(),
+        "  local: {type: COS, endpoint: \"http://s3:9000\", bucket: books}\n",
+    );
+    let diff = run(&[
+        "plugin",
+        "plan",
+        plugin,
+        "-f",
+        &file,
+        "--diff",
+        "--kubeconfig",
+        "/nowhere",
+    ]);
+    assert!(diff.status.success(), "{}", text(&diff.stderr));
+    assert!(text(&diff.stderr).contains("there is no cluster"));
+    let shown = text(&diff.stdout);
+    assert!(shown.starts_with("--- /dev/null\n+++ planned "), "{shown}");
+    let gone = |line: &str| line.starts_with('-') && !line.starts_with("---");
+    assert!(!shown.lines().any(gone), "{shown}");
+}
+
+#[test]
 fn a_mistake_is_named_with_the_way_out() {
     let directory = tempfile::tempdir().unwrap();
     let broken = dataset(directory.path(), "  local: {type: COS, bucket: books}\n");

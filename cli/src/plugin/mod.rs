@@ -1,6 +1,9 @@
 //! `kubectl dlf plugin`.
 
 mod dataset;
+mod diff;
+pub(crate) mod list;
+mod live;
 mod open;
 mod plan;
 
@@ -14,8 +17,15 @@ use crate::{
     output,
 };
 
+pub(crate) use self::list::is_ready;
+
 pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Error>> {
     match command {
+        PluginCommand::List {
+            installed,
+            shown,
+            connection,
+        } => list::run(&installed, shown, &connection).await,
         PluginCommand::Inspect { plugin, shown } => inspect(&plugin, shown).await,
         PluginCommand::Check { plugin, shown } => check(&plugin, shown).await,
         PluginCommand::Plan {
@@ -23,12 +33,17 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Erro
             filename,
             config,
             ready,
+            diff,
+            cache_namespace,
             shown,
+            connection,
         } => {
             let asked = plan::Asked {
                 filename: &filename,
                 config: config.as_deref(),
                 ready,
+                cache_namespace: &cache_namespace,
+                against: diff.then_some(&connection),
             };
             plan::run(&plugin, &asked, shown).await
         }

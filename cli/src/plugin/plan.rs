@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, error::Error, path::Path, process::ExitCode};
 
 use dlf_core::{
-    api::Medium,
+    api::{Dataset, Medium},
     plugin::{
         CacheDecision, CachePlace, CachingPlan, CachingPlugin, CachingRequest, Intent, Observed,
         PluginKind, StoragePlugin, StorageRequest, policy,
@@ -11,9 +11,9 @@ use dlf_core::{
 use dlf_plugin_host::carrier::Remote;
 use serde_json::{Value, json};
 
-use super::{dataset, open};
+use super::{dataset, diff, live, live::Live, open};
 use crate::{
-    arguments::{Format, Shown, Which},
+    arguments::{Connection, Format, Shown, Which},
     output,
 };
 
@@ -22,6 +22,9 @@ pub(crate) struct Asked<'a> {
     pub(crate) filename: &'a Path,
     pub(crate) config: Option<&'a str>,
     pub(crate) ready: bool,
+    pub(crate) cache_namespace: &'a str,
+    /// The cluster to compare with, if any.
+    pub(crate) against: Option<&'a Connection>,
 }
 
 /// Capacity where the Dataset does not say.
@@ -37,6 +40,13 @@ pub(crate) async fn run(
     let remote = Remote::meet(open::channel(plugin)?).await?;
     let format = shown.output.unwrap_or(Format::Yaml);
     match remote.info().kind {
+        PluginKind::Storage if asked.against.is_some() => {
+            let name = &remote.info().name;
+            return Err(format!(
+                "plugin {name} is of kind storage, which plans no objects: leave out --diff"
+            )
+            .into());
+        }
         PluginKind::Storage => {
             let request = StorageRequest {
                 dataset: dataset.reference,
@@ -49,7 +59,12 @@ pub(crate) async fn run(
             output::print(&StoragePlugin::plan(&remote, &request).await?, format)?;
         }
         PluginKind::Caching => {
-            let request = caching(dataset, config)?;
+            let file = dataset.dataset.clone();
+            let request = caching(dataset, config, asked.cache_namespace)?;
+            if let Some(connection) = asked.against {
+                compare(&remote, request, asked.ready, (connection, &file)).await?;
+                return Ok(ExitCode::SUCCESS);
+            }
             let plan = planned(&remote, request, asked.ready).await?;
             output::print(&plan, format)?;
         }
@@ -57,7 +72,11 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn caching(dataset: dataset::Asked, config: Value) -> Result<CachingRequest, Box<dyn Error>> {
+fn caching(
+    dataset: dataset::Asked,
+    config: Value,
+    namespace: &str,
+) -> Result<CachingRequest, Box<dyn Error>> {
     let Source::ObjectStore(source) = dataset.source else {
         let kind = dataset.source.kind().as_str();
         return Err(format!("spec.local.type is {kind}; caches are for type COS").into());
@@ -83,15 +102,20 @@ fn caching(dataset: dataset::Asked, config: Value) -> Result<CachingRequest, Box
             medium: spec.medium.unwrap_or(Medium::Disk),
             revalidate_ms: Some(60_000),
         },
-        place: CachePlace {
-            namespace: "dlf-caches".to_owned(),
-            name: format!("cache-{uid}"),
-            labels: BTreeMap::from([("dlf.dev/cache".to_owned(), uid)]),
-        },
+        place: place(&uid, namespace),
         intent: Intent::Exist,
         observed: Observed::default(),
         config,
     })
+}
+
+/// A place as an operator may choose it.
+fn place(uid: &str, namespace: &str) -> CachePlace {
+    CachePlace {
+        namespace: namespace.to_owned(),
+        name: format!("cache-{uid}"),
+        labels: BTreeMap::from([("dlf.dev/cache".to_owned(), uid.to_owned())]),
+    }
 }
 
 /// The plan, checked as a host checks it; with `ready` that of a cache whose replicas all serve.
@@ -119,4 +143,29 @@ async fn planned(
     let second = CachingPlugin::plan(remote, &request).await?;
     policy::check(&second, remote.info(), &request.place)?;
     Ok(second)
+}
+
+/// Shows what a plan would change in the cluster.
+async fn compare(
+    remote: &Remote,
+    mut request: CachingRequest,
+    ready: bool,
+    (connection, file): (&Connection, &Dataset),
+) -> Result<(), Box<dyn Error>> {
+    let mut found = Vec::new();
+    let live = Live::connect(connection).await;
+    if let Some(live) = &live {
+        live.identify(&mut request.dataset, file).await?;
+        let (info, namespace) = (remote.info(), &request.place.namespace);
+        found = live
+            .objects(&info.emits, &info.name, &request.dataset, namespace)
+            .await?;
+        let fresh = place(&request.dataset.uid, namespace);
+        request.place = live::place(&found, fresh);
+    }
+    let plan = planned(remote, request, ready).await?;
+    if let Some(live) = &live {
+        live.complete(&mut found, &plan.objects).await?;
+    }
+    output::show(&diff::render(&plan.objects, &found)?)
 }

@@ -1,0 +1,125 @@
+use dlf_core::api::{ApiGroup, Dataset, DatasetInternal, VERSION};
+use serde_json::Value;
+
+/// A kind of object, as it stands in paths and in objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    group: &'static str,
+    version: &'static str,
+    name: &'static str,
+    plural: &'static str,
+}
+
+impl Kind {
+    pub(crate) const POD: Self = Self::new("", "v1", "Pod", "pods");
+    pub(crate) const EVENT: Self = Self::new("", "v1", "Event", "events");
+    pub(crate) const CLAIM: Self =
+        Self::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
+    pub(crate) const VOLUME: Self = Self::new("", "v1", "PersistentVolume", "persistentvolumes");
+    pub(crate) const DEPLOYMENT: Self = Self::new("apps", "v1", "Deployment", "deployments");
+    pub(crate) const DAEMON_SET: Self = Self::new("apps", "v1", "DaemonSet", "daemonsets");
+    pub(crate) const LEASE: Self = Self::new("coordination.k8s.io", "v1", "Lease", "leases");
+    pub(crate) const CSI_DRIVER: Self =
+        Self::new("storage.k8s.io", "v1", "CSIDriver", "csidrivers");
+    pub(crate) const CRD: Self = Self::new(
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+    );
+    pub(crate) const MUTATING: Self = Self::new(
+        "admissionregistration.k8s.io",
+        "v1",
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+    );
+    pub(crate) const VALIDATING: Self = Self::new(
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+    );
+
+    const fn new(
+        group: &'static str,
+        version: &'static str,
+        name: &'static str,
+        plural: &'static str,
+    ) -> Self {
+        Self {
+            group,
+            version,
+            name,
+            plural,
+        }
+    }
+
+    /// Datasets of a group.
+    pub(crate) const fn dataset(group: ApiGroup) -> Self {
+        Self::new(group.name(), VERSION, Dataset::KIND, Dataset::PLURAL)
+    }
+
+    /// What a Dataset of a group became: DatasetInternal.
+    pub(crate) const fn internal(group: ApiGroup) -> Self {
+        Self::new(
+            group.name(),
+            VERSION,
+            DatasetInternal::KIND,
+            DatasetInternal::PLURAL,
+        )
+    }
+
+    /// Its name in messages.
+    pub(crate) const fn as_str(self) -> &'static str {
+        self.name
+    }
+
+    /// Where its objects stand: those of a namespace, or all.
+    pub(super) fn path(self, namespace: Option<&str>) -> String {
+        let Self {
+            group,
+            version,
+            plural,
+            ..
+        } = self;
+        let root = if group.is_empty() {
+            format!("/api/{version}")
+        } else {
+            format!("/apis/{group}/{version}")
+        };
+        match namespace {
+            Some(namespace) => format!("{root}/namespaces/{namespace}/{plural}"),
+            None => format!("{root}/{plural}"),
+        }
+    }
+
+    /// An item of a list, with the `apiVersion` and `kind` that lists leave out.
+    pub(super) fn named(self, mut item: Value) -> Value {
+        let version = if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        };
+        if let Some(fields) = item.as_object_mut() {
+            fields.insert("apiVersion".to_owned(), version.into());
+            fields.insert("kind".to_owned(), self.name.into());
+        }
+        item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn objects_stand_where_the_api_server_has_them() {
+        assert_eq!(Kind::POD.path(Some("ns")), "/api/v1/namespaces/ns/pods");
+        let datasets = Kind::dataset(ApiGroup::Datashim);
+        assert_eq!(datasets.path(None), "/apis/datashim.io/v1alpha1/datasets");
+        let named = datasets.named(json!({}));
+        assert_eq!(named["apiVersion"], "datashim.io/v1alpha1");
+    }
+}
