@@ -45,6 +45,8 @@ check_chart() {
   local helm
   helm=$(. tests/cluster/lib/common.sh && printf '%s/helm' "$(tool_dir helm)")
   "$helm" lint --strict --quiet deploy/chart &&
+    "$helm" lint --strict --quiet deploy/chart --values tests/cluster/chart-plugins.yaml &&
+    "$helm" template dlf deploy/chart --namespace dlf-system --values tests/cluster/chart-plugins.yaml >"$OUT/chart-plugins.yaml" &&
     "$helm" template dlf deploy/chart --namespace dlf-system >"$OUT/chart.yaml" &&
     "$helm" template dlf deploy/chart --namespace dlf-system --api-versions security.openshift.io/v1 >"$OUT/chart-openshift.yaml"
 }
@@ -83,9 +85,14 @@ cargo_tests() {
   s=$(grep -c '^SKIPPED [^:]*: ' "$log")
   passed=$((passed + p - s)) skipped=$((skipped + s + i)) failed=$((failed + f))
   while read -r name; do
-    FAILURES+=("$stage: $name")
+    FAILURES+=("$stage: $name: $(why "$name" "$log")")
   done < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$log")
   if [[ $status != 0 && $f == 0 ]]; then fail "$stage" "cargo test ended with $status and no test says why: it did not compile, or a test program died"; fi
+}
+
+# why TEST LOG: the message it panicked with, cut to what fits a screen.
+why() {
+  awk -v test="thread '$1'" 'index($0, test) == 1 { getline; print substr($0, 1, 600); exit }' "$2"
 }
 
 # The crates' own tests; those of the file system, the client, the driver and the worker use the test
@@ -120,7 +127,8 @@ control-plane() {
 end-to-end() {
   with_dlf end-to-end || return
   cargo_tests end-to-end 3 -p dlf-tests --test end_to_end --test attacks
-  cargo_tests faults 1 -p dlf-tests --test faults
+  cargo_tests plugins 1 -p dlf-tests --test plugins
+  with_dlf faults && cargo_tests faults 1 -p dlf-tests --test faults # without the plugins
 }
 
 stage() { # NAME

@@ -6,6 +6,7 @@ The host starts this program with a Unix socket in DLF_PLUGIN_SOCKET. A frame is
 number of its call. docs/plugin-protocol.md describes the messages.
 """
 
+import hashlib
 import json
 import os
 import socket
@@ -55,6 +56,8 @@ def objects(request):
     place, decision = request["place"], request["decision"]
     metadata = {"name": place["name"], "namespace": place["namespace"], "labels": place["labels"]}
     config = request.get("config") or {}
+    program = vcl(request)
+    files = {"example.com/files": hashlib.sha256(program.encode()).hexdigest()[:16]}  # pods go with what they read
     each = decision["capacityBytes"] // max(decision["replicas"], 1)
     kept = each // 16 * 15  # the volume's limit counts its directory too, and a pod over it is evicted
     container = {
@@ -95,14 +98,14 @@ def objects(request):
             "spec": {
                 "replicas": decision["replicas"],
                 "selector": {"matchLabels": place["labels"]},
-                "template": {"metadata": {"labels": place["labels"]}, "spec": pod},
+                "template": {"metadata": {"labels": place["labels"], "annotations": files}, "spec": pod},
             },
         },
         {
             "apiVersion": "v1", "kind": "Service", "metadata": metadata,
             "spec": {"selector": place["labels"], "ports": [{"name": "http", "port": PORT, "targetPort": PORT}]},
         },
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"default.vcl": vcl(request)}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"default.vcl": program}},
     ]
 
 

@@ -8,12 +8,13 @@ use serde_json::Value;
 /// A plugin's answer, its cache's image and pods, and what follows.
 pub(crate) const CACHED_WITHIN: Duration = Duration::from_secs(90);
 
+static DONE: OnceLock<()> = OnceLock::new();
+
 /// Whether the plugins are installed; says that `test` is skipped where they may not be.
 pub(crate) fn with_plugins(test: &str) -> bool {
     if !on_our_own_cluster(test, "it installs plugins") {
         return false;
     }
-    static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/up.sh");
         let _ = run(&mut Command::new(script), b"").expect_ok();

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 /// A cache that is a server in a container: a Deployment and the Service in front of it.
 ///
 /// Its pods are restricted as the namespace of caches asks for: no root, no privileges, a read-only
-/// root file system, no token. `/cache` is an `emptyDir` of the decided capacity, in memory or on disk.
+/// root file system, no token. `/cache` is an `emptyDir` of the decided capacity and an eighth more, in
+/// memory or on disk.
 #[derive(Clone, Debug)]
 pub struct Server<'a> {
     request: &'a CachingRequest,
@@ -17,6 +18,10 @@ pub struct Server<'a> {
     files: BTreeMap<String, String>,
     ready_path: Option<String>,
 }
+
+/// The volume is larger than the decided capacity by one part in so many: directories and files on
+/// their way out count too, and a pod that outgrows its volume is evicted.
+const HEADROOM: u64 = 8;
 
 const CACHE: &str = "/cache";
 const FILES: &str = "/etc/cache";
@@ -145,7 +150,8 @@ impl<'a> Server<'a> {
     fn deployment(&self) -> Value {
         let place = &self.request.place;
         let each = self.request.decision.capacity_bytes / u64::from(self.replicas());
-        let mut volume = json!({ "sizeLimit": each.to_string() });
+        let limit = each.saturating_add(each / HEADROOM);
+        let mut volume = json!({ "sizeLimit": limit.to_string() });
         if self.request.decision.medium == dlf_core::api::Medium::Memory {
             volume["medium"] = json!("Memory");
         }
