@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::{
-    api::{CacheMode, CacheSpec, DatasetSpec, Medium, duration_ms, quantity_bytes},
+    api::{CacheMode, DatasetSpec, Medium, duration_ms, quantity_bytes},
     plugin::CacheDecision,
     source::SourceType,
 };
@@ -82,17 +82,19 @@ pub fn of_spec(
         CacheMode::Off => Ok(Decision::None(Reason::Off)),
         CacheMode::Advise => Ok(Decision::None(Reason::Advised)),
         CacheMode::Auto => Ok(Decision::None(Reason::NotAsked)),
-        CacheMode::Always => {
-            let asked = asked.unwrap_or_default();
-            Ok(Decision::Deploy {
-                cache: size(&asked, revalidate_ms(spec)?)?,
-                plugin: asked.plugin,
-            })
-        }
+        CacheMode::Always => Ok(Decision::Deploy {
+            cache: cache_of(spec)?,
+            plugin: asked.and_then(|asked| asked.plugin),
+        }),
     }
 }
 
-fn size(asked: &CacheSpec, revalidate_ms: Option<u64>) -> Result<CacheDecision, SpecError> {
+/// The cache that a dataset has when it has one.
+///
+/// # Errors
+/// As of [`of_spec`].
+pub fn cache_of(spec: &DatasetSpec) -> Result<CacheDecision, SpecError> {
+    let asked = spec.cache.clone().unwrap_or_default();
     let capacity_bytes = match asked.capacity.as_deref() {
         None => DEFAULT_CAPACITY,
         Some(text) => quantity_bytes(text).ok_or_else(|| SpecError {
@@ -113,7 +115,7 @@ fn size(asked: &CacheSpec, revalidate_ms: Option<u64>) -> Result<CacheDecision, 
         capacity_bytes,
         replicas,
         medium: asked.medium.unwrap_or(Medium::Disk),
-        revalidate_ms,
+        revalidate_ms: revalidate_ms(spec)?,
     })
 }
 
@@ -137,6 +139,7 @@ pub fn revalidate_ms(spec: &DatasetSpec) -> Result<Option<u64>, SpecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::CacheSpec;
 
     fn decide(kind: SourceType, cache: Option<CacheSpec>, label: &str) -> Decision {
         let spec = DatasetSpec {

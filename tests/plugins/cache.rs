@@ -56,6 +56,8 @@ fn reads_from_cache(plugin: &str) {
     ]);
     contains(&policy, &namespace.name).unwrap();
     assert_eq!(seen(plugin)["state"], "ready");
+    // A finished pod holds its claim.
+    let _ = namespace.kubectl(&["delete", "pod", "first"]).expect_ok();
     let _ = namespace
         .kubectl(&["delete", DATASETS, "books"])
         .expect_ok();

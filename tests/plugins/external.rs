@@ -1,8 +1,6 @@
 //! A caching plugin that is a controller of its own; the test plays it.
 
-use dlf_tests::{
-    Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, kubectl, kubectl_with,
-};
+use dlf_tests::{Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, kubectl_with};
 
 use crate::installed::with_plugins;
 
@@ -53,5 +51,9 @@ fn a_dataset_waits_for_the_controller_that_is_its_plugin_and_reads_where_that_sa
     let script = "cat /mnt/datasets/books/hello.txt";
     let log = namespace.run_pod("reads", "dataset.0.id: books", script, "");
     assert_eq!(log, "from where the plugin says\n");
-    let _ = kubectl(&["-n", &namespace.name, "delete", DATASETS, "books"]).expect_ok();
+    // A finished pod holds its claim.
+    let _ = namespace.kubectl(&["delete", "pod", "reads"]).expect_ok();
+    let _ = namespace
+        .kubectl(&["delete", DATASETS, "books"])
+        .expect_ok();
 }

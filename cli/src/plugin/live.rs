@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error};
 
 use dlf_core::{
     api::{ApiGroup, Dataset},
-    names::{LABEL_DATASET_NAME, LABEL_DATASET_NAMESPACE},
+    names::{LABEL_CACHE, LABEL_DATASET_NAME, LABEL_DATASET_NAMESPACE, LABEL_PLUGIN},
     plugin::{CachePlace, DatasetRef, KindRef},
 };
 use kube::core::params::ListParams;
@@ -16,11 +16,6 @@ use crate::{
     cluster::{self, Cluster, RequestError},
     datasets::{self, View},
 };
-
-/// Label of a cache's objects: the cache's name.
-const LABEL_CACHE: &str = "dlf.dev/cache";
-/// Label of what a plugin planned: the plugin's name.
-const LABEL_PLUGIN: &str = "dlf.dev/plugin";
 
 /// The cluster that a plan is compared with.
 pub(super) struct Live {

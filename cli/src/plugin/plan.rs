@@ -1,10 +1,12 @@
 use std::{collections::BTreeMap, error::Error, path::Path, process::ExitCode};
 
 use dlf_core::{
-    api::{Dataset, Medium},
+    api::Dataset,
+    decision,
+    names::LABEL_CACHE,
     plugin::{
-        CacheDecision, CachePlace, CachingPlan, CachingPlugin, CachingRequest, Intent, Observed,
-        PluginKind, StoragePlugin, StorageRequest, policy,
+        CachePlace, CachingPlan, CachingPlugin, CachingRequest, Intent, Observed, PluginKind,
+        StoragePlugin, StorageRequest, policy,
     },
     source::Source,
 };
@@ -27,9 +29,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) against: Option<&'a Connection>,
 }
 
-/// Capacity where the Dataset does not say.
-const CAPACITY: u64 = 10 << 30;
-
 pub(crate) async fn run(
     plugin: &Which,
     asked: &Asked<'_>,
@@ -48,11 +47,12 @@ pub(crate) async fn run(
             .into());
         }
         PluginKind::Storage => {
+            let spec = &dataset.dataset.spec;
             let request = StorageRequest {
                 dataset: dataset.reference,
                 source: dataset.source,
-                mount: dataset.dataset.spec.mount.clone().unwrap_or_default(),
-                revalidate_ms: Some(60_000),
+                mount: spec.mount.clone().unwrap_or_default(),
+                revalidate_ms: decision::revalidate_ms(spec)?,
                 intent: Intent::Exist,
                 config,
             };
@@ -81,27 +81,12 @@ fn caching(
         let kind = dataset.source.kind().as_str();
         return Err(format!("spec.local.type is {kind}; caches are for type COS").into());
     };
-    let spec = dataset
-        .dataset
-        .spec
-        .cache(&dataset.reference.labels)
-        .unwrap_or_default();
-    let capacity_bytes = match &spec.capacity {
-        Some(text) => dlf_core::api::quantity_bytes(text).ok_or_else(|| {
-            format!("spec.cache.capacity: found {text:?}; expected a quantity, as 50Gi")
-        })?,
-        None => CAPACITY,
-    };
+    let decision = decision::cache_of(&dataset.dataset.spec)?;
     let uid = dataset.reference.uid.clone();
     Ok(CachingRequest {
         dataset: dataset.reference,
         source,
-        decision: CacheDecision {
-            capacity_bytes,
-            replicas: spec.replicas.unwrap_or(1),
-            medium: spec.medium.unwrap_or(Medium::Disk),
-            revalidate_ms: Some(60_000),
-        },
+        decision,
         place: place(&uid, namespace),
         intent: Intent::Exist,
         observed: Observed::default(),
@@ -114,7 +99,7 @@ fn place(uid: &str, namespace: &str) -> CachePlace {
     CachePlace {
         namespace: namespace.to_owned(),
         name: format!("cache-{uid}"),
-        labels: BTreeMap::from([("dlf.dev/cache".to_owned(), uid.to_owned())]),
+        labels: BTreeMap::from([(LABEL_CACHE.to_owned(), uid.to_owned())]),
     }
 }
 

@@ -60,13 +60,13 @@ impl Recorder {
     ) -> Result<(), kube::Error> {
         let namespace = about.namespace.as_deref().unwrap_or("default");
         let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        let key = Key::of(about, said.reason);
+        let key = Key::of(about, said.reason, said.note);
         if let Some((name, count)) = self.known.again(&key) {
             let series = EventSeries {
                 count,
                 last_observed_time: MicroTime(Timestamp::now()),
             };
-            let patch = json!({ "series": series, "note": said.note });
+            let patch = json!({ "series": series });
             match api
                 .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
                 .await

@@ -1,5 +1,6 @@
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -12,18 +13,21 @@ const SERIES: Duration = Duration::from_mins(6);
 /// Events that may come again; the oldest is forgotten for one more. 200 bytes each.
 const KNOWN_MAX: usize = 4096;
 
-/// What makes two events the same.
+/// What makes two events the same: the API server lets nothing but the series of one change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     uid: String,
-    reason: String,
+    /// Hash of reason and note, which may be long.
+    said: u64,
 }
 
 impl Key {
-    pub(super) fn of(about: &ObjectReference, reason: &str) -> Self {
+    pub(super) fn of(about: &ObjectReference, reason: &str, note: &str) -> Self {
+        let mut said = DefaultHasher::new();
+        (reason, note).hash(&mut said);
         Self {
             uid: about.uid.clone().unwrap_or_default(),
-            reason: reason.to_owned(),
+            said: said.finish(),
         }
     }
 }
@@ -98,10 +102,15 @@ mod tests {
     use super::*;
 
     fn key(uid: usize) -> Key {
-        Key {
-            uid: uid.to_string(),
-            reason: "Failed".to_owned(),
-        }
+        of(uid, "it failed")
+    }
+
+    fn of(uid: usize, note: &str) -> Key {
+        let about = ObjectReference {
+            uid: Some(uid.to_string()),
+            ..ObjectReference::default()
+        };
+        Key::of(&about, "Failed", note)
     }
 
     #[tokio::test(start_paused = true)]
@@ -112,6 +121,7 @@ mod tests {
         assert_eq!(known.again(&key(1)), Some(("a".to_owned(), 2)));
         assert_eq!(known.again(&key(1)), Some(("a".to_owned(), 3)));
         assert_eq!(known.again(&key(2)), None);
+        assert_eq!(known.again(&of(1, "it failed otherwise")), None);
         tokio::time::advance(SERIES).await;
         assert_eq!(known.again(&key(1)), None);
         known.first(key(1), "b".to_owned());
