@@ -1,6 +1,9 @@
 //! A caching plugin that is a controller of its own; the test plays it.
 
-use dlf_tests::{Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, kubectl_with};
+use dlf_tests::{
+    Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, dataset_with_secret, keys,
+    kubectl_with, settings,
+};
 
 use crate::installed::with_plugins;
 
@@ -33,8 +36,12 @@ fn a_dataset_waits_for_the_controller_that_is_its_plugin_and_reads_where_that_sa
     assert_eq!(reason, "WaitingForPlugin", "{message}");
     contains(&message, "third").unwrap();
 
-    let internal =
-        dataset("books", &copy.name, "").replace("kind: Dataset", "kind: DatasetInternal");
+    // An effective source refers to keys.
+    let settings = settings();
+    let secret = keys("third", &settings.get("S3_KEY"), &settings.get("S3_SECRET"));
+    let _ = namespace.apply(&secret).expect_ok();
+    let internal = dataset_with_secret("books", &copy.name, "third");
+    let internal = internal.replace("kind: Dataset", "kind: DatasetInternal");
     let apply = ["-n", &namespace.name, "apply", "-f", "-"];
     let refused = kubectl_with(
         &[

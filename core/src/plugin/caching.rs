@@ -55,6 +55,15 @@ pub struct CachePlace {
     pub labels: BTreeMap<String, String>,
 }
 
+impl CachePlace {
+    /// Whether an object of this name belongs to the cache.
+    #[must_use]
+    pub fn owns(&self, name: &str) -> bool {
+        name.strip_prefix(self.name.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
+
 /// What exists of what a plugin planned before, as the API server shows it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -103,7 +103,7 @@ fn object_of(
             kind.kind, place.namespace
         )));
     }
-    if !is_ours(name, place) {
+    if !place.owns(name) {
         return Err(refused(format!(
             "{} {name:?} has a name of another cache; names here are {:?}, or begin with it and a hyphen",
             kind.kind, place.name
@@ -118,11 +118,6 @@ fn object_of(
         }
     }
     Ok((kind, name.to_owned()))
-}
-
-fn is_ours(name: &str, place: &CachePlace) -> bool {
-    name.strip_prefix(place.name.as_str())
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 fn workload(object: &Value, shown: &str, place: &CachePlace) -> Result<(), PlanError> {
@@ -174,7 +169,7 @@ fn volume(volume: &Value, shown: &str, place: &CachePlace) -> Result<(), PlanErr
         let named = value["name"]
             .as_str()
             .or_else(|| value["claimName"].as_str());
-        if let Some(named) = named.filter(|named| !is_ours(named, place)) {
+        if let Some(named) = named.filter(|named| !place.owns(named)) {
             return Err(refused(format!(
                 "volume {name} of {shown} is {source} {named}, which is not this cache's"
             )));
@@ -191,7 +186,7 @@ fn container(container: &Value, shown: &str, place: &CachePlace) -> Result<(), P
     for (kind, reference) in references.filter_map(Value::as_object).flatten() {
         let named = reference["name"].as_str();
         let granted = matches!(kind.as_str(), "fieldRef" | "resourceFieldRef" | "prefix")
-            || kind.starts_with("configMap") && named.is_some_and(|named| is_ours(named, place));
+            || kind.starts_with("configMap") && named.is_some_and(|named| place.owns(named));
         if !granted {
             return Err(refused(format!(
                 "container {name} of {shown} reads {kind} {}, which it was not granted",

@@ -1,9 +1,15 @@
 use std::collections::BTreeSet;
 
-use dlf_core::{names::LABEL_PLUGIN, plugin::CachePlace};
+use dlf_core::{
+    names::{LABEL_DATASET_UID, LABEL_PLUGIN},
+    plugin::CachePlace,
+};
 use kube::{
     ResourceExt,
-    api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy},
+    api::{
+        Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions,
+        PropagationPolicy,
+    },
 };
 use serde_json::{Value, json};
 
@@ -137,6 +143,28 @@ fn is_as_applied(kind: CacheKind, known: &CacheObject, desired: &Value) -> bool 
         .as_ref()
         .is_some_and(|written| Some(written) != kind.edition(&known.object).as_ref());
     applied.map(String::as_str) == hash && !edited
+}
+
+/// Has the index know what there is of a dataset's caches.
+pub(super) async fn look_up(uid: &str, ctx: &Context) -> Result<(), ReconcileError> {
+    let labels = format!("{LABEL_DATASET_UID}={uid},{LABEL_PLUGIN}");
+    let of_dataset = ListParams::default().labels(&labels);
+    for kind in CacheKind::ALL {
+        let api: Api<DynamicObject> = Api::namespaced_with(
+            ctx.shared.client.clone(),
+            &ctx.shared.caches_namespace,
+            &kind.resource(),
+        );
+        let found = match api.list(&of_dataset).await {
+            // Without the namespace, or without rights there, no cache was ever made.
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => continue,
+            found => found.doing("looking for what a caching plugin had planned")?,
+        };
+        for object in found {
+            let _ = ctx.shared.cache_objects.apply(kind, object);
+        }
+    }
+    Ok(())
 }
 
 /// Deletes an object of a cache; true once it is gone.

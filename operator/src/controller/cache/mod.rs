@@ -122,7 +122,7 @@ async fn serve(cache: &Cache, identity: &Identity, ctx: &Context) -> Result<Next
     };
     note(front, identity, ctx);
     withdraw::unplanned(&planned, cache, identity, ctx).await?;
-    let cleared = withdraw::unwanted(identity, Some(&cache.place.name), ctx).await?;
+    let cleared = withdraw::unwanted(identity, Some(&cache.place), ctx).await?;
     Ok(if cleared { next } else { Next::After(RECHECK) })
 }
 

@@ -44,13 +44,9 @@ fn request(cache: &Cache, info: &PluginInfo, identity: &Identity, ctx: &Context)
         .filter(|kind| *kind != CacheKind::NetworkPolicy)
         .collect();
     let objects = ctx.shared.cache_objects.of(&identity.uid);
-    let of_place = |name: &str| {
-        let rest = name.strip_prefix(cache.place.name.as_str());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    };
     let shown = objects
         .iter()
-        .filter(|((kind, name), _)| observes.contains(kind) && of_place(name))
+        .filter(|((kind, name), _)| observes.contains(kind) && cache.place.owns(name))
         .map(|((kind, _), object)| shown(*kind, object));
     CachingRequest {
         dataset: cache.dataset.clone(),

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use super::{CacheKey, apply, validate::Cache};
+use dlf_core::plugin::CachePlace;
+
+use super::{CacheKey, apply, status::endpoint_of, validate::Cache};
 use crate::controller::{Context, error::ReconcileError, names::Identity};
-use dlf_core::names::ANNOTATION_CACHE;
-use kube::ResourceExt;
 
 /// Deletes objects of this cache that its plugin plans no longer.
 pub(super) async fn unplanned(
@@ -13,7 +13,7 @@ pub(super) async fn unplanned(
     ctx: &Context,
 ) -> Result<(), ReconcileError> {
     for (key, known) in ctx.shared.cache_objects.of(&identity.uid) {
-        if is_of(&cache.place.name, &key.1) && !planned.contains(&key) {
+        if cache.place.owns(&key.1) && !planned.contains(&key) {
             apply::remove(&key, &known, ctx).await?;
         }
     }
@@ -24,11 +24,11 @@ pub(super) async fn unplanned(
 /// true once there are none.
 pub(super) async fn unwanted(
     identity: &Identity,
-    wanted: Option<&str>,
+    wanted: Option<&CachePlace>,
     ctx: &Context,
 ) -> Result<bool, ReconcileError> {
     let mut objects = ctx.shared.cache_objects.of(&identity.uid);
-    objects.retain(|(_, name), _| !wanted.is_some_and(|wanted| is_of(wanted, name)));
+    objects.retain(|(_, name), _| !wanted.is_some_and(|wanted| wanted.owns(name)));
     if objects.is_empty() {
         return Ok(true);
     }
@@ -56,6 +56,10 @@ pub(in crate::controller) async fn remove_all(
         .enter(&identity.namespace, &identity.name)
         .await;
     ctx.shared.book.forget(&identity.uid);
+    if !ctx.shared.cache_objects.is_listed() {
+        // The watches of a leader that has just begun do not show them yet.
+        apply::look_up(&identity.uid, ctx).await?;
+    }
     let mut gone = true;
     for (key, known) in ctx.shared.cache_objects.of(&identity.uid) {
         gone &= apply::remove(&key, &known, ctx).await?;
@@ -65,11 +69,11 @@ pub(in crate::controller) async fn remove_all(
 
 /// Whether the effective source leads to another cache than `wanted`, or a node still works with one
 /// that did.
-fn is_read_through(identity: &Identity, wanted: Option<&str>, ctx: &Context) -> bool {
+fn is_read_through(identity: &Identity, wanted: Option<&CachePlace>, ctx: &Context) -> bool {
     let internal = ctx.internal(&identity.namespace, &identity.name);
-    let endpoint = internal.and_then(|found| found.annotations().get(ANNOTATION_CACHE).cloned());
+    let endpoint = internal.and_then(|found| endpoint_of(&found));
     let leads_there = endpoint.is_some_and(|endpoint| {
-        !wanted.is_some_and(|wanted| endpoint.starts_with(&format!("http://{wanted}")))
+        !wanted.is_some_and(|wanted| endpoint.starts_with(&format!("http://{}", wanted.name)))
     });
     leads_there || {
         let rollout = ctx
@@ -78,9 +82,4 @@ fn is_read_through(identity: &Identity, wanted: Option<&str>, ctx: &Context) -> 
             .read(|nodes| nodes.rollout(&identity.handle()));
         !rollout.behind.is_empty()
     }
-}
-
-fn is_of(cache: &str, name: &str) -> bool {
-    name.strip_prefix(cache)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
