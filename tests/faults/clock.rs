@@ -6,7 +6,9 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use dlf_tests::{DATASETS, NAMED_WITHIN, cluster_script, dataset, on_our_own_cluster, settings};
+use dlf_tests::{
+    DATASETS, NAMED_WITHIN, POD_WITHIN, cluster_script, dataset, on_our_own_cluster, settings,
+};
 
 use serde_json::{Value, json};
 
@@ -128,11 +130,12 @@ fn clocks_that_jump_by_an_hour_do_no_harm() {
         let _ = namespace
             .apply(&dataset(name, &reader.bucket.name, ""))
             .expect_ok();
-        namespace.wait_dataset(name);
+        // No harm is not no delay: programs that read the time from a file are slower.
+        let kind = format!("{DATASETS}/{name}");
+        let _ = namespace.wait_condition(&kind, "Ready", "True", POD_WITHIN);
         let script = format!("cat /mnt/datasets/{name}/hello.txt");
         let log = namespace.run_pod(name, &format!("dataset.0.id: {name}"), &script, "");
         assert_eq!(log, "hello\n");
-        let kind = format!("{DATASETS}/{name}");
         let _ = namespace.wait_condition(&kind, "SourceReachable", "True", NAMED_WITHIN);
         reader.goes_on();
     }
