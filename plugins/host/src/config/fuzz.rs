@@ -9,9 +9,14 @@ use super::{
 };
 
 /// Keys of [`WHOLE`] that have a value of their own type.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 15] = [
     "carrier",
+    "url",
+    "path",
+    "sha256",
+    "service_account",
     "storage",
+    "caching",
     "mode",
     "allow",
     "deny",

@@ -9,6 +9,7 @@ config = { tier = "nvme" }
 [[route]]
 match = { type = "COS", namespace = "ml-*", labels = { tier = "hot" } }
 storage = "s3fs"
+caching = "acme"
 [[route]]
 storage = "nfs"
 [cache]
@@ -25,6 +26,16 @@ namespaces = ["*"]
 [admission]
 inline_keys = false
 internal_writers = ["system:serviceaccount:a:b"]
+[plugins.acme]
+carrier = "isolated"
+url = "https://acme:8443"
+[plugins.third]
+carrier = "external"
+service_account = "system:serviceaccount:a:third"
+[plugins.own]
+carrier = "in-process"
+path = "/plugins/own.so"
+sha256 = "00"
 "#;
 
 /// Reads a file with this content and shows what is wrong with it.
@@ -49,6 +60,8 @@ fn no_file_gives_the_defaults() {
 fn a_whole_file_is_understood() {
     let config = load(WHOLE).unwrap();
     assert_eq!(config.routes[0].storage.as_deref(), Some("s3fs"));
+    assert_eq!(config.routes[0].caching.as_deref(), Some("acme"));
+    assert_eq!(config.plugins["own"].carrier, Carrier::InProcess);
     assert!(config.host_path_rule("team-a", "/data/books").is_some());
     assert!(config.host_path_rule("team-a", "/database").is_none());
     assert!(config.host_path_rule("other", "/data").is_none());
@@ -72,6 +85,13 @@ fn an_error_names_the_key_and_what_was_expected() {
     for (error, place) in [(&unknown, "line 2"), (&wrong, "line 2"), (&third, "line 4")] {
         assert!(error.contains(place), "{error}");
     }
+    let nowhere = load("[plugins.acme]\ncarrier = \"isolated\"").unwrap_err();
+    assert!(
+        nowhere.contains("plugins.acme.url") && nowhere.contains("line 1"),
+        "{nowhere}"
+    );
+    let named = load("[plugins.Acme]\ncarrier = \"builtin\"").unwrap_err();
+    assert!(named.contains("lower-case"), "{named}");
     let syntax = load("[cache\nmode = 1").unwrap_err();
     assert!(syntax.contains("line 1"), "{syntax}");
     let prefix = load("[[host_path]]\nprefix = \"/\"\nnamespaces = [\"*\"]").unwrap_err();
