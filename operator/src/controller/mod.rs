@@ -21,6 +21,7 @@ mod retry;
 mod run;
 mod states;
 mod status;
+mod watched;
 
 pub use context::{Context, Lanes, Shared, Stores};
 pub use error::Next;
