@@ -3,7 +3,9 @@ use std::time::Duration;
 use dlf_core::{
     api::{DatasetInternal, DatasetStatus, Phase, PhaseStatus},
     condition::{ConditionType, Finding, Truth},
+    names::LABEL_DATASET_UID,
 };
+use kube::ResourceExt;
 
 use super::{
     apply::{Applied, Planned},
@@ -11,6 +13,7 @@ use super::{
 };
 use crate::controller::{
     Context,
+    cache::endpoint_of,
     error::{Problem, ReconcileError},
     names::Identity,
     status::{SETTLING, complete, is_settling, write},
@@ -28,7 +31,7 @@ pub(super) async fn update(
     let (phase, ready) = ready(applied, source);
     let after = DatasetStatus {
         provision: Some(phase),
-        caching: before.caching.clone(),
+        caching: Some(caching(internal, &before)),
         source: applied
             .planned
             .as_ref()
@@ -51,6 +54,22 @@ pub(super) async fn update(
     let client = &ctx.shared.client;
     write(internal, &identity.group, &before, &after, client).await?;
     Ok(None)
+}
+
+/// Whether the effective source is a cache; a controller that is a plugin says so itself.
+fn caching(internal: &DatasetInternal, before: &DatasetStatus) -> PhaseStatus {
+    let is_ours = internal.labels().contains_key(LABEL_DATASET_UID);
+    match (endpoint_of(internal), &before.caching) {
+        (Some(endpoint), _) => PhaseStatus {
+            status: Phase::OK,
+            info: endpoint,
+        },
+        (None, Some(said)) if !is_ours => said.clone(),
+        (None, _) => PhaseStatus {
+            status: Phase::Disabled,
+            info: String::new(),
+        },
+    }
 }
 
 fn ready(applied: &Applied, source: &Answer) -> (PhaseStatus, Finding) {
