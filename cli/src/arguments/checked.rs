@@ -15,7 +15,7 @@ pub(crate) struct InCluster {
     /// standard input.
     #[arg(short = 'f', long, value_name = "FILE", requires = "cluster")]
     pub(crate) filename: Option<PathBuf>,
-    /// Image of the pods that read: with a shell and coreutils.
+    /// Image of the pods that read: with a shell, find and dd.
     #[arg(
         long,
         value_name = "IMAGE",

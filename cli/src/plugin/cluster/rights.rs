@@ -11,28 +11,34 @@ use crate::cluster::{Cluster, Kind};
 pub(super) async fn ask(cluster: &Cluster, target: &Target<'_>) -> Result<(), Box<dyn Error>> {
     let mut missing = Vec::new();
     for (verbs, kind, part, namespace) in needed(target) {
+        let (group, resource) = kind.resource();
+        let mut refused = Vec::new();
         for verb in verbs {
-            let (group, resource) = kind.resource();
             let question = json!({ "spec": { "resourceAttributes": {
                 "namespace": namespace, "verb": verb, "group": group, "resource": resource, "subresource": part,
             }}});
             // Who cannot ask finds out by trying.
             let answer = cluster.create(Kind::ACCESS_REVIEW, None, question).await;
             if answer.is_ok_and(|answer: Value| answer["status"]["allowed"] == false) {
-                let part = if part.is_empty() { "" } else { "/log" };
-                let within = match namespace {
-                    "" => "in the cluster".to_owned(),
-                    namespace => format!("in namespace {namespace}"),
-                };
-                missing.push(format!("`{verb}` on {resource}{part} {within}"));
+                refused.push(*verb);
             }
+        }
+        if !refused.is_empty() {
+            let slash = if part.is_empty() { "" } else { "/" };
+            let within = match namespace {
+                "" => String::new(),
+                namespace if namespace == target.namespace => " in a namespace it makes".to_owned(),
+                namespace => format!(" in namespace {namespace}"),
+            };
+            let refused = refused.join(", ");
+            missing.push(format!("\n  {refused} on {resource}{slash}{part}{within}"));
         }
     }
     if missing.is_empty() {
         return Ok(());
     }
-    let missing = missing.join(", ");
-    Err(format!("not allowed; the check needs {missing}: ask who administers the cluster, or choose another --context").into())
+    let missing = missing.concat();
+    Err(format!("not allowed: ask who administers the cluster, or choose another --context; the check needs{missing}").into())
 }
 
 type Right<'a> = (&'static [&'static str], Kind, &'static str, &'a str);
