@@ -21,6 +21,7 @@ contexts: [{name: refusing, context: {cluster: c, user: u, namespace: books}}]
 const DATASET: &str = "\
 apiVersion: datashim.io/v1alpha1
 kind: Dataset
+metadata: {name: books}
 spec: {local: {type: COS, endpoint: \"http://s3:9000\", bucket: books}}
 ";
 
