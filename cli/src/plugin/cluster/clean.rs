@@ -71,9 +71,10 @@ fn remaining(namespace: &Value) -> String {
     }
 }
 
-/// Ctrl-C, and the request to end.
+/// Ctrl-C, a terminal that is closed, and the request to end.
 pub(super) struct Interrupts {
     interrupt: Signal,
+    hangup: Signal,
     terminate: Signal,
 }
 
@@ -81,6 +82,7 @@ impl Interrupts {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
@@ -88,6 +90,7 @@ impl Interrupts {
     pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
             _ = self.terminate.recv() => {}
         }
     }

@@ -89,27 +89,48 @@ pub(super) async fn run(
         checks: Vec::new(),
     };
     let printer = Printer { shown };
-    let head = report.head();
-    printer.line(&format!("{head}, in namespace {}", target.namespace))?;
-    let outcome = tokio::select! {
-        outcome = steps(&cluster, &target, settings, &mut report, &printer) => outcome,
-        () = interrupts.next() => Ok(()),
-    };
-    for step in Step::ALL.iter().skip(report.checks.len()) {
-        let found = "interrupted".to_owned();
-        printer.enter(&mut report, *step, Outcome::Skipped { found })?;
-    }
-    match shown.output {
-        Some(format) => output::print(&report, format)?,
-        None => output::show(&report.summary())?,
-    }
+    // Whatever cannot be printed, the namespace goes.
+    let shown = told(
+        &cluster,
+        &target,
+        settings,
+        &mut report,
+        &printer,
+        &mut interrupts,
+    )
+    .await;
     clean(&cluster, &target, settings, &mut interrupts).await?;
-    outcome?;
+    shown?;
     Ok(if report.passed() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Runs the steps until they end or are interrupted, and shows what they found.
+async fn told(
+    cluster: &Cluster,
+    target: &Target<'_>,
+    settings: &InCluster,
+    report: &mut Report,
+    printer: &Printer,
+    interrupts: &mut Interrupts,
+) -> Result<(), Box<dyn Error>> {
+    let head = report.head();
+    printer.line(&format!("{head}, in namespace {}", target.namespace))?;
+    tokio::select! {
+        outcome = steps(cluster, target, settings, report, printer) => outcome?,
+        () = interrupts.next() => {}
+    }
+    for step in Step::ALL.iter().skip(report.checks.len()) {
+        let found = "interrupted".to_owned();
+        printer.enter(report, *step, Outcome::Skipped { found })?;
+    }
+    match printer.shown.output {
+        Some(format) => output::print(report, format),
+        None => output::show(&report.summary()),
+    }
 }
 
 /// Runs all steps that can run.

@@ -8,15 +8,15 @@ use crate::cluster::{Cluster, Kind};
 
 /// Name of the pod that reads all the time.
 pub(super) const READER: &str = "reader";
-/// What is written into an empty bucket.
-pub(super) const WRITTEN: &str = "dlf-check";
 
-/// Lists the dataset at `$ROOT` and reads its first file; says how large it is, and which.
+/// Lists the dataset at `$ROOT` and reads its first file; says how large it is, whether it was written,
+/// and which it is.
 pub(super) const READ: &str = r#"set -eu
 ls -A "$ROOT" > /dev/null
 file=$(find "$ROOT" -type f -size +0c | head -n 1)
+how=found
 if [ -z "$file" ] && [ "$WRITE" = yes ]; then
-  file=$ROOT/dlf-check
+  how=written file=$ROOT/dlf-check
   echo 'written by kubectl dlf plugin check' > "$file"
 fi
 if [ -z "$file" ]; then echo empty; exit 0; fi
@@ -24,7 +24,7 @@ size() { set -- $(ls -lLn "$1"); echo "$5"; }
 whole=$(size "$file")
 got=$(cat "$file" | wc -c)
 if [ "$got" -ne "$whole" ]; then echo "$file has $whole bytes, of which $got were read"; exit 1; fi
-echo "$((got)) $file""#;
+echo "$((got)) $how $file""#;
 
 /// Reads the first file anew five times a second, past the node's page cache where it can; counts.
 const LOOP: &str = r#"set -u
@@ -145,6 +145,27 @@ fn waiting(pod: &Value, name: &str, warning: Option<&str>) -> String {
     }
 }
 
+/// What a pod read once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) bytes: u64,
+    /// Whether the file is the check's own: the bucket was empty.
+    pub(super) written: bool,
+    pub(super) file: String,
+}
+
+impl Reading {
+    /// The last line of the log; none where there was nothing to read.
+    pub(super) fn parse(log: &str) -> Option<Self> {
+        let mut parts = log.splitn(3, ' ');
+        Some(Self {
+            bytes: parts.next()?.parse().ok()?,
+            written: parts.next()? == "written",
+            file: parts.next()?.to_owned(),
+        })
+    }
+}
+
 /// How far the pod that reads all the time is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rounds {
@@ -187,6 +208,15 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_there_is_nobody_elses_to_remove() {
+        let read = Reading::parse("36 found /mnt/x/dlf-check").unwrap();
+        assert_eq!((read.bytes, read.written), (36, false));
+        let own = Reading::parse("36 written /mnt/x/a b").unwrap();
+        assert!(own.written && own.file == "/mnt/x/a b");
+        assert_eq!(Reading::parse("empty"), None);
+    }
+
+    #[test]
     fn a_pod_is_one_that_the_restricted_standard_lets_in() {
         let pod = Pod {
             name: "read-1",
@@ -204,7 +234,8 @@ mod tests {
             false
         );
         assert_eq!(container["env"][1]["value"], "no");
-        assert!(READ.contains(WRITTEN) && REMOVE.contains(WRITTEN));
+        let written = "$ROOT/dlf-check";
+        assert!(READ.contains(written) && REMOVE.contains(written));
     }
 
     #[test]

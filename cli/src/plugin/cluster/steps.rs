@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Target, cache,
     order::Step,
-    pods,
+    pods::{self, Reading},
     suite::{CAPACITY, Suite},
     wait::Fault,
 };
@@ -53,20 +53,24 @@ impl Suite<'_> {
     }
 
     async fn read(&self) -> Result<String, Fault> {
+        let read = self.reading().await?;
+        self.wrote.set(read.written);
+        let file = read.file.strip_prefix(&self.target.root);
+        let file = file.unwrap_or(&read.file).trim_start_matches('/');
+        Ok(format!("{} bytes of {file}", read.bytes))
+    }
+
+    /// Reads the first file in a pod of its own.
+    async fn reading(&self) -> Result<Reading, Fault> {
         let log = self.once(pods::READ).await?;
-        let Some((bytes, file)) = log.split_once(' ') else {
-            return Err(Fault::Found(
+        Reading::parse(&log).ok_or_else(|| {
+            Fault::Found(if log == "empty" {
                 "the bucket is empty and readonly, so that nothing can be read: put a file into it"
-                    .to_owned(),
-            ));
-        };
-        let file = file
-            .strip_prefix(&self.target.root)
-            .unwrap_or(file)
-            .trim_start_matches('/');
-        self.wrote
-            .set(file == pods::WRITTEN && !self.target.given.readonly);
-        Ok(format!("{bytes} bytes of {file}"))
+                    .to_owned()
+            } else {
+                format!("the pod that reads said: {log}")
+            })
+        })
     }
 
     async fn edit(&self) -> Result<String, Fault> {
@@ -74,14 +78,18 @@ impl Suite<'_> {
         let edition = self.patch(&json!({ "capacity": EDITED })).await?;
         self.served(&edition).await?;
         let found = self.watch.until(async || self.running().await).await?;
-        let log = self.once(pods::READ).await?;
-        let bytes = log.split(' ').next().unwrap_or_default();
-        Ok(format!("{found}; {bytes} bytes read"))
+        let read = self.reading().await?;
+        Ok(format!("{found}; {} bytes read", read.bytes))
     }
 
     async fn crash(&self) -> Result<String, Fault> {
         let before = self.rounds_beyond(0).await?;
         let killed = self.pods().await?;
+        if killed.is_empty() {
+            return Err(Fault::Found(
+                "the cache has no pods that could die".to_owned(),
+            ));
+        }
         let caches = &self.target.asked.cache_namespace;
         for pod in &killed {
             self.cluster
