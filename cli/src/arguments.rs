@@ -1,3 +1,4 @@
+mod checked;
 mod cluster;
 mod values;
 
@@ -6,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use self::checked::InCluster;
 pub(crate) use self::cluster::{Connection, Installed, Within};
 use dlf_core::api::ApiGroup;
 
@@ -91,9 +93,18 @@ pub(crate) enum PluginCommand {
         shown: Shown,
     },
     /// Whether a plugin does what a host relies on; exit code 1 if it does not.
+    ///
+    /// With --cluster PLUGIN is the name of a caching plugin that is installed: a Dataset is made,
+    /// cached, read, edited and deleted, and its cache is killed meanwhile.
+    #[command(
+        override_usage = "kubectl dlf plugin check [OPTIONS] <FILE> [-- <ARGUMENTS>...]\n       \
+                                kubectl dlf plugin check --cluster [OPTIONS] -f <FILE> <NAME>"
+    )]
     Check {
         #[command(flatten)]
         plugin: Which,
+        #[command(flatten)]
+        installed: InCluster,
         #[command(flatten)]
         shown: Shown,
     },

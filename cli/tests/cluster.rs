@@ -17,6 +17,14 @@ users: [{name: u, user: {}}]
 contexts: [{name: refusing, context: {cluster: c, user: u, namespace: books}}]
 ";
 
+/// A Dataset that can be cached.
+const DATASET: &str = "\
+apiVersion: datashim.io/v1alpha1
+kind: Dataset
+metadata: {name: books}
+spec: {local: {type: COS, endpoint: \"http://s3:9000\", bucket: books}}
+";
+
 fn run(kubeconfig: &str, arguments: &[&str]) -> (i32, String) {
     let Output {
         status,
@@ -39,11 +47,19 @@ fn a_cluster_that_is_not_there_is_named_with_the_way_out() {
     let file = directory.path().join("config");
     fs::write(&file, REFUSING).unwrap();
     let refusing = file.to_str().unwrap();
+    let dataset = directory.path().join("dataset.yaml");
+    fs::write(&dataset, DATASET).unwrap();
+    let dataset = dataset.to_str().unwrap();
     for (kubeconfig, arguments, expected) in [
         (refusing, vec!["get"], "cannot be reached"),
         (refusing, vec!["explain", "books"], "cannot be reached"),
         (refusing, vec!["doctor"], "FAIL  API server"),
         (refusing, vec!["plugin", "list"], "cannot be reached"),
+        (
+            refusing,
+            vec!["plugin", "check", "--cluster", "acme", "-f", dataset],
+            "cannot be reached",
+        ),
         (refusing, vec!["get", "--context", "other"], "refusing"),
         ("/nowhere", vec!["get"], "/nowhere"),
         (
@@ -68,6 +84,12 @@ fn a_mistake_in_the_command_line_is_told_from_a_failure() {
         (vec!["explain"], "<NAME>"),
         (vec!["explain", "books", "--group", "apps"], "datashim.io"),
         (vec!["get", "--as-group", "g"], "--as"),
+        (vec!["plugin", "check", "--cluster", "acme"], "--filename"),
+        (vec!["plugin", "check", "acme.so", "--keep"], "--cluster"),
+        (
+            vec!["plugin", "check", "--cluster", "acme", "--timeout", "9"],
+            "90s",
+        ),
         (
             vec!["plugin", "plan", "x", "-f", "y", "--diff", "-o", "json"],
             "cannot be used with",

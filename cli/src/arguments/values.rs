@@ -1,6 +1,8 @@
 //! Values of the command line that are checked before anything is asked.
 
-use dlf_core::api::ApiGroup;
+use std::time::Duration;
+
+use dlf_core::api::{ApiGroup, duration_ms};
 
 /// Longest name of a namespace, and of a Dataset, which pods name in a label.
 const LABEL_BYTES_MAX: usize = 63;
@@ -29,6 +31,14 @@ pub(super) fn group(text: &str) -> Result<ApiGroup, String> {
     })
 }
 
+/// How long to wait: a second at least.
+pub(super) fn deadline(text: &str) -> Result<Duration, String> {
+    duration_ms(text)
+        .filter(|ms| *ms >= 1000)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "expected a duration of at least 1s, as 90s or 5m".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +52,14 @@ mod tests {
             assert!(label(name).is_err(), "{name}");
         }
         assert!(label(&"a".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn nobody_waits_for_no_time() {
+        assert_eq!(deadline("2m"), Ok(Duration::from_mins(2)));
+        for wrong in ["120", "0s", "1ms", "soon"] {
+            assert!(deadline(wrong).unwrap_err().contains("90s"), "{wrong}");
+        }
     }
 
     #[test]

@@ -43,6 +43,19 @@ impl RequestError {
     pub(crate) const fn is_forbidden(&self) -> bool {
         matches!(self, Self::Forbidden(_))
     }
+
+    /// Whether the same question may be answered in a moment.
+    pub(crate) const fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::Late(_)
+                | Self::Unreachable(_)
+                | Self::Refused {
+                    code: 429 | 500..,
+                    ..
+                }
+        )
+    }
 }
 
 impl From<kube::Error> for RequestError {

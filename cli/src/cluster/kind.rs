@@ -11,13 +11,30 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
+    pub(crate) const NAMESPACE: Self = Self::new("", "v1", "Namespace", "namespaces");
     pub(crate) const POD: Self = Self::new("", "v1", "Pod", "pods");
+    pub(crate) const SECRET: Self = Self::new("", "v1", "Secret", "secrets");
+    pub(crate) const SERVICE: Self = Self::new("", "v1", "Service", "services");
+    pub(crate) const CONFIG_MAP: Self = Self::new("", "v1", "ConfigMap", "configmaps");
     pub(crate) const EVENT: Self = Self::new("", "v1", "Event", "events");
     pub(crate) const CLAIM: Self =
         Self::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
     pub(crate) const VOLUME: Self = Self::new("", "v1", "PersistentVolume", "persistentvolumes");
     pub(crate) const DEPLOYMENT: Self = Self::new("apps", "v1", "Deployment", "deployments");
+    pub(crate) const STATEFUL_SET: Self = Self::new("apps", "v1", "StatefulSet", "statefulsets");
     pub(crate) const DAEMON_SET: Self = Self::new("apps", "v1", "DaemonSet", "daemonsets");
+    pub(crate) const NETWORK_POLICY: Self = Self::new(
+        "networking.k8s.io",
+        "v1",
+        "NetworkPolicy",
+        "networkpolicies",
+    );
+    pub(crate) const ACCESS_REVIEW: Self = Self::new(
+        "authorization.k8s.io",
+        "v1",
+        "SelfSubjectAccessReview",
+        "selfsubjectaccessreviews",
+    );
     pub(crate) const LEASE: Self = Self::new("coordination.k8s.io", "v1", "Lease", "leases");
     pub(crate) const CSI_DRIVER: Self =
         Self::new("storage.k8s.io", "v1", "CSIDriver", "csidrivers");
@@ -72,6 +89,11 @@ impl Kind {
     /// Its name in messages.
     pub(crate) const fn as_str(self) -> &'static str {
         self.name
+    }
+
+    /// Its group and its plural, as roles name it.
+    pub(crate) const fn resource(self) -> (&'static str, &'static str) {
+        (self.group, self.plural)
     }
 
     /// Where its objects stand: those of a namespace, or all.

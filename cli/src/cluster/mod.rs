@@ -4,6 +4,7 @@ mod connect;
 mod error;
 mod kind;
 mod looked;
+mod write;
 
 use std::time::Duration;
 

@@ -1,11 +1,13 @@
 //! `kubectl dlf plugin`.
 
+mod cluster;
 mod dataset;
 mod diff;
 pub(crate) mod list;
 mod live;
 mod open;
 mod plan;
+mod report;
 
 use std::{error::Error, process::ExitCode};
 
@@ -27,7 +29,12 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Erro
             connection,
         } => list::run(&installed, shown, &connection).await,
         PluginCommand::Inspect { plugin, shown } => inspect(&plugin, shown).await,
-        PluginCommand::Check { plugin, shown } => check(&plugin, shown).await,
+        PluginCommand::Check {
+            plugin,
+            installed,
+            shown,
+        } if installed.cluster => cluster::run(&plugin.file, &installed, shown).await,
+        PluginCommand::Check { plugin, shown, .. } => check(&plugin, shown).await,
         PluginCommand::Plan {
             plugin,
             filename,
@@ -92,6 +99,7 @@ fn described(info: &PluginInfo) -> String {
 
 async fn check(plugin: &Which, shown: Shown) -> Result<ExitCode, Box<dyn Error>> {
     let report = dlf_plugin_conformance::check(open::channel(plugin)?).await;
+    let report = report::Report::from(report);
     match shown.output {
         Some(format) => output::print(&report, format)?,
         None => output::show(&report.to_string())?,
