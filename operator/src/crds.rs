@@ -108,7 +108,7 @@ mod tests {
     /// For people who read or review them, and for tools that want them before the operator runs.
     #[test]
     fn the_definitions_are_committed_as_they_are_installed() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/crds");
+        let directory = Path::new("../deploy/crds");
         for definition in definitions() {
             let file = directory.join(format!("{}.yaml", definition.name_any()));
             let fresh = format!(
@@ -116,7 +116,7 @@ mod tests {
                 serde_saphyr::to_string(&definition).unwrap()
             );
             if env::var_os("DLF_REGENERATE").is_some() {
-                fs::create_dir_all(&directory).unwrap();
+                fs::create_dir_all(directory).unwrap();
                 fs::write(&file, &fresh).unwrap();
             }
             let kept = fs::read_to_string(&file).unwrap_or_default();

@@ -19,9 +19,7 @@ fn commands(example: &Path) -> String {
 }
 
 fn follow(name: &str) {
-    let example = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../examples")
-        .join(name);
+    let example = PathBuf::from("../examples").join(name);
     let (namespace, bucket) = (Namespace::new(name), Bucket::new(name));
     bucket.put("hello.txt", b"hello\n");
     let settings = settings();

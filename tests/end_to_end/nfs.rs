@@ -114,7 +114,7 @@ fn the_drivers_own_code_mounts_a_share_in_a_virtual_machine() {
     }
     let export = Export::new();
     // The very program of the image, which `make install` leaves there.
-    let driver = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/images/csi/dlf-csi");
+    let driver = PathBuf::from("../target/images/csi/dlf-csi");
     let driver = driver.canonicalize().unwrap();
     let driver = driver.to_str().unwrap();
     let server = settings().get("NFS_SERVER");

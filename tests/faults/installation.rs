@@ -18,7 +18,7 @@ struct InstalledAgain;
 
 impl Drop for InstalledAgain {
     fn drop(&mut self) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/scripts/install.sh");
+        let script = Path::new("../deploy/scripts/install.sh");
         let installed = run(&mut Command::new(script), b"");
         if !installed.ok {
             eprintln!("DLF was not installed again: {}", installed.error);
@@ -103,10 +103,7 @@ fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_a
 }
 
 /// The chart as it was first packaged, from before it had a hook.
-const FIRST_CHART: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/faults/charts/dlf-0.1.0-first.tgz"
-);
+const FIRST_CHART: &str = "./faults/charts/dlf-0.1.0-first.tgz";
 
 #[test]
 fn the_first_chart_is_upgraded_beneath_a_reading_pod_and_by_force_uninstalled_under_it() {

@@ -16,7 +16,7 @@ pub(crate) fn with_plugins(test: &str) -> bool {
         return false;
     }
     DONE.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/up.sh");
+        let script = Path::new("plugins/up.sh");
         let _ = run(&mut Command::new(script), b"").expect_ok();
     });
     true

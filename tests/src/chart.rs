@@ -23,7 +23,7 @@ pub fn helm_with(arguments: &[&str], input: &str) -> Output {
 
 /// Upgrades the release to the working tree's chart with these values besides those it has.
 pub fn upgrade(values: &[&str]) {
-    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/chart");
+    let chart = Path::new("../deploy/chart");
     let chart = chart.to_string_lossy();
     // Values of the release over the defaults of this chart, which an older one did not have.
     let wait = ["--reset-then-reuse-values", "--wait", "--timeout", "3m"];

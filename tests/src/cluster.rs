@@ -21,9 +21,7 @@ pub fn on_our_own_cluster(test: &str, it: &str) -> bool {
 /// Runs a script of `tests/cluster`.
 #[must_use]
 pub fn cluster_script(name: &str, arguments: &[&str]) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("cluster")
-        .join(name);
+    let script = Path::new("cluster").join(name);
     run(Command::new(script).args(arguments), b"")
 }
 

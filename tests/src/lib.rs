@@ -1,6 +1,9 @@
 //! What tests against a real cluster share: a namespace of one's own that must leave nothing
 //! behind, `kubectl` as a user would type it, an S3 client that is not ours, and patience with a
 //! bound.
+//!
+//! Paths are relative: cargo runs tests in the directory of their package. An absolute one of the time
+//! when they were built would be that of another checkout, where several build into one directory.
 
 mod chart;
 mod cluster;

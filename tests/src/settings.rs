@@ -1,9 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-    sync::OnceLock,
-};
+use std::{collections::BTreeMap, env, fs, path::PathBuf, sync::OnceLock};
 
 /// What the test cluster offers, as `make cluster` wrote it to `target/cluster/cluster.env`.
 #[derive(Debug)]
@@ -37,7 +32,7 @@ impl Settings {
 pub fn settings() -> &'static Settings {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
     SETTINGS.get_or_init(|| {
-        let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cluster/cluster.env");
+        let own = || PathBuf::from("../target/cluster/cluster.env");
         let file = env::var_os("DLF_TEST_ENV").map_or_else(own, PathBuf::from);
         let text = fs::read_to_string(file).unwrap_or_default();
         let pairs = text.lines().filter_map(|line| line.split_once('='));

@@ -11,9 +11,7 @@ use serde_json::Value;
 
 /// A fixture is read as what it is, and written again says the same.
 fn keeps<Type: Serialize + DeserializeOwned>(fixture: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/v1")
-        .join(fixture);
+    let path = Path::new("tests/v1").join(fixture);
     let text = fs::read_to_string(&path).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
     let read: Type = serde_json::from_value(value.clone()).unwrap();
@@ -61,7 +59,7 @@ fn the_schemas_are_what_the_types_say() {
 
 fn schema<Type: JsonSchema>(name: &str) {
     let made = format!("{:#}\n", schema_for!(Type).to_value());
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/plugin-protocol/v1");
+    let directory = Path::new("../../docs/plugin-protocol/v1");
     let path = directory.join(format!("{name}.schema.json"));
     if env::var_os("DLF_REGENERATE").is_some() {
         fs::create_dir_all(&directory).unwrap();
