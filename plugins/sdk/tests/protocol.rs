@@ -62,7 +62,7 @@ fn schema<Type: JsonSchema>(name: &str) {
     let directory = Path::new("../../docs/plugin-protocol/v1");
     let path = directory.join(format!("{name}.schema.json"));
     if env::var_os("DLF_REGENERATE").is_some() {
-        fs::create_dir_all(&directory).unwrap();
+        fs::create_dir_all(directory).unwrap();
         fs::write(&path, &made).unwrap();
     }
     assert_eq!(
