@@ -47,10 +47,14 @@ pub(super) async fn update(
         Ok(internal) => mirrored(&internal),
         Err(problem) => failed(&problem),
     };
-    let after = DatasetStatus {
-        caching: Some(front.phase.clone()),
-        cache: front.status.clone(),
-        ..after
+    let after = match (&front.external, after.caching.is_some()) {
+        // It says so itself, in the DatasetInternal.
+        (Some(_), true) => after,
+        _ => DatasetStatus {
+            caching: Some(front.phase.clone()),
+            cache: front.status.clone(),
+            ..after
+        },
     };
     findings.extend(front.finding.clone());
     if is_settling(&before, &findings, &handle, &ctx.shared.datasets_met) {
