@@ -67,20 +67,12 @@ pub(super) async fn reconcile(
             if shared.book.forget(&identity.uid) {
                 wake(&identity, &ctx);
             }
-            Ok(if gone {
-                Next::Wait
-            } else {
-                Next::After(RECHECK)
-            })
+            Ok(until(gone))
         }
         Ok(Wanted::External(plugin)) => {
             let gone = withdraw::unwanted(&identity, None, &ctx).await?;
             note(status::external(plugin.name()), &identity, &ctx);
-            Ok(if gone {
-                Next::Wait
-            } else {
-                Next::After(RECHECK)
-            })
+            Ok(until(gone))
         }
         Ok(Wanted::Cache(cache)) => serve(&cache, &identity, &ctx).await,
         Err(problem) => {
@@ -91,6 +83,15 @@ pub(super) async fn reconcile(
             );
             Ok(Next::Blocked(RECHECK))
         }
+    }
+}
+
+/// When a cache is looked at again that is not wanted.
+const fn until(gone: bool) -> Next {
+    if gone {
+        Next::Wait
+    } else {
+        Next::After(RECHECK)
     }
 }
 

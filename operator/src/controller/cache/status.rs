@@ -4,7 +4,7 @@ use dlf_core::{
     api::{CacheStatus, Dataset, DatasetInternal, DecisionStatus, Phase, PhaseStatus},
     condition::{ConditionType, Finding, Truth},
     names::ANNOTATION_CACHE,
-    plugin::CachingPlan,
+    plugin::{CachePlace, CachingPlan},
 };
 use kube::ResourceExt;
 
@@ -21,17 +21,34 @@ pub(in crate::controller) fn front(
     identity: &Identity,
     ctx: &Context,
 ) -> Arc<Front> {
-    if let Some(found) = ctx.shared.book.get(&identity.uid) {
-        return found;
-    }
+    let found = ctx.shared.book.get(&identity.uid);
     let (plugins, namespace) = (&ctx.shared.plugins, &ctx.shared.caches_namespace);
     let front = match validate::run(dataset, identity, plugins, namespace) {
         Ok(Wanted::Nothing(reason)) => Front::none(reason),
         Ok(Wanted::External(plugin)) => external(plugin.name()),
-        Ok(Wanted::Cache(cache)) => written(dataset, Some(&cache), identity, ctx),
-        Err(_) => written(dataset, None, identity, ctx),
+        // What was found may be of the source as it was before an edit.
+        Ok(Wanted::Cache(cache)) => match found {
+            Some(found) if !leads_elsewhere(&found, &cache.place) => return found,
+            _ => written(dataset, Some(&cache), identity, ctx),
+        },
+        Err(_) => match found {
+            Some(found) if found.endpoint.is_none() => return found,
+            _ => written(dataset, None, identity, ctx),
+        },
     };
     Arc::new(front)
+}
+
+/// Whether reads would go through another cache than that of this place.
+fn leads_elsewhere(front: &Front, place: &CachePlace) -> bool {
+    let endpoint = front.endpoint.as_deref();
+    endpoint.is_some_and(|endpoint| !is_at(endpoint, place))
+}
+
+/// Whether an endpoint is that of a cache; its names are of one length, so none begins with another.
+pub(super) fn is_at(endpoint: &str, place: &CachePlace) -> bool {
+    let host = endpoint.strip_prefix("http://");
+    host.is_some_and(|host| host.starts_with(place.name.as_str()))
 }
 
 /// What the objects say that an operator before this one wrote.
@@ -54,8 +71,7 @@ fn written(dataset: &Dataset, cache: Option<&Cache>, identity: &Identity, ctx: &
 fn kept(cache: &Cache, identity: &Identity, ctx: &Context) -> Option<String> {
     let internal = ctx.internal(&identity.namespace, &identity.name)?;
     let endpoint = endpoint_of(&internal)?;
-    let begins = format!("http://{}", cache.place.name);
-    endpoint.starts_with(&begins).then_some(endpoint)
+    is_at(&endpoint, &cache.place).then_some(endpoint)
 }
 
 /// The cache that a DatasetInternal leads to, if it does.
@@ -163,7 +179,23 @@ fn quantity(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quantity;
+    use dlf_core::decision::Reason;
+
+    use super::*;
+
+    #[test]
+    fn what_was_found_before_an_edit_of_the_source_leads_nobody_after_it() {
+        let place = |name: &str| CachePlace {
+            namespace: "dlf-caches".to_owned(),
+            name: name.to_owned(),
+            labels: std::collections::BTreeMap::new(),
+        };
+        let mut front = Front::none(Reason::NotAsked);
+        assert!(!leads_elsewhere(&front, &place("cache-2")));
+        front.endpoint = Some("http://cache-1.dlf-caches.svc:8080".to_owned());
+        assert!(!leads_elsewhere(&front, &place("cache-1")));
+        assert!(leads_elsewhere(&front, &place("cache-2")));
+    }
 
     #[test]
     fn bytes_are_written_as_a_person_writes_them() {

@@ -5,7 +5,7 @@ use dlf_core::{
     decision::{self, Decision, Reason},
     names::LABEL_CACHE,
     plugin::{CacheDecision, CachePlace, DatasetRef},
-    source::{KeySource, ObjectStoreSource, Source},
+    source::{KeySource, ObjectStoreSource, Source, SourceType},
 };
 use dlf_plugin_host::{Plugin, Registry};
 use kube::ResourceExt;
@@ -55,9 +55,13 @@ pub(super) fn run(
     };
     let asked = dataset.spec.cache(labels).and_then(|cache| cache.plugin);
     let routed = || {
-        let kind = dlf_core::source::SourceType::Cos;
         plugins
-            .caching(asked.as_deref(), kind, &identity.namespace, labels)
+            .caching(
+                asked.as_deref(),
+                SourceType::Cos,
+                &identity.namespace,
+                labels,
+            )
             .map_err(|error| Problem::failed("UnknownPlugin", error.to_string()))
     };
     match decided {

@@ -2,7 +2,11 @@ use std::collections::BTreeSet;
 
 use dlf_core::plugin::CachePlace;
 
-use super::{CacheKey, apply, status::endpoint_of, validate::Cache};
+use super::{
+    CacheKey, apply,
+    status::{endpoint_of, is_at},
+    validate::Cache,
+};
 use crate::controller::{Context, error::ReconcileError, names::Identity};
 
 /// Deletes objects of this cache that its plugin plans no longer.
@@ -72,9 +76,8 @@ pub(in crate::controller) async fn remove_all(
 fn is_read_through(identity: &Identity, wanted: Option<&CachePlace>, ctx: &Context) -> bool {
     let internal = ctx.internal(&identity.namespace, &identity.name);
     let endpoint = internal.and_then(|found| endpoint_of(&found));
-    let leads_there = endpoint.is_some_and(|endpoint| {
-        !wanted.is_some_and(|wanted| endpoint.starts_with(&format!("http://{}", wanted.name)))
-    });
+    let leads_there =
+        endpoint.is_some_and(|endpoint| !wanted.is_some_and(|wanted| is_at(&endpoint, wanted)));
     leads_there || {
         let rollout = ctx
             .shared

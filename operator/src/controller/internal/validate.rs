@@ -41,7 +41,7 @@ pub(super) async fn run(
         .map_err(|error| Problem::failed(error.reason(), error.to_string()))?;
     gates::check(ctx.shared.plugins.config(), &identity.namespace, &source)?;
     let mut plan = plan(internal, labels, identity, &source, Intent::Exist, ctx).await?;
-    let own = behind(internal, dataset, identity);
+    let own = behind(internal, &source, dataset, identity);
     if let Some(bucket) = &own {
         read_from_source_too(&mut plan, bucket);
     }
@@ -55,6 +55,7 @@ pub(super) async fn run(
 /// controller of somebody else's made of it.
 fn behind(
     internal: &DatasetInternal,
+    effective: &Source,
     dataset: &Dataset,
     identity: &Identity,
 ) -> Option<ObjectStoreSource> {
@@ -66,6 +67,14 @@ fn behind(
     let Ok(Source::ObjectStore(mut bucket)) = source else {
         return None;
     };
+    let of_this_bucket = |effective: &Source| match effective {
+        Source::ObjectStore(cache) => cache.location == bucket.location,
+        Source::Nfs(_) | Source::HostPath(_) => false,
+    };
+    if is_ours && !of_this_bucket(effective) {
+        // The Dataset was edited, and this is still what it was before.
+        return None;
+    }
     if let KeySource::Inline { .. } = bucket.keys {
         bucket.keys = KeySource::Secret {
             name: identity.source_secret(),
