@@ -56,8 +56,24 @@ fn reads_from_cache(plugin: &str) {
     ]);
     contains(&policy, &namespace.name).unwrap();
     assert_eq!(seen(plugin)["state"], "ready");
+    // Another source is another cache.
+    let other = Bucket::new("cached-other");
+    other.put("kept.txt", b"from the other\n");
+    let edit = format!(r#"{{"spec":{{"local":{{"bucket":"{}"}}}}}}"#, other.name);
+    let _ = namespace
+        .kubectl(&["patch", DATASETS, "books", "--type=merge", "-p", &edit])
+        .expect_ok();
+    eventually("a cache of the other bucket", CACHED_WITHIN, || {
+        let now = name_of(&served(&namespace, "books"));
+        if now == cache { Err(now) } else { Ok(()) }
+    });
+    let script = "cat /mnt/datasets/books/kept.txt";
+    let log = namespace.run_pod("second", "dataset.0.id: books", script, "");
+    assert_eq!(log, "from the other\n");
     // A finished pod holds its claim.
-    let _ = namespace.kubectl(&["delete", "pod", "first"]).expect_ok();
+    let _ = namespace
+        .kubectl(&["delete", "pod", "first", "second"])
+        .expect_ok();
     let _ = namespace
         .kubectl(&["delete", DATASETS, "books"])
         .expect_ok();
