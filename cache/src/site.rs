@@ -16,7 +16,7 @@ use crate::answer::{Verdict, judge};
 use crate::error::{ErrorKind, Place};
 use crate::origin::{ConfigError, Origin};
 use crate::request::Request;
-use crate::sign::{PayloadHash, sign};
+use crate::sign::{PayloadHash, Signer, sign, survives_caches};
 use crate::target::Target;
 use crate::transport::{self, HttpClient, PayloadBody};
 use crate::usage::Usage;
@@ -220,17 +220,14 @@ impl Site {
         let mut headers = request.headers.clone();
         if let (Some(keys), false) = (&self.origin.keys, target.is_presigned()) {
             let hash = PayloadHash::of(&request.payload, self.origin.endpoint.is_https());
-            let region = self.region(learned);
-            sign(
-                &request.method,
-                target,
-                &mut headers,
-                &hash,
+            let signer = Signer {
                 keys,
-                region,
+                region: self.region(learned),
                 now,
-            )
-            .map_err(|_| ErrorKind::Config("the keys cannot be sent".to_owned()))?;
+                is_signed: survives_caches,
+            };
+            sign(&request.method, target, &mut headers, &hash, &signer)
+                .map_err(|_| ErrorKind::Config("the keys cannot be sent".to_owned()))?;
         } else {
             let host = HeaderValue::from_str(&target.host_header())
                 .map_err(|_| ErrorKind::Config("the request has no valid URL".to_owned()))?;

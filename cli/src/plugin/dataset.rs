@@ -1,10 +1,6 @@
 use std::{error::Error, fs, io, path::Path};
 
-use dlf_core::{
-    api::Dataset,
-    plugin::DatasetRef,
-    source::{KeySource, Source},
-};
+use dlf_core::{api::Dataset, plugin::DatasetRef, source::Source};
 
 /// The namespace of a Dataset that does not say.
 const NAMESPACE: &str = "default";
@@ -18,14 +14,18 @@ pub(crate) struct Asked {
     pub(crate) source: Source,
 }
 
+/// The text of a file; `-` is standard input.
+pub(crate) fn text(file: &Path) -> Result<String, Box<dyn Error>> {
+    if file == Path::new("-") {
+        return Ok(io::read_to_string(io::stdin())?);
+    }
+    Ok(fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?)
+}
+
 /// Reads a Dataset; `-` is standard input.
 pub(crate) fn read(file: &Path) -> Result<Asked, Box<dyn Error>> {
     let shown = file.display();
-    let text = if file == Path::new("-") {
-        io::read_to_string(io::stdin())?
-    } else {
-        fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?
-    };
+    let text = text(file)?;
     let dataset: Dataset =
         serde_saphyr::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
     let metadata = &dataset.metadata;
@@ -42,16 +42,15 @@ pub(crate) fn read(file: &Path) -> Result<Asked, Box<dyn Error>> {
         labels: metadata.labels.clone().unwrap_or_default(),
         name,
     };
-    let mut source = Source::parse(&dataset.spec, &reference.labels, &reference.namespace)
+    let source = Source::parse(&dataset.spec, &reference.labels, &reference.namespace)
         .map_err(|error| format!("{shown}: {error}"))?;
     // What stands in the file is replaced by a reference, as the operator does it.
-    if let Source::ObjectStore(bucket) = &mut source
-        && let KeySource::Inline { .. } = bucket.keys
-    {
-        bucket.keys = KeySource::Secret {
-            name: format!("{}-source", reference.name),
-        };
-    }
+    let source = match source {
+        Source::ObjectStore(bucket) => {
+            Source::ObjectStore(bucket.referring_to(|| format!("{}-source", reference.name)))
+        }
+        other => other,
+    };
     Ok(Asked {
         dataset,
         reference,

@@ -28,6 +28,18 @@ pub struct ObjectStoreSource {
     pub remove_on_delete: bool,
 }
 
+impl ObjectStoreSource {
+    /// The same with a reference to a Secret where its keys stand in it.
+    #[must_use]
+    pub fn referring_to(self, secret: impl FnOnce() -> String) -> Self {
+        let keys = match self.keys {
+            KeySource::Inline { .. } => KeySource::Secret { name: secret() },
+            keys => keys,
+        };
+        Self { keys, ..self }
+    }
+}
+
 /// Bucket and prefix, however they were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -67,7 +67,7 @@ async fn put_right(
     let Some(keyring) = keyring(secrets).await? else {
         return Ok(false);
     };
-    let mut left: BTreeSet<String> = BTreeSet::new();
+    let mut wanted: BTreeSet<String> = BTreeSet::new();
     let labelled = ListParams::default().labels(LABEL);
     let known: BTreeMap<String, Secret> = secrets
         .list(&labelled)
@@ -91,9 +91,9 @@ async fn put_right(
             info!(plugin, "making the certificate that it shows");
             write(secrets, &name, plugin, &names, &made_of, &keyring).await?;
         }
-        left.insert(name);
+        wanted.insert(name);
     }
-    for name in known.into_keys().filter(|name| !left.contains(name)) {
+    for name in known.into_keys().filter(|name| !wanted.contains(name)) {
         match secrets.delete(&name, &DeleteParams::default()).await {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             other => drop(other?),

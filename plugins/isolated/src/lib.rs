@@ -30,11 +30,11 @@ const EXIT_HANGS: i32 = 70;
 /// # Errors
 /// Why it cannot be run, for a person.
 pub async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
-    if settings.listen.is_some() {
-        bound_processes();
-    }
     if let Some(directory) = &settings.copy_to {
         return copy::copy_to(directory);
+    }
+    if settings.listen.is_some() {
+        bound_processes();
     }
     let plugin: Arc<dyn Channel> = match (&settings.library, settings.program.split_first()) {
         (Some(library), None) => {

@@ -1,6 +1,6 @@
 //! The file of a check: a Dataset and the Secrets it names.
 
-use std::{error::Error, fs, io, path::Path};
+use std::{error::Error, path::Path};
 
 use dlf_core::{
     api::{ApiGroup, Dataset},
@@ -8,6 +8,8 @@ use dlf_core::{
     source::{KeySource, ObjectStoreSource, Source},
 };
 use serde_json::{Map, Value, json};
+
+use crate::plugin::dataset;
 
 /// What a check makes in its namespace.
 #[derive(Debug)]
@@ -24,13 +26,8 @@ pub(super) struct Given {
 
 /// Reads a file; `-` is standard input.
 pub(super) fn read(file: &Path) -> Result<Given, Box<dyn Error>> {
-    let shown = file.display();
-    let text = if file == Path::new("-") {
-        io::read_to_string(io::stdin())?
-    } else {
-        fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?
-    };
-    parse(&text).map_err(|error| format!("{shown}: {error}").into())
+    let text = dataset::text(file)?;
+    parse(&text).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
 fn parse(text: &str) -> Result<Given, Box<dyn Error>> {

@@ -33,12 +33,13 @@ pub(super) async fn run(
     let manager = format!("dlf-plugin-{plugin}");
     let policy = network_policy(place, identity, &ctx.shared.namespace);
     let planned = planned.iter().map(|object| (object, manager.as_str()));
+    let known = ctx.shared.cache_objects.of(&identity.uid);
     let mut keys = BTreeSet::new();
     let mut obstacle = None;
     for (object, manager) in [(&policy, FIELD_MANAGER)].into_iter().chain(planned) {
         let Some(key) = key_of(object) else { continue };
         let desired = stamped(object, plugin, identity);
-        if let Some(problem) = ensure(&key, desired, manager, plugin, identity, ctx).await? {
+        if let Some(problem) = ensure(&key, known.get(&key), desired, manager, ctx).await? {
             obstacle.get_or_insert(problem);
         }
         keys.insert(key);
@@ -92,16 +93,14 @@ fn stamped(object: &Value, plugin: &str, identity: &Identity) -> Value {
 
 async fn ensure(
     key: &CacheKey,
+    known: Option<&CacheObject>,
     desired: Value,
     manager: &str,
-    plugin: &str,
-    identity: &Identity,
     ctx: &Context,
 ) -> Result<Option<Problem>, ReconcileError> {
     let (kind, name) = key;
     let resource = kind.resource();
-    let known = ctx.shared.cache_objects.of(&identity.uid);
-    if let Some(known) = known.get(key) {
+    if let Some(known) = known {
         if known.object.metadata.deletion_timestamp.is_some() {
             let message = format!(
                 "{} {name} of the cache is being deleted; it is made again when it has gone",
@@ -124,7 +123,7 @@ async fn ensure(
         }
         Err(kube::Error::Api(status)) if status.code == 404 || status.code == 400 => {
             let message = format!(
-                "the API server does not take {} {name}, which plugin {plugin} planned for namespace {namespace}: {}",
+                "the API server does not take {} {name} of the cache in namespace {namespace}: {}",
                 resource.kind, status.message
             );
             Ok(Some(Problem::pending("PlanNotTaken", message)))

@@ -5,7 +5,7 @@ use dlf_core::{
     decision::{self, Decision, Reason},
     names::LABEL_CACHE,
     plugin::{CacheDecision, CachePlace, DatasetRef},
-    source::{KeySource, ObjectStoreSource, Source, SourceType},
+    source::{ObjectStoreSource, Source, SourceType},
 };
 use dlf_plugin_host::{Plugin, Registry};
 use kube::ResourceExt;
@@ -47,7 +47,7 @@ pub(super) fn run(
     let default = plugins.config().cache.mode;
     let decided = decision::of_spec(&dataset.spec, labels, source.kind(), default)
         .map_err(|error| Problem::failed("InvalidSpec", error.to_string()))?;
-    let Source::ObjectStore(mut source) = source else {
+    let Source::ObjectStore(source) = source else {
         return Ok(match decided {
             Decision::None(reason) => Wanted::Nothing(reason),
             Decision::Deploy { .. } => Wanted::Nothing(Reason::NotApplicable),
@@ -76,11 +76,7 @@ pub(super) fn run(
             if plugin.is_external() {
                 return Ok(Wanted::External(Arc::clone(plugin)));
             }
-            if let KeySource::Inline { .. } = source.keys {
-                source.keys = KeySource::Secret {
-                    name: identity.source_secret(),
-                };
-            }
+            let source = source.referring_to(|| identity.source_secret());
             Ok(Wanted::Cache(Box::new(Cache {
                 place: place(identity, plugin.name(), &source, namespace),
                 plugin: Arc::clone(plugin),

@@ -8,7 +8,7 @@ use dlf_core::{
         DatasetRef, FileSystem, Intent, OriginRef, PlanError, StoragePlan, StorageRequest, Volume,
     },
     program,
-    source::{KeySource, ObjectStoreSource, Source},
+    source::{ObjectStoreSource, Source},
 };
 use kube::ResourceExt;
 
@@ -64,7 +64,7 @@ fn behind(
         return None;
     }
     let source = Source::parse(&dataset.spec, dataset.labels(), &identity.namespace);
-    let Ok(Source::ObjectStore(mut bucket)) = source else {
+    let Ok(Source::ObjectStore(bucket)) = source else {
         return None;
     };
     let of_this_bucket = |effective: &Source| match effective {
@@ -75,12 +75,7 @@ fn behind(
         // The Dataset was edited, and this is still what it was before.
         return None;
     }
-    if let KeySource::Inline { .. } = bucket.keys {
-        bucket.keys = KeySource::Secret {
-            name: identity.source_secret(),
-        };
-    }
-    Some(bucket)
+    Some(bucket.referring_to(|| identity.source_secret()))
 }
 
 /// What a cache cannot answer is asked of the source, and what is written goes there.
