@@ -30,8 +30,11 @@ const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// Reviews under way at once. After a change of leader every node comes within seconds, and the API
 /// server has other things to do.
 const REVIEWS_MAX: usize = 16;
-/// A projected token bound to a pod names its expiry. Should one not, it counts for this long.
+/// A projected token bound to a pod names its expiry. Should one not, it is reviewed again this soon.
 const LIFETIME_DEFAULT: Duration = Duration::from_mins(10);
+/// A token that was just found valid counts for this long even when it has expired by our clock: that
+/// one is wrong then.
+const LIFETIME_MIN: Duration = Duration::from_mins(5);
 /// No token counts for longer without being reviewed again, whatever it says. The kubelet's live
 /// an hour.
 const LIFETIME_MAX: Duration = Duration::from_hours(2);
@@ -54,7 +57,7 @@ pub struct Identity {
     pub node: String,
     /// Its pod.
     pub pod: String,
-    /// For how long the token counts.
+    /// For how long the token counts until it is reviewed again.
     pub lifetime: Duration,
 }
 
@@ -196,22 +199,24 @@ fn judge(
     Ok((program, extra(NODE_NAME)?, extra(POD_NAME)?))
 }
 
-/// For how long a token that was just found valid counts: its own word, within bounds.
+/// For how long a token that was just found valid counts: its own word, within bounds. Where our clock
+/// is behind, no longer than it was made for.
 fn lifetime(token: &str, now: SystemTime) -> Duration {
     #[derive(Deserialize)]
     struct Claims {
         exp: u64,
+        #[serde(default)]
+        iat: u64,
     }
     let claims = token.split('.').nth(1);
     let claims = claims.and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
     let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
-    let Some(Claims { exp }) = claims else {
+    let Some(Claims { exp, iat }) = claims else {
         return LIFETIME_DEFAULT;
     };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Duration::from_secs(exp)
-        .saturating_sub(now)
-        .min(LIFETIME_MAX)
+    let left = exp.saturating_sub(now.as_secs().max(iat));
+    Duration::from_secs(left).clamp(LIFETIME_MIN, LIFETIME_MAX)
 }
 
 #[cfg(test)]

@@ -3,13 +3,18 @@
 pub(super) mod node;
 pub(super) mod worker;
 
+use std::time::Duration;
+
 use dlf_wire::nodes::v1::Token;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
-use super::identity::{Identify, Identity};
+use super::identity::{Identify, Identity, IdentityError};
 use super::service::{not_leader, refused};
+
+/// After a token had lapsed, and the API server did not say whether it has.
+const REVIEW_AGAIN: Duration = Duration::from_secs(30);
 
 /// What a stream lives on.
 pub(super) struct Credential {
@@ -46,10 +51,20 @@ impl Credential {
         Ok(())
     }
 
-    /// Resolves when the token has expired.
-    async fn lapsed(&self) -> Status {
-        sleep_until(self.expires).await;
-        Status::unauthenticated("the token has expired and no new one was sent")
+    /// Resolves when the token does not count any more. That is the API server's word, not that of our
+    /// clock; while it says nothing, the stream goes on.
+    async fn lapsed(&mut self, reviewer: &dyn Identify) -> Status {
+        loop {
+            sleep_until(self.expires).await;
+            self.expires = match reviewer.identify(&self.token).await {
+                Ok(identity) => Instant::now() + identity.lifetime,
+                Err(IdentityError::Review(_)) => Instant::now() + REVIEW_AGAIN,
+                Err(_) => {
+                    let message = "the token has expired and no new one was sent";
+                    return Status::unauthenticated(message);
+                }
+            };
+        }
     }
 }
 

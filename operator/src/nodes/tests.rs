@@ -175,14 +175,19 @@ async fn only_the_driver_of_a_node_speaks_for_it() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_its_token_lapses_and_lives_on_with_a_new_one() {
+async fn a_stream_ends_when_its_token_has_lapsed_and_lives_on_with_a_new_one_or_while_it_is_valid()
+{
     let operator = Operator::start(true).await;
     let mut idle = operator
-        .attach_with("driver n1 200", "n1", vec![])
+        .attach_with("driver n1 200 once", "n1", vec![])
+        .await
+        .unwrap();
+    let mut early = operator
+        .attach_with("driver n3 200", "n3", vec![])
         .await
         .unwrap();
     let mut busy = operator
-        .attach_with("driver n2 200", "n2", vec![])
+        .attach_with("driver n2 200 once", "n2", vec![])
         .await
         .unwrap();
     busy.send(from_node::Message::Token(Token {
@@ -191,9 +196,14 @@ async fn a_stream_ends_when_its_token_lapses_and_lives_on_with_a_new_one() {
     .await;
     idle.next().await;
     assert_eq!(idle.end().await.code(), Code::Unauthenticated);
-    busy.next().await;
+    for lives_on in [&mut busy, &mut early] {
+        lives_on.next().await;
+    }
     operator.hub.set_mounter("still there");
-    assert!(matches!(busy.next().await, to_node::Message::Mounter(_)));
+    for lives_on in [&mut busy, &mut early] {
+        let next = lives_on.next().await;
+        assert!(matches!(next, to_node::Message::Mounter(_)));
+    }
     busy.send(from_node::Message::Token(Token {
         value: "driver n1 60000".into(),
     }))

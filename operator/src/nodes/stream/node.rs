@@ -69,7 +69,7 @@ impl NodeStream {
         loop {
             let message = tokio::select! {
                 message = inbound.message() => message,
-                status = self.credential.lapsed() => return Some(status),
+                status = self.credential.lapsed(self.shared.identify.as_ref()) => return Some(status),
                 Some(_) = needs.join_next() => continue,
             };
             let message = match message {

@@ -70,7 +70,7 @@ impl WorkerStream {
         loop {
             let message = tokio::select! {
                 message = inbound.message() => message,
-                status = self.credential.lapsed() => return Some(status),
+                status = self.credential.lapsed(self.shared.identify.as_ref()) => return Some(status),
             };
             match message {
                 Ok(Some(FromWorker {

@@ -1,6 +1,7 @@
+use std::collections::HashSet;
 use std::fs;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,8 +31,11 @@ const NAME: &str = "dlf-nodes.dlf-system.svc";
 /// Longer than anything here takes, shorter than a person's patience.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Believes a token that says `PROGRAM NODE [LIFETIME_MS]`.
-struct Trusting;
+/// Believes a token that says `PROGRAM NODE [LIFETIME_MS]`, and, if it ends with `once`, not again.
+#[derive(Default)]
+struct Trusting {
+    seen: Mutex<HashSet<String>>,
+}
 
 #[async_trait]
 impl Identify for Trusting {
@@ -44,6 +48,10 @@ impl Identify for Trusting {
         };
         let node = words.next().unwrap_or_default().to_owned();
         let lifetime = words.next().map_or(60_000, |ms| ms.parse().unwrap());
+        let is_new = self.seen.lock().unwrap().insert(token.value.clone());
+        if words.next() == Some("once") && !is_new {
+            return Err(IdentityError::Invalid("it has expired".into()));
+        }
         let lifetime = Duration::from_millis(lifetime);
         Ok(Identity {
             program,
@@ -128,7 +136,7 @@ impl Operator {
         let dependencies = Dependencies {
             hub: hub.clone(),
             tasks: tasks.clone(),
-            identify: Arc::new(Trusting),
+            identify: Arc::<Trusting>::default(),
             pods: Arc::new(OnePod),
             leading: followed,
         };
