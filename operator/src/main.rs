@@ -32,7 +32,13 @@ async fn start() -> Result<(), Box<dyn std::error::Error>> {
     telemetry::init(&settings.log, settings.log_format)?;
     if let Some(Command::Uninstall { force }) = settings.command {
         let client = kube::Client::try_default().await?;
-        return Ok(uninstall::run(client, &settings.namespace, force).await?);
+        return Ok(uninstall::run(
+            client,
+            &settings.namespace,
+            &settings.caches_namespace,
+            force,
+        )
+        .await?);
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

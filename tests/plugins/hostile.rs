@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use dlf_tests::{Bucket, DATASETS, Namespace, contains, dataset, eventually, kubectl};
 
-use crate::installed::{cached, objects, with_plugins};
+use crate::{
+    installed::{cached, objects, with_plugins},
+    reconciles::Reconciles,
+};
 
 /// What the plugin does, how the reason begins by which its Dataset names it, and what is said. Where it
 /// answers, its faults before are forgotten, so that the next one is not waited for.
@@ -62,7 +65,9 @@ fn a_hostile_plugin_is_named_and_harms_nobody() {
     let bucket = Bucket::new("hostile");
     let namespace = Namespace::new("hostile");
     let operator = operator_pods();
+    let began = Reconciles::so_far();
     let quiet = times(&namespace, &bucket, "quiet", 20);
+    let quiet_reconciles = Reconciles::so_far().p99_since(&began);
     for (misdeed, expected, part) in MISDEEDS {
         let manifest = cached("victim", &bucket.name, "hostile").replace(
             "  name: victim\n",
@@ -92,8 +97,15 @@ fn a_hostile_plugin_is_named_and_harms_nobody() {
         );
         println!("{misdeed}: {message}");
         if misdeed == "loop" {
+            let began = Reconciles::so_far();
             let hostile = times(&namespace, &bucket, "loop", 20);
             let ms = |times: &[Duration], at: usize| times[at].as_millis();
+            let (loud, count) = Reconciles::so_far().p99_since(&began);
+            println!(
+                "p99 of the reconciles of Datasets: at most {} ms, of {}; beside a plugin that loops at most {loud} ms, \
+                 of {count}",
+                quiet_reconciles.0, quiet_reconciles.1
+            );
             println!(
                 "a Dataset of others, created until usable, of 20: p50 {} ms and worst {} ms; beside a plugin that \
                  loops {} and {} ms",

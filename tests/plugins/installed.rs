@@ -64,10 +64,10 @@ pub(crate) fn objects(namespace: &Namespace) -> Vec<String> {
     listed.expect_ok().lines().map(str::to_owned).collect()
 }
 
-/// What the plugin of this name looks like to the operator that leads.
-pub(crate) fn seen(plugin: &str) -> Value {
+/// What the operator that leads answers at a path.
+pub(crate) fn leader_says(path: &str) -> String {
     let holder = "jsonpath={.spec.holderIdentity}";
-    let leader = kubectl(&[
+    let lease = [
         "-n",
         "dlf-system",
         "get",
@@ -75,13 +75,15 @@ pub(crate) fn seen(plugin: &str) -> Value {
         "dlf-operator",
         "-o",
         holder,
-    ]);
-    let path = format!(
-        "/api/v1/namespaces/dlf-system/pods/{}:8080/proxy/debug/plugins",
-        leader.expect_ok()
-    );
-    let all = kubectl(&["get", "--raw", &path]).json();
-    let found = all.as_array().into_iter().flatten();
-    let mut found = found.filter(|one| one["name"] == plugin);
-    found.next().cloned().unwrap_or_default()
+    ];
+    let leader = kubectl(&lease).expect_ok();
+    let path = format!("/api/v1/namespaces/dlf-system/pods/{leader}:8080/proxy/{path}");
+    kubectl(&["get", "--raw", &path]).expect_ok()
+}
+
+/// What the plugin of this name looks like to the operator that leads.
+pub(crate) fn seen(plugin: &str) -> Value {
+    let all: Vec<Value> = serde_json::from_str(&leader_says("debug/plugins")).unwrap();
+    let mut found = all.into_iter().filter(|one| one["name"] == plugin);
+    found.next().unwrap_or_default()
 }

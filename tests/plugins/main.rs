@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cache;
+mod check;
 mod external;
 mod hostile;
 mod installed;
+mod reconciles;

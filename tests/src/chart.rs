@@ -1,6 +1,6 @@
 //! The installed chart: other values for a while.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, thread};
 
 use crate::{Output, run, settings};
 
@@ -52,8 +52,10 @@ impl Drop for Values {
     fn drop(&mut self) {
         let back = ["rollback", "dlf", &self.revision];
         let rolled = helm(&[&back[..], &["--wait", "--timeout", "3m"]].concat());
-        if !rolled.ok {
-            eprintln!("the values are not what they were: {}", rolled.error);
+        if thread::panicking() {
+            eprintln!("going back to the values: {}", rolled.error);
+        } else {
+            let _ = rolled.expect_ok();
         }
     }
 }

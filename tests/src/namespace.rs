@@ -102,9 +102,10 @@ impl Namespace {
                 return Ok(());
             }
             let events = self.events(pod);
+            let said = self.kubectl(&["logs", pod, "--all-containers", "--tail=5"]);
             Err(format!(
-                "it is {}{}; its events: {events}",
-                found.text, found.error
+                "it is {}{}; its events: {events}; its log: {}",
+                found.text, found.error, said.text
             ))
         });
     }

@@ -15,6 +15,9 @@ pub(crate) struct InCluster {
     /// standard input.
     #[arg(short = 'f', long, value_name = "FILE", requires = "cluster")]
     pub(crate) filename: Option<PathBuf>,
+    /// The same Dataset with other keys, good for the same bucket: they take the place of the first.
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub(crate) rotated: Option<PathBuf>,
     /// Image of the pods that read: with a shell, find and dd.
     #[arg(
         long,

@@ -4,6 +4,7 @@
 //! It does not need a working operator. CRDs and Datasets stay, so that an installation to come
 //! makes everything again.
 
+mod caches;
 mod doors;
 mod remains;
 mod users;
@@ -26,6 +27,17 @@ pub enum UninstallError {
     /// The operator goes on running and would make everything again.
     #[error("DLF stays, because the operator's pods do not end within {0} s")]
     OperatorStays(u64),
+    /// What runs in it does not end.
+    #[error(
+        "namespace {name} of caches is not gone after {seconds} s: the conditions in `kubectl get namespace {name} -o yaml` \
+         say what it waits for; uninstall again to go on"
+    )]
+    CachesStay {
+        /// The namespace.
+        name: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The API server refused something.
     #[error("{doing}: {source}; what has been done so far is not undone, uninstall again to go on")]
     Api {
@@ -47,8 +59,14 @@ impl<T> Doing<T> for kube::Result<T> {
     }
 }
 
-/// Takes everything away. With `force` whether or not a pod uses a dataset.
-pub async fn run(client: Client, namespace: &str, force: bool) -> Result<(), UninstallError> {
+/// Takes everything away from our `namespace` and that of `caches`. With `force` whether or not a pod
+/// uses a dataset.
+pub async fn run(
+    client: Client,
+    namespace: &str,
+    caches: &str,
+    force: bool,
+) -> Result<(), UninstallError> {
     refuse_if_used(&client, force).await?;
     // Without an operator, pods that ask for datasets are refused: nobody can begin to use one.
     let replicas = doors::stop_operator(&client, namespace).await?;
@@ -60,6 +78,8 @@ pub async fn run(client: Client, namespace: &str, force: bool) -> Result<(), Uni
     info!("admission has stopped: all pods start without us from now on");
     remains::remove(&client, namespace).await?;
     info!("what Datasets made is gone; Datasets and CRDs stay");
+    caches::remove(&client, caches).await?;
+    info!("caches are gone");
     Ok(())
 }
 

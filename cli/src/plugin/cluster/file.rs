@@ -1,15 +1,20 @@
 //! The file of a check: a Dataset and the Secrets it names.
 
-use std::{error::Error, path::Path};
+use std::{collections::BTreeSet, error::Error, path::Path};
 
 use dlf_core::{
     api::{ApiGroup, Dataset},
     names::MOUNT_ROOT,
     source::{KeySource, ObjectStoreSource, Source},
 };
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value, json};
 
 use crate::plugin::dataset;
+
+const ACCESS_KEY_ID: &str = "accessKeyID";
+/// The keys that stand in a Dataset.
+const KEYS: [&str; 2] = [ACCESS_KEY_ID, "secretAccessKey"];
 
 /// What a check makes in its namespace.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub(super) struct Given {
     pub(super) secrets: Vec<Value>,
     /// Whether nothing may be written.
     pub(super) readonly: bool,
+    /// The id of its keys; none where it is anonymous.
+    pub(super) access_key: Option<String>,
 }
 
 /// Reads a file; `-` is standard input.
@@ -58,11 +65,20 @@ fn parse(text: &str) -> Result<Given, Box<dyn Error>> {
     };
     let secrets: Vec<Value> = secrets.iter().map(bare).collect();
     named(&bucket, &secrets)?;
+    let access_key = match bucket.keys {
+        KeySource::Anonymous => None,
+        KeySource::Inline { access_key_id, .. } => Some(access_key_id),
+        KeySource::Secret { name } => secrets
+            .iter()
+            .find(|secret| secret["metadata"]["name"] == name.as_str())
+            .and_then(access_key),
+    };
     Ok(Given {
         group,
         spec,
         secrets,
         readonly: bucket.readonly,
+        access_key,
     })
 }
 
@@ -75,6 +91,16 @@ fn bare(secret: &Value) -> Value {
         }
     }
     bare
+}
+
+/// The id of the keys in a Secret.
+pub(super) fn access_key(secret: &Value) -> Option<String> {
+    let mut secret: Secret = serde_json::from_value(secret.clone()).ok()?;
+    let plain = secret.string_data.as_mut();
+    let plain = plain.and_then(|data| data.remove(ACCESS_KEY_ID));
+    let encoded = secret.data.as_mut();
+    let encoded = encoded.and_then(|data| data.remove(ACCESS_KEY_ID));
+    plain.or_else(|| String::from_utf8(encoded?.0).ok())
 }
 
 /// Whether the Secrets that a bucket names are there.
@@ -99,14 +125,55 @@ fn named(bucket: &ObjectStoreSource, secrets: &[Value]) -> Result<(), String> {
 }
 
 impl Given {
+    /// Reads another file: the same Dataset, with other keys.
+    pub(super) fn rotated(&self, file: &Path) -> Result<Self, Box<dyn Error>> {
+        let other = read(file)?;
+        let differs = self.is_rotated_by(&other);
+        differs.map_err(|why| format!("--rotated {}: {why}", file.display()))?;
+        Ok(other)
+    }
+
+    fn is_rotated_by(&self, other: &Self) -> Result<(), &'static str> {
+        let names = |given: &Self| -> BTreeSet<String> {
+            let names = given.secrets.iter();
+            names
+                .map(|secret| secret["metadata"]["name"].to_string())
+                .collect()
+        };
+        let place = |given: &Self| {
+            let mut place = given.local();
+            place.retain(|key, _| !KEYS.contains(&key.as_str()));
+            place
+        };
+        if place(self) != place(other) {
+            return Err("its spec.local is another one than the first's; only keys may differ");
+        }
+        if names(self) != names(other) {
+            return Err(
+                "its Secrets have other names than the first's; only what is in them may differ",
+            );
+        }
+        match (&self.access_key, &other.access_key) {
+            (Some(first), Some(other)) if first != other => Ok(()),
+            _ => Err(
+                "expected another accessKeyID than the first's, in the Dataset or in its Secret",
+            ),
+        }
+    }
+
+    /// The bucket, as it stands in the file; a namespace of the file is not the check's.
+    pub(super) fn local(&self) -> Map<String, Value> {
+        let local = self.spec.get("local").and_then(Value::as_object);
+        let mut local = local.cloned().unwrap_or_default();
+        local.remove("secret-namespace");
+        local
+    }
+
     /// The Dataset under another name, with a cache by `plugin`. What the file says of its cache
     /// otherwise stays: its medium, its replicas.
     pub(super) fn dataset(&self, name: &str, plugin: &str, capacity: &str) -> Value {
         let mut spec = self.spec.clone();
-        // A namespace of the file is not the check's.
-        if let Some(local) = spec.get_mut("local").and_then(Value::as_object_mut) {
-            local.remove("secret-namespace");
-        }
+        spec.insert("local".to_owned(), self.local().into());
         let mut cache = match spec.get("cache") {
             Some(Value::Object(cache)) => cache.clone(),
             _ => Map::new(),
@@ -156,6 +223,35 @@ mod tests {
         let cache = json!({ "mode": "Always", "plugin": "acme", "capacity": "100Mi" });
         assert_eq!(made["spec"]["cache"], cache);
         assert_eq!(given.path("check-1"), "/mnt/datasets/check-1");
+    }
+
+    #[test]
+    fn another_file_may_differ_by_its_keys_alone() {
+        let inline = |key: &str, bucket: &str| {
+            let local = format!(
+                "type: COS, endpoint: \"http://s3:1\", bucket: {bucket}, accessKeyID: {key}, secretAccessKey: s-{key}"
+            );
+            with(&local, "").unwrap()
+        };
+        let secret = |data: &str| {
+            let local = "type: COS, endpoint: \"http://s3:1\", bucket: books, secret-name: keys";
+            with(
+                local,
+                &format!("---\nkind: Secret\nmetadata: {{name: keys}}\n{data}\n"),
+            )
+            .unwrap()
+        };
+        let first = inline("a", "books");
+        assert_eq!(first.is_rotated_by(&inline("b", "books")), Ok(()));
+        let why = |first: &Given, other: &Given| first.is_rotated_by(other).unwrap_err();
+        assert!(why(&first, &inline("a", "books")).contains("another accessKeyID"));
+        assert!(why(&first, &inline("b", "other")).contains("only keys may differ"));
+        let plain = secret("stringData: {accessKeyID: a}");
+        let encoded = secret("data: {accessKeyID: Yg==}");
+        assert_eq!(encoded.access_key.as_deref(), Some("b"));
+        assert_eq!(plain.is_rotated_by(&encoded), Ok(()));
+        assert!(why(&first, &plain).contains("only keys may differ"));
+        assert!(why(&plain, &secret("stringData: {}")).contains("another accessKeyID"));
     }
 
     #[test]

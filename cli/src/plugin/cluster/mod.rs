@@ -45,6 +45,8 @@ pub(super) struct Asked {
 pub(super) struct Target<'a> {
     asked: &'a Asked,
     given: Given,
+    /// The same with other keys.
+    rotated: Option<Given>,
     /// Of the Dataset.
     name: String,
     namespace: String,
@@ -60,6 +62,7 @@ pub(super) async fn run(
     let plugin = plugin.to_str().unwrap_or_default().to_owned();
     let filename = settings.filename.as_deref().unwrap_or(Path::new("-"));
     let given = file::read(filename)?;
+    let rotated = settings.rotated.as_deref().map(|file| given.rotated(file));
     let cluster = cluster::connect(&settings.connection).await?;
     let head = known(&cluster, &plugin, &settings.installed.dlf_namespace).await?;
     let unique: String = std::iter::repeat_with(fastrand::alphanumeric)
@@ -76,6 +79,7 @@ pub(super) async fn run(
         namespace: format!("dlf-{name}"),
         asked: &asked,
         given,
+        rotated: rotated.transpose()?,
         name,
     };
     rights::ask(&cluster, &target).await?;
@@ -89,11 +93,13 @@ pub(super) async fn run(
         checks: Vec::new(),
     };
     let printer = Printer { shown };
+    let plan = Step::all(target.rotated.is_some());
     // Whatever cannot be printed, the namespace goes.
     let shown = told(
         &cluster,
         &target,
         settings,
+        &plan,
         &mut report,
         &printer,
         &mut interrupts,
@@ -113,6 +119,7 @@ async fn told(
     cluster: &Cluster,
     target: &Target<'_>,
     settings: &InCluster,
+    plan: &[Step],
     report: &mut Report,
     printer: &Printer,
     interrupts: &mut Interrupts,
@@ -120,10 +127,10 @@ async fn told(
     let head = report.head();
     printer.line(&format!("{head}, in namespace {}", target.namespace))?;
     tokio::select! {
-        outcome = steps(cluster, target, settings, report, printer) => outcome?,
+        outcome = steps(cluster, target, settings, plan, report, printer) => outcome?,
         () = interrupts.next() => {}
     }
-    for step in Step::ALL.iter().skip(report.checks.len()) {
+    for step in plan.iter().skip(report.checks.len()) {
         let found = "interrupted".to_owned();
         printer.enter(report, *step, Outcome::Skipped { found })?;
     }
@@ -138,12 +145,13 @@ async fn steps(
     cluster: &Cluster,
     target: &Target<'_>,
     settings: &InCluster,
+    plan: &[Step],
     report: &mut Report,
     printer: &Printer,
 ) -> Result<(), Box<dyn Error>> {
     let suite = Suite::new(cluster, target);
     let mut passed = Vec::new();
-    for step in Step::ALL {
+    for &step in plan {
         let missing = step.needs().iter().find(|needed| !passed.contains(*needed));
         if let Some(missing) = missing {
             let found = format!("it needs what `{}` did not reach", missing.as_str());

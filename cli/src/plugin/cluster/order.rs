@@ -7,21 +7,31 @@ pub(super) enum Step {
     Plan,
     Read,
     Edit,
+    Rotate,
     Crash,
     Withdraw,
     Delete,
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Create,
         Self::Plan,
         Self::Read,
         Self::Edit,
+        Self::Rotate,
         Self::Crash,
         Self::Withdraw,
         Self::Delete,
     ];
+
+    /// All of a check, with other keys to rotate to or without.
+    pub(super) fn all(rotates: bool) -> Vec<Self> {
+        let steps = Self::ALL.into_iter();
+        steps
+            .filter(|step| rotates || *step != Self::Rotate)
+            .collect()
+    }
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -29,6 +39,7 @@ impl Step {
             Self::Plan => "plan",
             Self::Read => "read through",
             Self::Edit => "edit",
+            Self::Rotate => "rotate",
             Self::Crash => "crash",
             Self::Withdraw => "withdraw",
             Self::Delete => "delete",
@@ -44,6 +55,9 @@ impl Step {
             Self::Plan => "what was planned is there, is labelled as the plugin's, and runs",
             Self::Read => "a pod lists the dataset and reads a file of it to the end",
             Self::Edit => "another capacity is planned anew, and another pod reads",
+            Self::Rotate => {
+                "a reader does not notice that other keys take the place of the first, and another pod reads"
+            }
             Self::Crash => {
                 "a reader does not notice that all pods of the cache die, and they come back"
             }
@@ -61,7 +75,7 @@ impl Step {
             // What a failed step has made can be deleted.
             Self::Create | Self::Delete => &[],
             Self::Plan | Self::Read => &[Self::Create],
-            Self::Edit | Self::Withdraw => &[Self::Create, Self::Read],
+            Self::Edit | Self::Rotate | Self::Withdraw => &[Self::Create, Self::Read],
             Self::Crash => &[Self::Create, Self::Plan, Self::Read],
         }
     }
@@ -77,6 +91,7 @@ impl Step {
             Self::Plan => format!("plan a Deployment or a StatefulSet whose pods become ready; {events} tells why they do not"),
             Self::Read => "run again with --keep and look at the pod: `kubectl describe` and `kubectl logs`; answer GET and HEAD as the bucket does, with `Host` and `x-amz-*` as they came".to_owned(),
             Self::Edit => format!("plan from decision.capacity_bytes of each request, and change no field that Kubernetes lets nobody change; {log} is the plugin's log"),
+            Self::Rotate => "ask for no keys in a plan and keep none in the cache: each request brings its own signature, which the source checks".to_owned(),
             Self::Crash => "let the pods be made anew by a Deployment or a StatefulSet, and answer nothing but whole, unchanged objects: what a cache refuses, mounts read from the source".to_owned(),
             Self::Withdraw => format!("plan no object with finalizers that nobody takes off; `kubectl -n {caches} get all --show-labels` shows what is left"),
             Self::Delete => format!("plan no object with finalizers that nobody takes off; {log} and `kubectl -n {dlf} logs deployment/dlf-operator` say what waits"),

@@ -63,7 +63,9 @@ fn needed<'a>(target: &'a Target<'_>) -> Vec<Right<'a>> {
         (&["get"], Kind::POD, "log", own),
         (&["list", "delete"], Kind::POD, "", caches),
     ];
-    if !target.given.secrets.is_empty() {
+    if target.rotated.is_some() {
+        needed.push((&["create", "get", "patch"], Kind::SECRET, "", own));
+    } else if !target.given.secrets.is_empty() {
         needed.push((&["create"], Kind::SECRET, "", own));
     }
     let listed = KINDS.map(|kind| -> Right<'a> { (&["list"], kind, "", caches) });

@@ -4,7 +4,7 @@ use kube::core::params::ListParams;
 use serde_json::{Value, json};
 
 use super::{
-    Target, cache,
+    Target, cache, file,
     order::Step,
     pods::{self, Reading},
     suite::{CAPACITY, Suite},
@@ -24,6 +24,7 @@ impl Suite<'_> {
             Step::Plan => self.watch.until(async || self.running().await).await,
             Step::Read => self.read().await,
             Step::Edit => self.edit().await,
+            Step::Rotate => self.rotate().await,
             Step::Crash => self.crash().await,
             Step::Withdraw => self.withdraw().await,
             Step::Delete => self.delete().await,
@@ -80,6 +81,49 @@ impl Suite<'_> {
         let found = self.watch.until(async || self.running().await).await?;
         let read = self.reading().await?;
         Ok(format!("{found}; {} bytes read", read.bytes))
+    }
+
+    async fn rotate(&self) -> Result<String, Fault> {
+        let Target {
+            given,
+            namespace,
+            name,
+            rotated,
+            ..
+        } = self.target;
+        let Some(rotated) = rotated else {
+            return Err(Fault::Found("there are no other keys".to_owned()));
+        };
+        let before = self.rounds_beyond(0).await?;
+        for secret in &rotated.secrets {
+            let place = (namespace.as_str(), cache::name(secret));
+            self.cluster.patch(Kind::SECRET, place, secret).await?;
+        }
+        let kind = Kind::dataset(given.group);
+        let fields = json!({ "spec": { "local": rotated.local() } });
+        let edition = self.cluster.patch(kind, (namespace, name), &fields).await?;
+        self.watch
+            .until(async || {
+                // The Secret that pods see follows when the operator has taken the keys.
+                let seen = self.cluster.get(Kind::SECRET, Some(namespace), name);
+                let seen = file::access_key(&seen.await?.unwrap_or_default());
+                Ok(if seen == rotated.access_key {
+                    Ok(())
+                } else {
+                    Err("the operator has not taken the other keys yet".to_owned())
+                })
+            })
+            .await?;
+        self.served(&edition).await?;
+        let read = self.reading().await?;
+        let after = self
+            .rounds_beyond(self.rounds().await?.done + FURTHER)
+            .await?;
+        Ok(format!(
+            "the reader read {} times meanwhile, 0 failures; {} bytes read by another pod",
+            after.done - before.done,
+            read.bytes
+        ))
     }
 
     async fn crash(&self) -> Result<String, Fault> {

@@ -9,13 +9,14 @@
 {{- first $found -}}
 {{- end }}
 
-{{/* dlf.plugin.values SPEC, as JSON: the spec over the defaults, which values.yaml lists. A value that
-     is given replaces a default as a whole. */}}
+{{/* dlf.plugin.values (list NAME SPEC), as JSON: the spec over the defaults, which values.yaml lists. A
+     value that is given replaces a default as a whole. The uid is one of 20000 to 59999, by the name. */}}
 {{- define "dlf.plugin.values" -}}
-{{- $defaults := dict "replicas" 1 "uid" 65533 "resources" (dict
+{{- $uid := add 20000 (mod (index . 0 | adler32sum | int64) 40000) -}}
+{{- $defaults := dict "replicas" 1 "uid" $uid "resources" (dict
       "requests" (dict "cpu" "100m" "memory" "64Mi")
       "limits" (dict "cpu" "500m" "memory" "256Mi")) -}}
-{{- range $key, $value := . }}{{ $_ := set $defaults $key $value }}{{ end -}}
+{{- range $key, $value := index . 1 }}{{ $_ := set $defaults $key $value }}{{ end -}}
 {{- toJson $defaults -}}
 {{- end }}
 
