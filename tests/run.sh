@@ -38,6 +38,7 @@ check() {
   fi
 }
 
+check_format() { cargo fmt --all --check && cargo fmt --check --manifest-path examples/plugin-minimal/Cargo.toml; }
 shell_scripts() { git ls-files '*.sh' .ci/run; }
 check_scripts() { shell_scripts | xargs shellcheck; }
 check_chart() {
@@ -53,7 +54,7 @@ check_chart() {
 
 lint() {
   local tools
-  check format cargo fmt --all --check
+  check format check_format
   check clippy cargo clippy --locked --workspace --all-targets -- -D warnings
   RUSTDOCFLAGS='-D warnings' check documentation cargo doc --locked --workspace --no-deps --document-private-items
   if tools=$(tests/lint/tools.sh); then

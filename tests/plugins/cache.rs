@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use dlf_tests::{
-    Bucket, DATASETS, NAMED_WITHIN, Namespace, Reader, contains, eventually, kubectl, pod,
+use dlf_tests::{Bucket, DATASETS, NAMED_WITHIN, Namespace, Reader, contains, eventually, kubectl};
+
+use crate::installed::{
+    CACHED_WITHIN, asked, cached, caches, name_of, objects, seen, served, with_plugins,
 };
 
-use crate::installed::{CACHED_WITHIN, cached, name_of, objects, seen, served, with_plugins};
-
 const GONE_WITHIN: Duration = Duration::from_mins(1);
-
-fn caches(arguments: &[&str]) -> String {
-    kubectl(&[&["-n", "dlf-caches"], arguments].concat()).expect_ok()
-}
 
 /// Reads a file through a plugin's cache, and again when the source has lost it.
 fn reads_from_cache(plugin: &str) {
@@ -31,20 +27,11 @@ fn reads_from_cache(plugin: &str) {
     assert_eq!(bucket.get("written.txt").unwrap(), b"new\n");
     let events = namespace.events("books");
     contains(&events, "CacheReady").unwrap();
-    // The source is gone for everybody who does not read through the cache.
-    let direct = format!("{}/{}/kept.txt", endpoint, bucket.name);
-    let settings = dlf_tests::settings();
-    let curl = format!(
-        "curl -sf --aws-sigv4 aws:amz:us-east-1:s3 -u {}:{} {direct}",
-        settings.get("S3_KEY"),
-        settings.get("S3_SECRET")
-    );
-    let twice = format!("{curl} >/dev/null; sleep 1; {curl}");
-    let _ = namespace
-        .apply(&pod("twice", "app: twice", &twice, ""))
-        .expect_ok();
-    namespace.wait_phase("twice", "Succeeded", CACHED_WITHIN);
-    let answered = namespace.kubectl(&["logs", "twice"]).expect_ok();
+    // What it has answered once it answers when the source has lost it.
+    let answered = asked(&namespace, "once", &endpoint, &bucket);
+    assert_eq!(answered, "from the cache\n");
+    bucket.delete("kept.txt");
+    let answered = asked(&namespace, "again", &endpoint, &bucket);
     assert_eq!(answered, "from the cache\n");
     let cache = name_of(&endpoint);
     let policy = caches(&[

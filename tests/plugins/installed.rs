@@ -2,7 +2,9 @@
 
 use std::{path::Path, process::Command, sync::OnceLock, time::Duration};
 
-use dlf_tests::{DATASETS, Namespace, dataset, eventually, kubectl, on_our_own_cluster, run};
+use dlf_tests::{
+    Bucket, DATASETS, Namespace, dataset, eventually, kubectl, on_our_own_cluster, run, settings,
+};
 use serde_json::Value;
 
 /// A plugin's answer, its cache's image and pods, and what follows.
@@ -48,6 +50,19 @@ pub(crate) fn served(namespace: &Namespace, name: &str) -> String {
             }
         },
     )
+}
+
+/// Runs kubectl in the namespace of caches.
+pub(crate) fn caches(arguments: &[&str]) -> String {
+    kubectl(&[&["-n", "dlf-caches"], arguments].concat()).expect_ok()
+}
+
+/// What a cache answers to an S3 client in a pod of this name that asks for `kept.txt`.
+pub(crate) fn asked(namespace: &Namespace, pod: &str, endpoint: &str, bucket: &Bucket) -> String {
+    let (key, secret) = (settings().get("S3_KEY"), settings().get("S3_SECRET"));
+    let signed = format!("--aws-sigv4 aws:amz:us-east-1:s3 -u {key}:{secret}");
+    let script = format!("curl -sf {signed} {endpoint}/{}/kept.txt", bucket.name);
+    namespace.run_pod(pod, "app: client", &script, "")
 }
 
 /// The name of the cache behind an endpoint.

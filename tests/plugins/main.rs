@@ -5,6 +5,7 @@
 
 mod cache;
 mod check;
+mod claims;
 mod external;
 mod hostile;
 mod installed;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs DLF with the plugins that the tests need: the examples in Rust and Python, one that does
+# Installs DLF with the plugins that the tests need: the examples in Rust (twice) and Python, one that does
 # what it should not, and one that is a controller of its own. Idempotent; `install.sh` takes them away.
 set -euo pipefail
 # shellcheck source=deploy/scripts/lib.sh
@@ -32,6 +32,9 @@ plugins:
   nginx:
     library: { image: "$image", path: /libnginx_cache.so }
     config: { image: "docker.io/library/dlf-test-nginx:1" }
+  kept:
+    library: { image: "$image", path: /libnginx_cache.so }
+    config: { image: "docker.io/library/dlf-test-nginx:1", storageClass: dlf-test-caches }
   varnish:
     script:
       configMap: varnish-plugin

@@ -135,6 +135,15 @@ impl Bucket {
         self.request("GET", &format!("/{key}"), b"")
     }
 
+    /// Deletes an object.
+    ///
+    /// # Panics
+    /// When the S3 server refuses.
+    pub fn delete(&self, key: &str) {
+        self.request("DELETE", &format!("/{key}"), b"")
+            .unwrap_or_else(|error| panic!("deleting {key}: {error}"));
+    }
+
     /// Keys of the bucket, the first thousand.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {

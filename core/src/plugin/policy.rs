@@ -109,15 +109,19 @@ fn object_of(
             kind.kind, place.name
         )));
     }
+    metadata(object, &format!("{} {name}", kind.kind))?;
+    Ok((kind, name.to_owned()))
+}
+
+fn metadata(object: &Value, shown: &str) -> Result<(), PlanError> {
     for key in ["ownerReferences", "finalizers", "generateName"] {
         if object["metadata"].get(key).is_some() {
             return Err(refused(format!(
-                "{} {name} has metadata.{key}, which is the host's",
-                kind.kind
+                "{shown} has metadata.{key}, which is the host's"
             )));
         }
     }
-    Ok((kind, name.to_owned()))
+    Ok(())
 }
 
 fn workload(object: &Value, shown: &str, place: &CachePlace) -> Result<(), PlanError> {
@@ -128,6 +132,10 @@ fn workload(object: &Value, shown: &str, place: &CachePlace) -> Result<(), PlanE
                 "pods of {shown} do not carry the label {key}: {value}, by which they are known as this cache's"
             )));
         }
+    }
+    let claims = &object["spec"]["volumeClaimTemplates"];
+    for claim in claims.as_array().into_iter().flatten() {
+        metadata(claim, &format!("a claim of {shown}"))?;
     }
     let pod = &template["spec"];
     for key in POD_FORBIDDEN {

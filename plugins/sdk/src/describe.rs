@@ -48,6 +48,16 @@ impl Description {
         self.emits(api_version, kind)
     }
 
+    /// Its plans are those of a [`Server`](crate::Server).
+    #[must_use]
+    pub fn plans_servers(self) -> Self {
+        let workloads = ["Deployment", "StatefulSet"].into_iter();
+        workloads
+            .fold(self, |described, kind| described.observes("apps/v1", kind))
+            .emits("v1", "Service")
+            .emits("v1", "ConfigMap")
+    }
+
     /// JSON Schema of its section of the configuration.
     #[must_use]
     pub fn config_schema(mut self, schema: Value) -> Self {

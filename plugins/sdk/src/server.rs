@@ -1,3 +1,5 @@
+mod workload;
+
 use std::collections::BTreeMap;
 
 use dlf_core::plugin::{CacheCondition, CacheOrigin, CachingPlan, CachingRequest, Intent};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 ///
 /// Its pods are restricted as the namespace of caches asks for: no root, no privileges, a read-only
 /// root file system, no token. `/cache` is an `emptyDir` of the decided capacity and an eighth more, in
-/// memory or on disk.
+/// memory or on disk, or with [`Server::storage_class`] a claim of that size.
 #[derive(Clone, Debug)]
 pub struct Server<'a> {
     request: &'a CachingRequest,
@@ -17,21 +19,15 @@ pub struct Server<'a> {
     command: Vec<String>,
     files: BTreeMap<String, String>,
     ready_path: Option<String>,
+    storage_class: Option<String>,
 }
 
-/// The volume is larger than the decided capacity by one part in so many: directories and files on
-/// their way out count too, and a pod that outgrows its volume is evicted.
-const HEADROOM: u64 = 8;
-
-const CACHE: &str = "/cache";
 const FILES: &str = "/etc/cache";
-/// Of pods: stands for the files they were started with.
-const FILES_ANNOTATION: &str = "dlf.dev/files";
 
-/// The same for the same files, in every process (FNV-1a, 64 bits, by Fowler, Noll and Vo).
-fn fingerprint(files: &BTreeMap<String, String>) -> String {
-    let texts = files.iter().flat_map(|(name, content)| [name, content]);
-    let bytes = texts.flat_map(|text| text.bytes().chain([0]));
+/// The same for the same texts, in every process (FNV-1a, 64 bits, by Fowler, Noll and Vo).
+fn fingerprint(texts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let texts = texts.into_iter();
+    let bytes = texts.flat_map(|text| [text.as_ref().as_bytes(), &[0]].concat());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -50,6 +46,7 @@ impl<'a> Server<'a> {
             command: Vec::new(),
             files: BTreeMap::new(),
             ready_path: None,
+            storage_class: None,
         }
     }
 
@@ -82,7 +79,15 @@ impl<'a> Server<'a> {
         self
     }
 
-    /// The whole plan: Deployment and Service, and reads through the Service once a replica is ready.
+    /// With a storage class, `/cache` is a claim of that class for each replica, which outlives its pods:
+    /// a `StatefulSet` takes the Deployment's place. The claims go with the cache. Without, nothing changes.
+    #[must_use]
+    pub fn storage_class(mut self, name: Option<&str>) -> Self {
+        self.storage_class = name.map(ToOwned::to_owned);
+        self
+    }
+
+    /// The whole plan: Deployment or `StatefulSet`, and Service, and reads through the Service once a replica is ready.
     #[must_use]
     pub fn plan(&self) -> CachingPlan {
         if self.request.intent == Intent::Delete {
@@ -104,7 +109,7 @@ impl<'a> Server<'a> {
     }
 
     fn objects(&self) -> Vec<Value> {
-        let mut objects = vec![self.deployment(), self.service()];
+        let mut objects = vec![self.workload(), self.service()];
         if !self.files.is_empty() {
             objects.push(json!({
                 "apiVersion": "v1",
@@ -130,11 +135,12 @@ impl<'a> Server<'a> {
     #[must_use]
     pub fn ready_replicas(&self) -> u64 {
         let mut objects = self.request.observed.objects.iter();
-        let deployment = objects.find(|object| {
-            object["kind"] == "Deployment" && object["metadata"]["name"] == self.request.place.name
+        let name = self.workload_name();
+        let workload = objects.find(|object| {
+            object["kind"] == self.workload_kind() && object["metadata"]["name"] == name.as_str()
         });
-        deployment
-            .and_then(|deployment| deployment["status"]["readyReplicas"].as_u64())
+        workload
+            .and_then(|workload| workload["status"]["readyReplicas"].as_u64())
             .unwrap_or_default()
     }
 
@@ -145,80 +151,6 @@ impl<'a> Server<'a> {
     fn metadata(&self) -> Value {
         let place = &self.request.place;
         json!({ "name": place.name, "namespace": place.namespace, "labels": place.labels })
-    }
-
-    fn deployment(&self) -> Value {
-        let place = &self.request.place;
-        let each = self.request.decision.capacity_bytes / u64::from(self.replicas());
-        let limit = each.saturating_add(each / HEADROOM);
-        let mut volume = json!({ "sizeLimit": limit.to_string() });
-        if self.request.decision.medium == dlf_core::api::Medium::Memory {
-            volume["medium"] = json!("Memory");
-        }
-        let probe = match &self.ready_path {
-            Some(path) => json!({ "httpGet": { "path": path, "port": self.port } }),
-            None => json!({ "tcpSocket": { "port": self.port } }),
-        };
-        let mut container = json!({
-            "name": "cache",
-            "image": self.image,
-            "ports": [{ "name": "http", "containerPort": self.port }],
-            "readinessProbe": probe,
-            "volumeMounts": [
-                { "name": "cache", "mountPath": CACHE },
-                { "name": "tmp", "mountPath": "/tmp" },
-            ],
-            "securityContext": {
-                "allowPrivilegeEscalation": false,
-                "readOnlyRootFilesystem": true,
-                "capabilities": { "drop": ["ALL"] },
-            },
-        });
-        if !self.env.is_empty() {
-            container["env"] = json!(self.env);
-        }
-        if !self.command.is_empty() {
-            container["command"] = json!(self.command);
-        }
-        let mut volumes = vec![
-            json!({ "name": "cache", "emptyDir": volume }),
-            json!({ "name": "tmp", "emptyDir": {} }),
-        ];
-        let mut annotations = json!({});
-        if !self.files.is_empty() {
-            let mount = json!({ "name": "files", "mountPath": FILES, "readOnly": true });
-            container["volumeMounts"]
-                .as_array_mut()
-                .into_iter()
-                .for_each(|mounts| mounts.push(mount.clone()));
-            volumes.push(json!({ "name": "files", "configMap": { "name": place.name } }));
-            annotations = json!({ FILES_ANNOTATION: fingerprint(&self.files) });
-        }
-        json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": self.metadata(),
-            "spec": {
-                "replicas": self.replicas(),
-                "selector": { "matchLabels": place.labels },
-                "template": {
-                    "metadata": { "labels": place.labels, "annotations": annotations },
-                    "spec": {
-                        "automountServiceAccountToken": false,
-                        "enableServiceLinks": false,
-                        "securityContext": {
-                            "runAsNonRoot": true,
-                            "runAsUser": 65532,
-                            "runAsGroup": 65532,
-                            "fsGroup": 65532,
-                            "seccompProfile": { "type": "RuntimeDefault" },
-                        },
-                        "containers": [container],
-                        "volumes": volumes,
-                    },
-                },
-            },
-        })
     }
 
     fn service(&self) -> Value {
@@ -233,3 +165,6 @@ impl<'a> Server<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

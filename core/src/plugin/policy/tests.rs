@@ -90,6 +90,11 @@ fn an_object_that_is_not_this_caches_is_refused() {
         ("/metadata/finalizers", json!(["x"]), "finalizers"),
         ("/metadata/ownerReferences", json!([]), "ownerReferences"),
         ("/spec/template/metadata/labels", json!({}), "dlf.dev/cache"),
+        (
+            "/spec/volumeClaimTemplates",
+            json!([{ "metadata": { "name": "cache", "finalizers": ["x"] } }]),
+            "a claim of Deployment c-1 has metadata.finalizers",
+        ),
     ] {
         refuses(0, pointer, value, expected);
     }

@@ -79,13 +79,18 @@ fn network_policy(place: &CachePlace, identity: &Identity, operator_namespace: &
     })
 }
 
-/// The object with its owner's labels and a hash of itself.
+/// The object with its owner's labels and a hash of itself. What a `StatefulSet` claimed goes with it: a
+/// cache has nothing that the source has not.
 fn stamped(object: &Value, plugin: &str, identity: &Identity) -> Value {
     let mut stamped = object.clone();
     for (label, value) in identity.labels() {
         stamped["metadata"]["labels"][label] = json!(value);
     }
     stamped["metadata"]["labels"][LABEL_PLUGIN] = json!(plugin);
+    if stamped["kind"] == "StatefulSet" {
+        stamped["spec"]["persistentVolumeClaimRetentionPolicy"] =
+            json!({ "whenDeleted": "Delete", "whenScaled": "Delete" });
+    }
     let hash = fingerprint(&stamped);
     stamped["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash);
     stamped

@@ -1,0 +1,68 @@
+use dlf_core::plugin::{Call, Message, policy};
+
+use super::*;
+use crate::caching;
+
+/// Of two replicas.
+fn request(capacity_bytes: u64) -> CachingRequest {
+    let golden = include_str!("../../tests/v1/plan-caching.json");
+    let message: Message = serde_json::from_str(golden).unwrap();
+    let Call::PlanCaching(mut request) = message.call else {
+        panic!("the fixture is another call")
+    };
+    request.decision.capacity_bytes = capacity_bytes;
+    request.observed.objects.clear();
+    *request
+}
+
+/// Plans, as the host would let it.
+fn plan(request: &CachingRequest, class: Option<&str>) -> CachingPlan {
+    let plan = Server::new(request, "proxy:1", 80)
+        .file("a", "b")
+        .storage_class(class)
+        .plan();
+    let info = caching("proxy", "1").plans_servers().build();
+    policy::check(&plan, &info, &request.place).unwrap();
+    plan
+}
+
+#[test]
+fn a_storage_class_makes_a_claim_for_each_replica() {
+    let request = request(1600);
+    let plan = plan(&request, Some("fast"));
+    let set = &plan.objects[0];
+    assert_eq!(set["kind"], "StatefulSet");
+    let claim = &set["spec"]["volumeClaimTemplates"][0]["spec"];
+    assert_eq!(claim["storageClassName"], "fast");
+    assert_eq!(claim["resources"]["requests"]["storage"], "900");
+    let volumes = set["spec"]["template"]["spec"]["volumes"].to_string();
+    assert!(!volumes.contains("\"cache\""), "{volumes}");
+    let selected = &set["spec"]["selector"]["matchLabels"];
+    assert_eq!(selected, &set["spec"]["template"]["metadata"]["labels"]);
+}
+
+#[test]
+fn another_claim_is_another_set_and_nothing_else_is() {
+    let name = |bytes, class| {
+        let name = &plan(&request(bytes), class).objects[0]["metadata"]["name"];
+        name.as_str().unwrap_or_default().to_owned()
+    };
+    let first = name(1600, Some("fast"));
+    assert_eq!(first, name(1600, Some("fast")));
+    assert!(first != name(3200, Some("fast")) && first != name(1600, Some("slow")));
+    assert_eq!(name(1600, None), "cache-1-2-3");
+    assert_eq!(name(3200, None), "cache-1-2-3");
+}
+
+#[test]
+fn what_serves_is_the_workload_that_is_planned() {
+    for class in [None, Some("fast")] {
+        let mut request = request(1600);
+        let mut workload = plan(&request, class).objects[0].clone();
+        workload["status"] = json!({ "readyReplicas": 1 });
+        request.observed.objects = vec![workload];
+        assert!(plan(&request, class).origin.is_some());
+        request.decision.capacity_bytes *= 2;
+        assert_eq!(plan(&request, class).origin.is_some(), class.is_none());
+    }
+}

@@ -1,0 +1,154 @@
+//! What runs the server: a Deployment, or a `StatefulSet` with a claim for each replica.
+
+use std::collections::BTreeMap;
+
+use dlf_core::api::Medium;
+use serde_json::{Value, json};
+
+use super::{FILES, Server, fingerprint};
+
+/// The volume is larger than the decided capacity by one part in so many: directories and files on
+/// their way out count too, and a pod that outgrows its volume is evicted.
+const HEADROOM: u64 = 8;
+
+const CACHE: &str = "/cache";
+/// Of pods: stands for the files they were started with.
+const FILES_ANNOTATION: &str = "dlf.dev/files";
+/// Of pods on claims: which claims. Nothing of a `StatefulSet`'s claims can be changed, so that other
+/// ones are another `StatefulSet`'s.
+const CLAIMS_LABEL: &str = "dlf.dev/claims";
+
+impl Server<'_> {
+    /// Bytes of a replica's volume.
+    fn volume_bytes(&self) -> u64 {
+        let each = self.request.decision.capacity_bytes / u64::from(self.replicas());
+        each.saturating_add(each / HEADROOM)
+    }
+
+    /// Stands for a replica's claim; none where it has an `emptyDir`.
+    fn claims(&self) -> Option<String> {
+        let class = self.storage_class.as_deref()?;
+        let bytes = self.volume_bytes().to_string();
+        Some(fingerprint([class, bytes.as_str()])[..8].to_owned())
+    }
+
+    /// Name of the workload.
+    pub(super) fn workload_name(&self) -> String {
+        let name = &self.request.place.name;
+        match self.claims() {
+            Some(claims) => format!("{name}-{claims}"),
+            None => name.clone(),
+        }
+    }
+
+    pub(super) const fn workload_kind(&self) -> &'static str {
+        match self.storage_class {
+            Some(_) => "StatefulSet",
+            None => "Deployment",
+        }
+    }
+
+    pub(super) fn workload(&self) -> Value {
+        let place = &self.request.place;
+        let mut labels = place.labels.clone();
+        if let Some(claims) = self.claims() {
+            labels.insert(CLAIMS_LABEL.to_owned(), claims);
+        }
+        let mut metadata = self.metadata();
+        metadata["name"] = json!(self.workload_name());
+        let mut spec = json!({
+            "replicas": self.replicas(),
+            "selector": { "matchLabels": labels },
+            "template": self.template(&labels),
+        });
+        if let Some(class) = &self.storage_class {
+            spec["serviceName"] = json!(place.name);
+            spec["podManagementPolicy"] = json!("Parallel");
+            spec["volumeClaimTemplates"] = json!([{
+                "metadata": { "name": "cache", "labels": place.labels },
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": class,
+                    "resources": { "requests": { "storage": self.volume_bytes().to_string() } },
+                },
+            }]);
+        }
+        json!({ "apiVersion": "apps/v1", "kind": self.workload_kind(), "metadata": metadata, "spec": spec })
+    }
+
+    fn template(&self, labels: &BTreeMap<String, String>) -> Value {
+        let mut annotations = json!({});
+        if !self.files.is_empty() {
+            let texts = self
+                .files
+                .iter()
+                .flat_map(|(name, content)| [name, content]);
+            annotations = json!({ FILES_ANNOTATION: fingerprint(texts) });
+        }
+        json!({
+            "metadata": { "labels": labels, "annotations": annotations },
+            "spec": {
+                "automountServiceAccountToken": false,
+                "enableServiceLinks": false,
+                "securityContext": {
+                    "runAsNonRoot": true,
+                    "runAsUser": 65532,
+                    "runAsGroup": 65532,
+                    "fsGroup": 65532,
+                    "seccompProfile": { "type": "RuntimeDefault" },
+                },
+                "containers": [self.container()],
+                "volumes": self.volumes(),
+            },
+        })
+    }
+
+    fn container(&self) -> Value {
+        let probe = match &self.ready_path {
+            Some(path) => json!({ "httpGet": { "path": path, "port": self.port } }),
+            None => json!({ "tcpSocket": { "port": self.port } }),
+        };
+        let mut mounts = vec![
+            json!({ "name": "cache", "mountPath": CACHE }),
+            json!({ "name": "tmp", "mountPath": "/tmp" }),
+        ];
+        if !self.files.is_empty() {
+            mounts.push(json!({ "name": "files", "mountPath": FILES, "readOnly": true }));
+        }
+        let mut container = json!({
+            "name": "cache",
+            "image": self.image,
+            "ports": [{ "name": "http", "containerPort": self.port }],
+            "readinessProbe": probe,
+            "volumeMounts": mounts,
+            "securityContext": {
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": { "drop": ["ALL"] },
+            },
+        });
+        if !self.env.is_empty() {
+            container["env"] = json!(self.env);
+        }
+        if !self.command.is_empty() {
+            container["command"] = json!(self.command);
+        }
+        container
+    }
+
+    fn volumes(&self) -> Vec<Value> {
+        let mut volumes = vec![json!({ "name": "tmp", "emptyDir": {} })];
+        if self.storage_class.is_none() {
+            let mut volume = json!({ "sizeLimit": self.volume_bytes().to_string() });
+            if self.request.decision.medium == Medium::Memory {
+                volume["medium"] = json!("Memory");
+            }
+            volumes.insert(0, json!({ "name": "cache", "emptyDir": volume }));
+        }
+        if !self.files.is_empty() {
+            let name = &self.request.place.name;
+            volumes.push(json!({ "name": "files", "configMap": { "name": name } }));
+        }
+        volumes
+    }
+}
