@@ -1,6 +1,7 @@
 use std::{
     error::Error,
     io::{self, Write},
+    process::ExitCode,
 };
 
 use serde::Serialize;
@@ -21,6 +22,15 @@ pub(crate) fn show(text: &str) -> Result<(), Box<dyn Error>> {
     match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
+    }
+}
+
+/// What a program sees of a report.
+pub(crate) const fn exit_code(passed: bool) -> ExitCode {
+    if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

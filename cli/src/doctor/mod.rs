@@ -32,11 +32,7 @@ pub(crate) async fn run(
         Some(format) => output::print(&report, format)?,
         None => output::show(&report.to_string())?,
     }
-    Ok(if report.passed() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(output::exit_code(report.passed()))
 }
 
 async fn examine(cluster: &Cluster, namespace: &str) -> Report {

@@ -104,9 +104,5 @@ async fn check(plugin: &Which, shown: Shown) -> Result<ExitCode, Box<dyn Error>>
         Some(format) => output::print(&report, format)?,
         None => output::show(&report.to_string())?,
     }
-    Ok(if report.passed() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(output::exit_code(report.passed()))
 }

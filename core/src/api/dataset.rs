@@ -1,10 +1,11 @@
-use std::borrow::Cow;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube_core::{DynamicResourceScope, Resource, TypeMeta};
+use kube_core::TypeMeta;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiGroup, DatasetSpec, DatasetStatus, group::VERSION, object::Object};
+use super::{
+    DatasetSpec, DatasetStatus,
+    object::{Object, kind_of_either_group},
+};
 
 /// Where data lives and how it is to be served. Of either group: the group is its dynamic type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,43 +30,4 @@ impl Dataset {
     pub const PLURAL: &str = "datasets";
 }
 
-impl From<Object> for Dataset {
-    fn from(object: Object) -> Self {
-        let Object {
-            types,
-            metadata,
-            spec,
-            status,
-        } = object;
-        Self {
-            types,
-            metadata,
-            spec,
-            status,
-        }
-    }
-}
-
-impl Resource for Dataset {
-    type DynamicType = ApiGroup;
-    type Scope = DynamicResourceScope;
-
-    fn kind(_: &ApiGroup) -> Cow<'_, str> {
-        Self::KIND.into()
-    }
-    fn group(group: &ApiGroup) -> Cow<'_, str> {
-        group.name().into()
-    }
-    fn version(_: &ApiGroup) -> Cow<'_, str> {
-        VERSION.into()
-    }
-    fn plural(_: &ApiGroup) -> Cow<'_, str> {
-        Self::PLURAL.into()
-    }
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
+kind_of_either_group!(Dataset);

@@ -1,10 +1,11 @@
-use std::borrow::Cow;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube_core::{DynamicResourceScope, Resource, TypeMeta};
+use kube_core::TypeMeta;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiGroup, DatasetSpec, DatasetStatus, group::VERSION, object::Object};
+use super::{
+    DatasetSpec, DatasetStatus,
+    object::{Object, kind_of_either_group},
+};
 
 /// What pods really use: the effective source, with references instead of inline keys. It has the
 /// name, the namespace and the group of its Dataset.
@@ -30,43 +31,4 @@ impl DatasetInternal {
     pub const PLURAL: &str = "datasetsinternal";
 }
 
-impl From<Object> for DatasetInternal {
-    fn from(object: Object) -> Self {
-        let Object {
-            types,
-            metadata,
-            spec,
-            status,
-        } = object;
-        Self {
-            types,
-            metadata,
-            spec,
-            status,
-        }
-    }
-}
-
-impl Resource for DatasetInternal {
-    type DynamicType = ApiGroup;
-    type Scope = DynamicResourceScope;
-
-    fn kind(_: &ApiGroup) -> Cow<'_, str> {
-        Self::KIND.into()
-    }
-    fn group(group: &ApiGroup) -> Cow<'_, str> {
-        group.name().into()
-    }
-    fn version(_: &ApiGroup) -> Cow<'_, str> {
-        VERSION.into()
-    }
-    fn plural(_: &ApiGroup) -> Cow<'_, str> {
-        Self::PLURAL.into()
-    }
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
+kind_of_either_group!(DatasetInternal);

@@ -18,6 +18,57 @@ pub(super) struct Object {
     pub(super) status: Option<DatasetStatus>,
 }
 
+/// Makes a resource of a kind with `types`, `metadata`, `spec` and `status`, whose group is its dynamic
+/// type, and which is read as an [`Object`].
+macro_rules! kind_of_either_group {
+    ($kind:ident) => {
+        impl From<$crate::api::object::Object> for $kind {
+            fn from(object: $crate::api::object::Object) -> Self {
+                let $crate::api::object::Object {
+                    types,
+                    metadata,
+                    spec,
+                    status,
+                } = object;
+                Self {
+                    types,
+                    metadata,
+                    spec,
+                    status,
+                }
+            }
+        }
+
+        impl kube_core::Resource for $kind {
+            type DynamicType = $crate::api::ApiGroup;
+            type Scope = kube_core::DynamicResourceScope;
+
+            fn kind(_: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
+                Self::KIND.into()
+            }
+            fn group(group: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
+                group.name().into()
+            }
+            fn version(_: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
+                $crate::api::group::VERSION.into()
+            }
+            fn plural(_: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
+                Self::PLURAL.into()
+            }
+            fn meta(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &self.metadata
+            }
+            fn meta_mut(
+                &mut self,
+            ) -> &mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+pub(super) use kind_of_either_group;
+
 /// The spec, or what is wrong with it.
 fn spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DatasetSpec, D::Error> {
     let value = Value::deserialize(deserializer)?;

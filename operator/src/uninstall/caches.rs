@@ -8,6 +8,7 @@ use kube::{
     api::{Api, DeleteParams},
 };
 use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
 
 use super::{Doing, UninstallError, remains::gone};
 
@@ -15,7 +16,8 @@ use super::{Doing, UninstallError, remains::gone};
 const GONE_WITHIN: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Deletes it and waits until it is gone: while it is on its way out, nobody can install DLF again.
+/// Deletes it and waits until it is gone: while it is on its way out, nobody can install DLF again. One
+/// that does not end (any API service that is down keeps all namespaces) does not keep the rest.
 pub(super) async fn remove(client: &Client, name: &str) -> Result<(), UninstallError> {
     let doing = "removing the namespace of caches";
     let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -23,12 +25,14 @@ pub(super) async fn remove(client: &Client, name: &str) -> Result<(), UninstallE
     let deadline = Instant::now() + GONE_WITHIN;
     while namespaces.get_opt(name).await.doing(doing)?.is_some() {
         if Instant::now() > deadline {
-            return Err(UninstallError::CachesStay {
-                name: name.to_owned(),
-                seconds: GONE_WITHIN.as_secs(),
-            });
+            let waited = GONE_WITHIN.as_secs();
+            warn!(
+                "namespace {name} is not gone after {waited} s; the conditions in its status say what it waits for"
+            );
+            return Ok(());
         }
         sleep(LOOK_EVERY).await;
     }
+    info!("caches are gone");
     Ok(())
 }

@@ -27,17 +27,6 @@ pub enum UninstallError {
     /// The operator goes on running and would make everything again.
     #[error("DLF stays, because the operator's pods do not end within {0} s")]
     OperatorStays(u64),
-    /// What runs in it does not end.
-    #[error(
-        "namespace {name} of caches is not gone after {seconds} s: the conditions in `kubectl get namespace {name} -o yaml` \
-         say what it waits for; uninstall again to go on"
-    )]
-    CachesStay {
-        /// The namespace.
-        name: String,
-        /// How long it was waited for.
-        seconds: u64,
-    },
     /// The API server refused something.
     #[error("{doing}: {source}; what has been done so far is not undone, uninstall again to go on")]
     Api {
@@ -79,7 +68,6 @@ pub async fn run(
     remains::remove(&client, namespace).await?;
     info!("what Datasets made is gone; Datasets and CRDs stay");
     caches::remove(&client, caches).await?;
-    info!("caches are gone");
     Ok(())
 }
 

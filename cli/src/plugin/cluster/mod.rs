@@ -107,11 +107,7 @@ pub(super) async fn run(
     .await;
     clean(&cluster, &target, settings, &mut interrupts).await?;
     shown?;
-    Ok(if report.passed() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(output::exit_code(report.passed()))
 }
 
 /// Runs the steps until they end or are interrupted, and shows what they found.
