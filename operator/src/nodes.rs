@@ -5,13 +5,15 @@
 //! [`identity`] says who is calling and [`authorise`] what a pod may have; [`serve`] runs it all.
 
 pub mod authorise;
-mod changes;
+pub mod changes;
 mod hub;
 pub mod identity;
 mod limits;
 mod once;
+mod refusal;
 pub mod registry;
 mod service;
+mod shared;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -31,7 +33,6 @@ use authorise::FindPod;
 use identity::Identify;
 use service::Service;
 
-pub use changes::Changes;
 pub use hub::Hub;
 
 /// An idle stream is asked for a sign of life this often …

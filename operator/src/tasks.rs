@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::nodes::Changes;
+use crate::nodes::changes::Changes;
 use crate::nodes::registry::Handle;
 
 pub use queue::{

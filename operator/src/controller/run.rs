@@ -27,7 +27,7 @@ use super::{
     },
 };
 use crate::{
-    nodes::{Changes, Hub},
+    nodes::{Hub, changes::Changes},
     pods::PodIndex,
     tasks::Tasks,
     waker::{Name, Waker},

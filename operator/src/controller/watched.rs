@@ -24,7 +24,7 @@ use super::{
     states::States,
 };
 use crate::{
-    nodes::Changes,
+    nodes::changes::Changes,
     waker::{Name, Waker},
     watches::{Change, events, follow, name_of, stored},
 };

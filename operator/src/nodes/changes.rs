@@ -1,3 +1,5 @@
+//! Which datasets a controller is to look at again.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::Stream;

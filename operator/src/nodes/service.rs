@@ -12,25 +12,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Dependencies;
-use super::authorise::FindPod;
-use super::hub::Hub;
-use super::identity::{Identify, Identity, IdentityError, Program};
+use super::identity::{Identity, Program};
+use super::refusal::{impostor, no_hello, not_leader, refused};
+use super::shared::Shared;
 use super::stream::{Credential, node, worker};
-use crate::tasks::Tasks;
 
 /// A client sends its hello with the request; later than this it is not one of ours.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages handed to the transport ahead of what the other side takes. Small, because what waits
 /// here is no longer replaced by something newer.
 const SENT_AHEAD_MAX: usize = 4;
-
-/// What every stream shares.
-pub(super) struct Shared {
-    pub(super) hub: Arc<Hub>,
-    pub(super) tasks: Arc<Tasks>,
-    pub(super) identify: Arc<dyn Identify>,
-    pub(super) pods: Arc<dyn FindPod>,
-}
 
 /// The gRPC service.
 pub(super) struct Service {
@@ -168,33 +159,4 @@ fn credential(token: Token, identity: &Identity) -> Credential {
 async fn first<T>(inbound: &mut Streaming<T>) -> Result<T, Status> {
     let first = timeout(HELLO_TIMEOUT, inbound.message()).await;
     first.map_err(|_| no_hello())??.ok_or_else(no_hello)
-}
-
-/// What a client is told that has to try the next address.
-pub(super) fn not_leader() -> Status {
-    Status::unavailable("this replica is not the leader")
-}
-
-pub(super) fn refused(error: &IdentityError) -> Status {
-    match error {
-        // Not the client's fault: it should try again, also with this token. What the API server said
-        // is not for somebody whom nobody knows yet.
-        IdentityError::Review(_) => Status::unavailable(
-            "the API server did not review the token; the operator's log says why",
-        ),
-        _ => Status::unauthenticated(error.to_string()),
-    }
-}
-
-fn no_hello() -> Status {
-    Status::invalid_argument("a stream begins with a hello")
-}
-
-fn impostor(identity: &Identity, claimed: &str) -> Status {
-    tracing::warn!(
-        ?identity,
-        claimed,
-        "a stream was refused: the token is somebody else's"
-    );
-    Status::permission_denied(format!("the token is not that of {claimed}"))
 }

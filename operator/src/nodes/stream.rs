@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use super::identity::{Identify, Identity, IdentityError};
-use super::service::{not_leader, refused};
+use super::refusal::{not_leader, refused};
 
 /// After a token had lapsed, and the API server did not say whether it has.
 const REVIEW_AGAIN: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use crate::{
     certificates::{keep_authority, keep_plugin_certificates},
     controller,
     installation::{Template, forget_gone_nodes, keep_mounters, keep_network_rules},
-    nodes::{Changes, Hub},
+    nodes::{Hub, changes::Changes},
     pods::PodIndex,
     tasks::Tasks,
     waker::{Name, Waker},

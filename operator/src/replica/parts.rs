@@ -21,7 +21,7 @@ use crate::{
     installation::Template,
     leader,
     metrics::Catalog,
-    nodes::{self, Changes, Hub, authorise::ClusterPods, identity::Reviewer},
+    nodes::{self, Hub, authorise::ClusterPods, changes::Changes, identity::Reviewer},
     pods::{self, PodIndex, SlimPod},
     settings::Settings,
     tasks::Tasks,

@@ -179,7 +179,7 @@ mod tests {
     use dlf_plugin_host::metrics;
 
     use super::*;
-    use crate::{nodes::Changes, plugins::PluginRoads, replica::measures::Measures};
+    use crate::{nodes::changes::Changes, plugins::PluginRoads, replica::measures::Measures};
 
     fn no_plugins() -> Plugins {
         let roads = PluginRoads::new(Leaf::default());

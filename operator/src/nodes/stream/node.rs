@@ -10,7 +10,7 @@ use super::{Credential, reason, stopped};
 use crate::nodes::authorise::{share, vouched};
 use crate::nodes::limits;
 use crate::nodes::registry::{Outgoing, Peer, Share};
-use crate::nodes::service::Shared;
+use crate::nodes::shared::Shared;
 
 /// How long a request for a dataset that is not ready is held. The kubelet gives a mount two
 /// minutes, but a person who looks at the pod's events should find the reason within 30 s.

@@ -10,7 +10,7 @@ use tonic::{Status, Streaming};
 
 use super::{Credential, reason, stopped};
 use crate::nodes::limits;
-use crate::nodes::service::Shared;
+use crate::nodes::shared::Shared;
 use crate::tasks::{Assignment, Outcome, TaskSpec, WorkerId};
 
 /// Where messages to the worker go.

@@ -23,7 +23,7 @@ use tonic::{Status, Streaming};
 
 use crate::nodes::authorise::FindPod;
 use crate::nodes::identity::{Identify, Identity, IdentityError, Program};
-use crate::nodes::{Changes, Dependencies, Hub, serve};
+use crate::nodes::{Dependencies, Hub, changes::Changes, serve};
 use crate::pods::SlimPod;
 use crate::tasks::Tasks;
 

@@ -1,0 +1,14 @@
+use std::sync::Arc;
+
+use super::authorise::FindPod;
+use super::hub::Hub;
+use super::identity::Identify;
+use crate::tasks::Tasks;
+
+/// What every stream shares.
+pub(super) struct Shared {
+    pub(super) hub: Arc<Hub>,
+    pub(super) tasks: Arc<Tasks>,
+    pub(super) identify: Arc<dyn Identify>,
+    pub(super) pods: Arc<dyn FindPod>,
+}
