@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dlf_operator::nodes::authorise::FindPod;
 use dlf_operator::nodes::identity::{Identify, Identity, IdentityError, Program};
-use dlf_operator::nodes::{Changes, Dependencies, Hub, serve};
+use dlf_operator::nodes::{Dependencies, Hub, changes::Changes, serve};
 use dlf_operator::pods::SlimPod;
 use dlf_operator::tasks::Tasks;
 use dlf_wire::dial::Dialer;
