@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use dlf_tests::{Bucket, Namespace, kernel_has_nfs, on_our_own_cluster, settings};
+use dlf_tests::{Bucket, Namespace, is_given, kernel_has_nfs, on_our_own_cluster, settings};
 
 /// The commands of an example: every line of its `sh` blocks.
 fn commands(example: &Path) -> String {
@@ -18,12 +18,21 @@ fn commands(example: &Path) -> String {
     blocks.collect()
 }
 
+/// What an example may need of its surroundings.
+const GIVEN: [&str; 6] = [
+    "S3_ENDPOINT",
+    "S3_KEY",
+    "S3_SECRET",
+    "S3_TLS_ENDPOINT",
+    "NFS_SERVER",
+    "NFS_SHARE",
+];
+
 fn follow(name: &str) {
     let example = PathBuf::from("../examples").join(name);
     let (namespace, bucket) = (Namespace::new(name), Bucket::new(name));
     bucket.put("hello.txt", b"hello\n");
     let settings = settings();
-    let ca = fs::read(settings.get("S3_CA_FILE")).unwrap();
     let home = std::env::temp_dir().join(format!("dlf-example-{}", namespace.name));
     fs::create_dir_all(&home).unwrap();
     // A kubeconfig whose context is the example's namespace: the README names none.
@@ -37,6 +46,8 @@ fn follow(name: &str) {
         namespace.name,
         commands(&example)
     );
+    let ca = settings.find("S3_CA_FILE");
+    let given = GIVEN.into_iter();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
         .current_dir(&example)
@@ -44,18 +55,8 @@ fn follow(name: &str) {
         .env("KUBECONFIG", &kubeconfig)
         .env("IMAGE", settings.get("TEST_IMAGE"))
         .env("S3_BUCKET", &bucket.name)
-        .env("S3_CA", base64(&ca))
-        .envs(
-            [
-                "S3_ENDPOINT",
-                "S3_KEY",
-                "S3_SECRET",
-                "S3_TLS_ENDPOINT",
-                "NFS_SERVER",
-                "NFS_SHARE",
-            ]
-            .map(|name| (name, settings.get(name))),
-        )
+        .envs(ca.map(|file| ("S3_CA", base64(&fs::read(file).unwrap()))))
+        .envs(given.filter_map(|name| Some((name, settings.find(name)?))))
         .output()
         .unwrap();
     fs::remove_dir_all(&home).unwrap();
@@ -110,7 +111,9 @@ fn cronjob() {
 
 #[test]
 fn private_ca() {
-    follow("private-ca");
+    if is_given("private_ca", &["S3_CA_FILE", "S3_TLS_ENDPOINT"]) {
+        follow("private-ca");
+    }
 }
 
 #[test]
@@ -130,6 +133,9 @@ fn nfs() {
         println!(
             "SKIPPED nfs: this kernel has no NFS client, so the example's pod would wait for ever"
         );
+        return;
+    }
+    if !is_given("nfs", &["NFS_EXPORT_DIR"]) {
         return;
     }
     let file = Path::new(&settings().get("NFS_EXPORT_DIR")).join("hello.txt");

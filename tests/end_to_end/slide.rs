@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use dlf_tests::{Bucket, Namespace, POD_WITHIN, SLEEP, dataset, pod, s3, settings, source};
+use dlf_tests::{
+    Bucket, Namespace, POD_WITHIN, SLEEP, dataset, is_given, pod, s3, settings, source,
+};
 
 #[test]
 fn the_slides_pod_reads_and_writes_the_bucket_in_both_groups() {
@@ -82,6 +84,10 @@ fn read_only_is_really_read_only() {
 
 #[test]
 fn an_anonymous_bucket_is_read_without_keys() {
+    let test = "an_anonymous_bucket_is_read_without_keys";
+    if !is_given(test, &["S3_PUBLIC_BUCKET"]) {
+        return;
+    }
     let namespace = Namespace::new("anonymous");
     let (endpoint, public) = (
         settings().get("S3_ENDPOINT"),

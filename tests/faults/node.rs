@@ -8,6 +8,10 @@ use dlf_tests::Reader;
 
 #[test]
 fn killing_the_node_driver_and_rolling_it_out_anew_give_a_reading_pod_no_error() {
+    let test = "killing_the_node_driver_and_rolling_it_out_anew_give_a_reading_pod_no_error";
+    if !on_our_own_cluster(test, "it kills the node driver") {
+        return;
+    }
     let reader = Reader::start("driver");
     let killed = ["delete", "pod", "--force", "--grace-period=0"];
     let _ = reader.of_its_node("csi", &killed).expect_ok();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use dlf_tests::{
     Bucket, DATASETS, Namespace, POD_WITHIN, contains, dataset, eventually, kubectl, kubectl_with,
-    pod,
+    on_our_own_cluster, pod,
 };
 
 use dlf_tests::Reader;
@@ -37,6 +37,10 @@ impl Drop for NoOperator {
 
 #[test]
 fn without_an_operator_mounts_go_on_and_only_pods_that_ask_for_datasets_are_refused() {
+    let test = "without_an_operator_mounts_go_on_and_only_pods_that_ask_for_datasets_are_refused";
+    if !on_our_own_cluster(test, "it stops the operator") {
+        return;
+    }
     let reader = Reader::start("away");
     {
         let _away = NoOperator::at_all();
@@ -78,6 +82,11 @@ const MANY: usize = 50;
 
 #[test]
 fn when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_made_twice() {
+    let test =
+        "when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_made_twice";
+    if !on_our_own_cluster(test, "it kills the operator") {
+        return;
+    }
     let (namespace, bucket) = (Namespace::new("many"), Bucket::new("many"));
     let mut manifests = String::new();
     for number in 0..MANY {

@@ -4,6 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use dlf_tests::{
     Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, eventually, kubectl,
+    on_our_own_cluster,
 };
 
 use crate::{
@@ -47,6 +48,11 @@ const DELETION: [Refusal; 8] = [
 
 #[test]
 fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_half_gone() {
+    let test =
+        "a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_half_gone";
+    if !on_our_own_cluster(test, "it kills the operator") {
+        return;
+    }
     let (namespace, bucket) = (Namespace::new("writes"), Bucket::new("writes"));
     let mut manifests = String::new();
     for refusal in &CREATION {

@@ -30,7 +30,7 @@ pub use namespace::{NAMED_WITHIN, Namespace};
 pub use process::{processes, processes_of_pod};
 pub use reader::Reader;
 pub use s3::{Bucket, s3, s3_at, unique};
-pub use settings::{Settings, settings};
+pub use settings::{Settings, is_given, settings};
 
 /// How often something that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

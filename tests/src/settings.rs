@@ -28,6 +28,17 @@ impl Settings {
     }
 }
 
+/// Whether all of `names` are set; if not, says that `test` is skipped. Another cluster than our own has
+/// what its user gave.
+#[must_use]
+pub fn is_given(test: &str, names: &[&str]) -> bool {
+    let missing = names.iter().find(|name| settings().find(name).is_none());
+    if let Some(missing) = missing {
+        println!("SKIPPED {test}: {missing} is not given");
+    }
+    missing.is_none()
+}
+
 /// The settings of this checkout's cluster, or of the file that `DLF_TEST_ENV` names.
 pub fn settings() -> &'static Settings {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
