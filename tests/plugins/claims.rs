@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use dlf_tests::{Bucket, DATASETS, Namespace, eventually, kubectl, kubectl_with, settings};
+use dlf_tests::{Bucket, DATASETS, Namespace, eventually, kubectl, kubectl_with, settings, unique};
 use serde_json::json;
 
 use crate::installed::{
@@ -23,8 +23,9 @@ struct Disk {
 }
 
 impl Disk {
-    fn make(name: &str) -> Self {
-        let directory = PathBuf::from(settings().get("CLUSTER_RUN")).join(name);
+    fn make() -> Self {
+        let name = unique("cache-disk");
+        let directory = PathBuf::from(settings().get("CLUSTER_RUN")).join(&name);
         fs::create_dir_all(&directory).unwrap();
         // A cache is nobody in particular, and Kubernetes gives these directories to nobody.
         fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
@@ -41,10 +42,7 @@ impl Disk {
             },
         });
         let _ = kubectl_with(&["apply", "-f", "-"], &volume.to_string()).expect_ok();
-        Self {
-            name: name.to_owned(),
-            directory,
-        }
+        Self { name, directory }
     }
 }
 
@@ -67,7 +65,7 @@ fn a_cache_on_a_claim_outlives_its_pods_and_its_claims_go_with_it() {
     if !with_plugins("a_cache_on_a_claim_outlives_its_pods_and_its_claims_go_with_it") {
         return;
     }
-    let _disks = [Disk::make("cache-disk-1"), Disk::make("cache-disk-2")];
+    let _disks = [Disk::make(), Disk::make()];
     let bucket = Bucket::new("claims");
     bucket.put("kept.txt", b"from the disk\n");
     let namespace = Namespace::new("claims");

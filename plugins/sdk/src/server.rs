@@ -2,7 +2,10 @@ mod workload;
 
 use std::collections::BTreeMap;
 
-use dlf_core::plugin::{CacheCondition, CacheOrigin, CachingPlan, CachingRequest, Intent};
+use dlf_core::{
+    api::Medium,
+    plugin::{CacheCondition, CacheOrigin, CachingPlan, CachingRequest, Intent},
+};
 use serde_json::{Value, json};
 
 /// A cache that is a server in a container: a Deployment and the Service in front of it.
@@ -80,9 +83,11 @@ impl<'a> Server<'a> {
     }
 
     /// With a storage class, `/cache` is a claim of that class for each replica, which outlives its pods:
-    /// a `StatefulSet` takes the Deployment's place. The claims go with the cache. Without, nothing changes.
+    /// a `StatefulSet` takes the Deployment's place. The claims go with the cache. Without one, and for a
+    /// cache that is decided to be in memory, nothing changes.
     #[must_use]
     pub fn storage_class(mut self, name: Option<&str>) -> Self {
+        let name = name.filter(|_| self.request.decision.medium != Medium::Memory);
         self.storage_class = name.map(ToOwned::to_owned);
         self
     }

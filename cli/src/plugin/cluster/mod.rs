@@ -63,6 +63,7 @@ pub(super) async fn run(
     let filename = settings.filename.as_deref().unwrap_or(Path::new("-"));
     let given = file::read(filename)?;
     let rotated = settings.rotated.as_deref().map(|file| given.rotated(file));
+    let rotated = rotated.transpose()?;
     let cluster = cluster::connect(&settings.connection).await?;
     let head = known(&cluster, &plugin, &settings.installed.dlf_namespace).await?;
     let unique: String = std::iter::repeat_with(fastrand::alphanumeric)
@@ -79,7 +80,7 @@ pub(super) async fn run(
         namespace: format!("dlf-{name}"),
         asked: &asked,
         given,
-        rotated: rotated.transpose()?,
+        rotated,
         name,
     };
     rights::ask(&cluster, &target).await?;

@@ -42,6 +42,16 @@ fn a_storage_class_makes_a_claim_for_each_replica() {
 }
 
 #[test]
+fn what_is_to_be_in_memory_is_on_no_claim() {
+    let mut request = request(1600);
+    request.decision.medium = Medium::Memory;
+    let plan = plan(&request, Some("fast"));
+    assert_eq!(plan.objects[0]["kind"], "Deployment");
+    let volume = &plan.objects[0]["spec"]["template"]["spec"]["volumes"][0]["emptyDir"];
+    assert_eq!(volume["medium"], "Memory");
+}
+
+#[test]
 fn another_claim_is_another_set_and_nothing_else_is() {
     let name = |bytes, class| {
         let name = &plan(&request(bytes), class).objects[0]["metadata"]["name"];
