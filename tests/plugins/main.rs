@@ -9,4 +9,5 @@ mod claims;
 mod external;
 mod hostile;
 mod installed;
+mod policies;
 mod reconciles;
