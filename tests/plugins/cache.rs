@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlf_tests::{Bucket, DATASETS, NAMED_WITHIN, Namespace, Reader, contains, eventually, kubectl};
 
 use crate::installed::{
-    CACHED_WITHIN, asked, cached, caches, name_of, objects, seen, served, with_plugins,
+    CACHED_WITHIN, asked, cached, caches, leader_says, name_of, objects, seen, served, with_plugins,
 };
 
 const GONE_WITHIN: Duration = Duration::from_mins(1);
@@ -43,6 +43,7 @@ fn reads_from_cache(plugin: &str) {
     ]);
     contains(&policy, &namespace.name).unwrap();
     assert_eq!(seen(plugin)["state"], "ready");
+    contains(&leader_says("metrics"), "dlf_caches{state=\"Ready\"} ").unwrap();
     // Another source is another cache.
     let other = Bucket::new("cached-other");
     other.put("kept.txt", b"from the other\n");

@@ -99,7 +99,14 @@ impl Metrics {
             "dlf_datasets",
             "Datasets by state on the replica that leads: Ready, or the reason why one is not",
             &["state"],
-            move || states.counts(),
+            move || states.datasets.shown(),
+        );
+        let states = Arc::clone(&metrics.states);
+        catalog.gauges(
+            "dlf_caches",
+            "Datasets of whose cache there is something to say, by state on the replica that leads: Ready, or the reason why it is not",
+            &["state"],
+            move || states.caches.shown(),
         );
         metrics
     }

@@ -16,10 +16,43 @@ const STATES_MAX: usize = 64;
 /// The rest of them.
 const OTHER: &str = "Other";
 
-/// How many Datasets are in which state, as the watches of the replica that leads show them: kept
-/// up to date with each change, so that a scrape looks at no Dataset.
+/// How many Datasets, and how many of their caches, are in which state, as the watches of the replica
+/// that leads show them: kept up to date with each change, so that a scrape looks at no Dataset.
 #[derive(Debug, Default)]
 pub(super) struct States {
+    pub(super) datasets: Counts,
+    pub(super) caches: Counts,
+}
+
+impl States {
+    /// A Dataset as it is now.
+    pub(super) fn apply(&self, group: ApiGroup, name: &Name, dataset: &Dataset) {
+        self.datasets.set(group, name, Some(state(dataset)));
+        self.caches.set(group, name, cache_state(dataset));
+    }
+
+    /// A Dataset that is gone.
+    pub(super) fn delete(&self, group: ApiGroup, name: &Name) {
+        self.datasets.set(group, name, None);
+        self.caches.set(group, name, None);
+    }
+
+    /// All Datasets of a group: what is not among them is gone.
+    pub(super) fn keep_only(&self, group: ApiGroup, listed: &HashSet<Name>) {
+        self.datasets.keep_only(group, listed);
+        self.caches.keep_only(group, listed);
+    }
+
+    /// This replica leads no longer.
+    pub(super) fn clear(&self) {
+        self.datasets.clear();
+        self.caches.clear();
+    }
+}
+
+/// How many are in which state.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
     inner: Mutex<Inner>,
 }
 
@@ -29,23 +62,18 @@ struct Inner {
     counts: BTreeMap<Arc<str>, i64>,
 }
 
-impl States {
-    /// A Dataset as it is now.
-    pub(super) fn apply(&self, group: ApiGroup, name: Name, dataset: &Dataset) {
+impl Counts {
+    /// The state that one is in now, if it is in any.
+    fn set(&self, group: ApiGroup, name: &Name, state: Option<&str>) {
         let mut inner = self.lock();
-        inner.remove(group, &name);
-        let state = inner.known(state(dataset));
+        inner.remove(group, name);
+        let Some(state) = state else { return };
+        let state = inner.known(state);
         *inner.counts.entry(Arc::clone(&state)).or_default() += 1;
-        inner.states.insert((group, name), state);
+        inner.states.insert((group, name.clone()), state);
     }
 
-    /// A Dataset that is gone.
-    pub(super) fn delete(&self, group: ApiGroup, name: &Name) {
-        self.lock().remove(group, name);
-    }
-
-    /// All Datasets of a group: what is not among them is gone.
-    pub(super) fn keep_only(&self, group: ApiGroup, listed: &HashSet<Name>) {
+    fn keep_only(&self, group: ApiGroup, listed: &HashSet<Name>) {
         let mut inner = self.lock();
         let gone: Vec<Name> = inner
             .states
@@ -58,13 +86,12 @@ impl States {
         }
     }
 
-    /// This replica leads no longer.
-    pub(super) fn clear(&self) {
+    fn clear(&self) {
         *self.lock() = Inner::default();
     }
 
     /// How many are in which state.
-    pub(super) fn counts(&self) -> Vec<(String, i64)> {
+    pub(super) fn shown(&self) -> Vec<(String, i64)> {
         let inner = self.lock();
         let counts = inner.counts.iter();
         counts
@@ -104,15 +131,23 @@ fn state(dataset: &Dataset) -> &str {
     if dataset.metadata.deletion_timestamp.is_some() {
         return "Deleting";
     }
-    let conditions = dataset.status.iter().flat_map(|status| &status.conditions);
-    let ready = conditions
-        .into_iter()
-        .find(|condition| condition.type_ == ConditionType::Ready.as_str());
-    match ready {
-        Some(ready) if ready.status == "True" => "Ready",
-        Some(ready) => &ready.reason,
-        None => "New",
-    }
+    said_by(dataset, ConditionType::Ready).unwrap_or("New")
+}
+
+/// None where nothing is to be said of a cache.
+fn cache_state(dataset: &Dataset) -> Option<&str> {
+    said_by(dataset, ConditionType::CacheReady)
+}
+
+/// What a condition says: `Ready`, or why not.
+fn said_by(dataset: &Dataset, kind: ConditionType) -> Option<&str> {
+    let mut conditions = dataset.status.iter().flat_map(|status| &status.conditions);
+    let found = conditions.find(|condition| condition.type_ == kind.as_str())?;
+    Some(if found.status == "True" {
+        "Ready"
+    } else {
+        &found.reason
+    })
 }
 
 #[cfg(test)]
@@ -123,11 +158,11 @@ mod tests {
 
     const HPSYS: ApiGroup = ApiGroup::Hpsys;
 
-    fn dataset(status: &str, reason: &str) -> Dataset {
+    fn dataset(kind: &str, status: &str, reason: &str) -> Dataset {
         serde_json::from_value(json!({
             "metadata": { "name": "x" },
             "status": { "conditions": [{
-                "type": "Ready", "status": status, "reason": reason, "message": "",
+                "type": kind, "status": status, "reason": reason, "message": "",
                 "lastTransitionTime": "2026-01-01T00:00:00Z",
             }]},
         }))
@@ -141,32 +176,42 @@ mod tests {
     #[test]
     fn each_dataset_is_in_one_state_and_leaves_nothing_behind() {
         let states = States::default();
-        states.apply(HPSYS, name("a"), &dataset("False", "NoSuchBucket"));
-        states.apply(HPSYS, name("a"), &dataset("True", "Ready"));
-        states.apply(ApiGroup::Datashim, name("a"), &Dataset::default());
-        states.apply(HPSYS, name("b"), &dataset("True", "Ready"));
+        let (a, b) = (name("a"), name("b"));
+        states.apply(HPSYS, &a, &dataset("Ready", "False", "NoSuchBucket"));
+        states.apply(HPSYS, &a, &dataset("Ready", "True", "Ready"));
+        states.apply(ApiGroup::Datashim, &a, &Dataset::default());
+        states.apply(HPSYS, &b, &dataset("Ready", "True", "Ready"));
         let counts = [("New".to_owned(), 1), ("Ready".to_owned(), 2)];
-        assert_eq!(states.counts(), counts);
-        states.keep_only(HPSYS, &HashSet::from([name("b")]));
-        states.delete(ApiGroup::Datashim, &name("a"));
-        states.delete(HPSYS, &name("b"));
-        assert!(states.counts().is_empty());
-        assert!(states.lock().states.is_empty());
+        assert_eq!(states.datasets.shown(), counts);
+        states.keep_only(HPSYS, &HashSet::from([b.clone()]));
+        states.delete(ApiGroup::Datashim, &a);
+        states.delete(HPSYS, &b);
+        assert!(states.datasets.shown().is_empty());
+        assert!(states.datasets.lock().states.is_empty());
+    }
+
+    #[test]
+    fn a_cache_is_in_the_state_that_its_condition_names_while_there_is_one() {
+        let states = States::default();
+        let a = name("a");
+        let cached = |status, reason| dataset("CacheReady", status, reason);
+        states.apply(HPSYS, &a, &cached("False", "Deploying"));
+        assert_eq!(states.caches.shown(), [("Deploying".to_owned(), 1)]);
+        states.apply(HPSYS, &a, &cached("True", "CacheReady"));
+        assert_eq!(states.caches.shown(), [("Ready".to_owned(), 1)]);
+        states.apply(HPSYS, &a, &Dataset::default());
+        assert!(states.caches.shown().is_empty());
     }
 
     #[test]
     fn reasons_beyond_the_bound_are_counted_together() {
-        let states = States::default();
+        let counts = Counts::default();
         for number in 0..STATES_MAX + 10 {
-            let text = number.to_string();
-            states.apply(
-                HPSYS,
-                name(&text),
-                &dataset("False", &format!("Reason{number}")),
-            );
+            let reason = format!("Reason{number}");
+            counts.set(HPSYS, &name(&number.to_string()), Some(&reason));
         }
-        let counts = states.counts();
-        assert!(counts.len() <= STATES_MAX + 1, "{}", counts.len());
-        assert!(counts.contains(&(OTHER.to_owned(), 10)), "{counts:?}");
+        let shown = counts.shown();
+        assert!(shown.len() <= STATES_MAX + 1, "{}", shown.len());
+        assert!(shown.contains(&(OTHER.to_owned(), 10)), "{shown:?}");
     }
 }

@@ -70,12 +70,14 @@ pub(super) fn watch_group(
     watches.spawn(follow(stream, move |change| {
         let name = match change {
             Change::Applied(object) => {
-                states.apply(group, name_of(&object), &object);
-                name_of(&object)
+                let name = name_of(&object);
+                states.apply(group, &name, &object);
+                name
             }
             Change::Deleted(object) => {
-                states.delete(group, &name_of(&object));
-                name_of(&object)
+                let name = name_of(&object);
+                states.delete(group, &name);
+                name
             }
             Change::Listed(listed) => return states.keep_only(group, &listed),
         };
