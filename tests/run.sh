@@ -100,7 +100,9 @@ why() {
 # cluster's servers, which another cluster does not have.
 unit() {
   if on_test_cluster; then with_cluster || { fail unit 'no cluster'; return; }; else export DLF_TEST_ENV=/dev/null; fi
-  cargo_tests unit 2 --workspace --exclude dlf-tests --lib --bins --tests --examples
+  # Some are libraries that tests load.
+  check examples cargo build --locked --workspace --exclude dlf-tests --examples
+  cargo_tests unit 2 --workspace --exclude dlf-tests --lib --bins --tests
   check plugin-minimal tests/examples.sh minimal
   check plugin-template tests/examples.sh template
 }

@@ -26,7 +26,7 @@ done <<<"$images"
 [[ -z ${IMAGE_REPOSITORY:-} ]] || options+=(--set "image.repository=$IMAGE_REPOSITORY")
 
 say "installing the chart into namespace $NAMESPACE"
-sed "s/dlf-system/$NAMESPACE/" "$ROOT/deploy/namespace.yaml" | kubectl apply -f - >/dev/null
+make_namespace
 if [[ $(helm history dlf --namespace "$NAMESPACE" --max 1 --output json 2>/dev/null) == *'"status":"uninstalling"'* ]]; then
   say "an uninstallation was refused or cut off: going back to the release before it"
   helm rollback dlf --namespace "$NAMESPACE" >/dev/null

@@ -44,4 +44,6 @@ use_cluster() {
 }
 
 kubectl() { command "${KUBECTL:-kubectl}" ${CONTEXT:+--context "$CONTEXT"} "$@"; }
+# make_namespace: the installation's, labelled as it needs.
+make_namespace() { sed "s/dlf-system/$NAMESPACE/" "$ROOT/deploy/namespace.yaml" | kubectl apply -f - >/dev/null; }
 helm() { command "${HELM:-helm}" ${CONTEXT:+--kube-context "$CONTEXT"} "$@"; }

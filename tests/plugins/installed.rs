@@ -61,7 +61,11 @@ pub(crate) fn caches(arguments: &[&str]) -> String {
 pub(crate) fn asked(namespace: &Namespace, pod: &str, endpoint: &str, bucket: &Bucket) -> String {
     let (key, secret) = (settings().get("S3_KEY"), settings().get("S3_SECRET"));
     let signed = format!("--aws-sigv4 aws:amz:us-east-1:s3 -u {key}:{secret}");
-    let script = format!("curl -sf {signed} {endpoint}/{}/kept.txt", bucket.name);
+    // A node's proxy knows of a pod that is ready some moments after the API server does.
+    let patient = "--retry 20 --retry-connrefused --retry-delay 1";
+    let url = format!("{endpoint}/{}/kept.txt", bucket.name);
+    let curl = format!("curl -sS --fail-with-body {patient} {signed} {url}");
+    let script = format!("{curl} 2> /tmp/why || {{ cat /tmp/why; exit 1; }}");
     namespace.run_pod(pod, "app: client", &script, "")
 }
 

@@ -19,6 +19,7 @@ tag=$(cat "$context"/* | sha256sum | cut -c1-12)
 image=docker.io/library/dlf-test-plugins:$tag
 "$ROOT/tests/cluster/build-image.sh" "$context/Containerfile" "$image" "$context" >/dev/null
 
+make_namespace
 kubectl create configmap varnish-plugin --namespace "$NAMESPACE" --dry-run=client --output yaml \
   --from-file "$ROOT/examples/plugin-python/plugin.py" | kubectl apply -f - >/dev/null
 cat "$ROOT/tests/cluster/dlf.toml" - >"$context/dlf.toml" <<END
