@@ -73,10 +73,12 @@ impl Host {
         ] {
             fs::write(directory.join(file), text).unwrap();
         }
-        let free = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        // Below the ports that the kernel takes for connections: one of these may be taken before the
+        // program listens.
+        let ports = 20_000..30_000_u16;
+        let mut addresses = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+        let free = free.unwrap();
         let host = env!("CARGO_BIN_EXE_dlf-plugin-host");
         let library = Path::new(host)
             .parent()
