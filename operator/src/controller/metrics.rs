@@ -13,7 +13,9 @@ use crate::metrics::Catalog;
 
 /// One that finds everything in place takes a millisecond; one that waits for the API server may
 /// take until its deadline.
-const BUCKETS_SECONDS: [f64; 10] = [0.0005, 0.002, 0.01, 0.05, 0.2, 0.5, 1.0, 5.0, 20.0, 60.0];
+const BUCKETS_SECONDS: [f64; 13] = [
+    0.0005, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 20.0, 60.0,
+];
 
 /// Metrics of the controllers of a replica, which counts when it leads.
 #[derive(Clone, Debug)]
