@@ -32,9 +32,9 @@ const TOKEN_BYTES_MAX: usize = 16 * 1024;
 const REVIEWS_MAX: usize = 16;
 /// A projected token bound to a pod names its expiry. Should one not, it is reviewed again this soon.
 const LIFETIME_DEFAULT: Duration = Duration::from_mins(10);
-/// A token that was just found valid counts for this long even when it has expired by our clock: that
-/// one is wrong then.
-const LIFETIME_MIN: Duration = Duration::from_mins(5);
+/// A token that was just found valid and has expired by our clock counts for this long: the clock is
+/// wrong then.
+const LIFETIME_DOUBTED: Duration = Duration::from_mins(5);
 /// No token counts for longer without being reviewed again, whatever it says. The kubelet's live
 /// an hour.
 const LIFETIME_MAX: Duration = Duration::from_hours(2);
@@ -215,8 +215,10 @@ fn lifetime(token: &str, now: SystemTime) -> Duration {
         return LIFETIME_DEFAULT;
     };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = exp.saturating_sub(now.as_secs().max(iat));
-    Duration::from_secs(left).clamp(LIFETIME_MIN, LIFETIME_MAX)
+    match exp.saturating_sub(now.as_secs().max(iat)) {
+        0 => LIFETIME_DOUBTED,
+        left => Duration::from_secs(left).min(LIFETIME_MAX),
+    }
 }
 
 #[cfg(test)]

@@ -90,8 +90,9 @@ fn a_token_counts_as_long_as_it_says_within_bounds() {
     };
     let lifetime = |token: &str| lifetime(token, now).as_secs();
     assert_eq!(lifetime(&token(&json!({ "exp": 1600, "aud": ["x"] }))), 600);
+    assert_eq!(lifetime(&token(&json!({ "exp": 1060 }))), 60);
     let expired_by_our_clock = token(&json!({ "exp": 900, "iat": 100 }));
-    assert_eq!(lifetime(&expired_by_our_clock), LIFETIME_MIN.as_secs());
+    assert_eq!(lifetime(&expired_by_our_clock), LIFETIME_DOUBTED.as_secs());
     let made_later_by_our_clock = token(&json!({ "exp": 4900, "iat": 4000 }));
     assert_eq!(lifetime(&made_later_by_our_clock), 900);
     assert_eq!(
