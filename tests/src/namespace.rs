@@ -170,13 +170,15 @@ impl Namespace {
             .expect_ok();
     }
 
-    /// Messages of the events about an object.
+    /// Messages of the events about an object, newest first: where a text is cut, what is wrong now
+    /// is still in it.
     #[must_use]
     pub fn events(&self, object: &str) -> String {
         let field = format!("involvedObject.name={object}");
-        let path = "jsonpath={range .items[*]}{.reason}: {.message}\n{end}";
-        self.kubectl(&["get", "events", "--field-selector", &field, "-o", path])
-            .text
+        let path = r#"jsonpath={range .items[*]}{.reason}: {.message}{"\n"}{end}"#;
+        let listed = self.kubectl(&["get", "events", "--field-selector", &field, "-o", path]);
+        let newest_first: Vec<&str> = listed.text.lines().rev().collect();
+        newest_first.join("\n")
     }
 
     /// This namespace's datasets and what the operator made for them, anywhere, as `kind/name` lines.

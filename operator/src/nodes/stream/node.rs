@@ -13,8 +13,9 @@ use crate::nodes::registry::{Outgoing, Peer, Share};
 use crate::nodes::shared::Shared;
 
 /// How long a request for a dataset that is not ready is held. The kubelet gives a mount two
-/// minutes, but a person who looks at the pod's events should find the reason within 30 s.
-const NEED_PATIENCE: Duration = Duration::from_secs(20);
+/// minutes, but a person who looks at the pod's events should find the reason within 30 s, also
+/// where the kubelet takes as long again until it asks.
+const NEED_PATIENCE: Duration = Duration::from_secs(10);
 /// Requests of one node that are not answered yet: twenty datasets in each of ten pods at once.
 const NEEDS_MAX: usize = 256;
 /// Mounts of one node that are being vetted at once; most are found in the cache.
