@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use dlf_core::names::LABEL_USES_DATASETS;
@@ -108,17 +108,21 @@ impl SlimPod {
             && !matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
     }
 
-    /// Names of the datasets it uses: by label, and by mounting a claim of that name.
+    /// The datasets it uses, by label and by mounting a claim of that name; each with whether their
+    /// address is in the environment of its containers.
     #[must_use]
-    pub fn datasets(&self) -> BTreeSet<String> {
+    pub fn datasets(&self) -> BTreeMap<String, bool> {
         let empty = BTreeMap::new();
         let labels = self.metadata.labels.as_ref().unwrap_or(&empty);
         let annotations = self.metadata.annotations.as_ref().unwrap_or(&empty);
         let labelled = dlf_core::labels::parse(labels, annotations).unwrap_or_default();
-        labelled
+        let labelled = labelled
             .into_iter()
-            .map(|used| used.id)
-            .chain(self.claims().map(str::to_owned))
+            .map(|used| (used.id, used.mode.configures()));
+        // Later ones win, and what a label says is more.
+        self.claims()
+            .map(|claim| (claim.to_owned(), false))
+            .chain(labelled)
             .collect()
     }
 }
@@ -158,20 +162,22 @@ pub struct PodIndex {
 
 #[derive(Debug, Default)]
 struct Inner {
-    used_by: HashMap<DatasetKey, BTreeSet<String>>,
+    used_by: HashMap<DatasetKey, BTreeMap<String, Use>>,
     /// Every pod that is watched: with nothing when it has finished or is on its way out.
-    uses: HashMap<PodKey, BTreeSet<String>>,
+    uses: HashMap<PodKey, BTreeMap<String, Use>>,
 }
+
+/// How a pod uses a dataset: its uid, where it has the dataset's address in its environment.
+type Use = Option<String>;
 
 impl PodIndex {
     /// A pod as it is now; gives the datasets whose users changed.
     pub fn apply(&self, pod: &SlimPod) -> Vec<DatasetKey> {
-        let now = if pod.is_using() {
-            pod.datasets()
-        } else {
-            BTreeSet::new()
-        };
-        self.set(name_of(pod), Some(now))
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        let used = |told: bool| told.then(|| uid.to_owned());
+        let datasets = pod.is_using().then(|| pod.datasets()).into_iter().flatten();
+        let now = datasets.map(|(dataset, told)| (dataset, used(told)));
+        self.set(name_of(pod), Some(now.collect()))
     }
 
     /// A pod that is gone; gives the datasets whose users changed.
@@ -182,13 +188,9 @@ impl PodIndex {
     /// After a new list: forgets pods that are not in it; gives the datasets whose users changed.
     pub fn keep_only(&self, listed: &HashSet<PodKey>) -> Vec<DatasetKey> {
         let gone: Vec<PodKey> = {
-            let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner
-                .uses
-                .keys()
-                .filter(|key| !listed.contains(*key))
-                .cloned()
-                .collect()
+            let inner = self.lock();
+            let pods = inner.uses.keys();
+            pods.filter(|key| !listed.contains(*key)).cloned().collect()
         };
         gone.into_iter()
             .flat_map(|pod| self.set(pod, None))
@@ -198,36 +200,44 @@ impl PodIndex {
     /// Pods of the dataset's namespace that use it, by name.
     #[must_use]
     pub fn users(&self, dataset: &DatasetKey) -> BTreeSet<String> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.used_by.get(dataset).cloned().unwrap_or_default()
+        let inner = self.lock();
+        let users = inner.used_by.get(dataset).into_iter().flatten();
+        users.map(|(pod, _)| pod.clone()).collect()
+    }
+
+    /// Those of them that have its address in their environment, as uid and name.
+    #[must_use]
+    pub fn told(&self, dataset: &DatasetKey) -> BTreeMap<String, String> {
+        let inner = self.lock();
+        let users = inner.used_by.get(dataset).into_iter().flatten();
+        let told = users.filter_map(|(pod, uid)| Some((uid.clone()?, pod.clone())));
+        told.collect()
     }
 
     /// Whether the pod is one of those that are watched: what it uses is known here.
     #[must_use]
     pub fn watches(&self, pod: &PodKey) -> bool {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.uses.contains_key(pod)
+        self.lock().uses.contains_key(pod)
     }
 
-    fn set(&self, pod: PodKey, uses: Option<BTreeSet<String>>) -> Vec<DatasetKey> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+    fn set(&self, pod: PodKey, uses: Option<BTreeMap<String, Use>>) -> Vec<DatasetKey> {
+        let mut inner = self.lock();
         let before = inner.uses.remove(&pod).unwrap_or_default();
         let there = uses.is_some();
         let now = uses.unwrap_or_default();
-        let changed: Vec<DatasetKey> = before
-            .symmetric_difference(&now)
+        let datasets: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        let changed: Vec<DatasetKey> = datasets
+            .into_iter()
+            .filter(|dataset| before.get(*dataset) != now.get(*dataset))
             .map(|dataset| (pod.0.clone(), dataset.clone()))
             .collect();
         for dataset in &changed {
-            if now.contains(&dataset.1) {
-                inner
-                    .used_by
-                    .entry(dataset.clone())
-                    .or_default()
-                    .insert(pod.1.clone());
-            } else if let Some(users) = inner.used_by.get_mut(dataset) {
-                users.remove(&pod.1);
-                if users.is_empty() {
+            if let Some(how) = now.get(&dataset.1) {
+                let pods = inner.used_by.entry(dataset.clone()).or_default();
+                pods.insert(pod.1.clone(), how.clone());
+            } else if let Some(pods) = inner.used_by.get_mut(dataset) {
+                pods.remove(&pod.1);
+                if pods.is_empty() {
                     inner.used_by.remove(dataset);
                 }
             }
@@ -236,6 +246,10 @@ impl PodIndex {
             inner.uses.insert(pod, now);
         }
         changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -287,5 +301,28 @@ mod tests {
             inner.used_by.is_empty() && inner.uses.is_empty(),
             "nothing is left behind"
         );
+    }
+
+    #[test]
+    fn who_has_an_address_in_its_environment_is_known_by_uid() {
+        let index = PodIndex::default();
+        let labelled = |uid: &str, how: &str| {
+            let mut pod = pod("a", "Running", &["x"]);
+            pod.metadata.uid = Some(uid.to_owned());
+            let labels = [("dataset.0.id", "x"), ("dataset.0.useas", how)];
+            let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            pod.metadata.labels = Some(labels.into());
+            pod
+        };
+        let dataset = ("ns".to_owned(), "x".to_owned());
+        index.apply(&labelled("1", "mount"));
+        assert!(index.told(&dataset).is_empty());
+        assert_eq!(index.apply(&labelled("1", "mount.configmap")).len(), 1);
+        let told = |uid: &str| BTreeMap::from([(uid.to_owned(), "a".to_owned())]);
+        assert_eq!(index.told(&dataset), told("1"));
+        // One of a StatefulSet that was made anew.
+        assert_eq!(index.apply(&labelled("2", "configmap")).len(), 1);
+        assert_eq!(index.told(&dataset), told("2"));
+        assert_eq!(users(&index, "x"), ["a"]);
     }
 }

@@ -11,3 +11,4 @@ mod hostile;
 mod installed;
 mod policies;
 mod reconciles;
+mod source;

@@ -12,7 +12,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Metrics, Noted,
-    cache::{Book, CacheObjects},
+    cache::{Book, CacheObjects, Withdrawn},
     events::Recorder,
     owned::Writer,
     references::{Referrer, SecretReferences},
@@ -68,6 +68,8 @@ pub struct Shared {
     pub cache_objects: CacheObjects,
     /// What stands in front of datasets' sources.
     pub book: Book,
+    /// Caches that go once no environment holds them.
+    pub withdrawn: Withdrawn,
     /// Datasets in front of which something changed.
     pub cache_news: Waker<Name>,
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Context, Lanes, Metrics, Noted, Shared,
-    cache::{self, Book, CacheObjects},
+    cache::{self, Book, CacheObjects, Withdrawn},
     context::Handles,
     control::control,
     dataset,
@@ -182,6 +182,7 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
         cache_lanes: Lanes::default(),
         cache_objects,
         book: Book::default(),
+        withdrawn: Withdrawn::default(),
         cache_news,
     }
 }

@@ -44,7 +44,7 @@ impl Users {
         if !pod.is_using() {
             return;
         }
-        let datasets: Vec<String> = pod.datasets().into_iter().collect();
+        let datasets: Vec<String> = pod.datasets().into_keys().collect();
         let name = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
         self.0.insert(name, datasets.join(", "));
     }

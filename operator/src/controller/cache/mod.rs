@@ -5,6 +5,7 @@
 
 mod apply;
 mod book;
+mod held;
 mod objects;
 mod plan;
 mod status;
@@ -17,6 +18,7 @@ use dlf_core::api::Dataset;
 use kube::ResourceExt;
 
 pub use book::{Book, Front};
+pub use held::Withdrawn;
 pub use objects::{CacheKey, CacheKind, CacheObject, CacheObjects};
 pub(super) use status::{endpoint_of, front};
 pub(super) use withdraw::remove_all;
@@ -63,18 +65,18 @@ pub(super) async fn reconcile(
         &shared.caches_namespace,
     ) {
         Ok(Wanted::Nothing(_)) => {
-            let gone = withdraw::unwanted(&identity, None, &ctx).await?;
+            let gone = withdraw::unwanted(&dataset, &identity, None, &ctx).await?;
             if shared.book.forget(&identity.uid) {
                 wake(&identity, &ctx);
             }
             Ok(until(gone))
         }
         Ok(Wanted::External(plugin)) => {
-            let gone = withdraw::unwanted(&identity, None, &ctx).await?;
+            let gone = withdraw::unwanted(&dataset, &identity, None, &ctx).await?;
             note(status::external(plugin.name()), &identity, &ctx);
             Ok(until(gone))
         }
-        Ok(Wanted::Cache(cache)) => serve(&cache, &identity, &ctx).await,
+        Ok(Wanted::Cache(cache)) => serve(&cache, &dataset, &identity, &ctx).await,
         Err(problem) => {
             note(
                 status::stopped(&problem, None, &identity, &ctx),
@@ -95,7 +97,22 @@ const fn until(gone: bool) -> Next {
     }
 }
 
-async fn serve(cache: &Cache, identity: &Identity, ctx: &Context) -> Result<Next, ReconcileError> {
+async fn serve(
+    cache: &Cache,
+    dataset: &Dataset,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Next, ReconcileError> {
+    if let Some(problem) = validate::not_yet(cache, dataset, ctx) {
+        let front = Front {
+            status: None,
+            ..status::stopped(&problem, Some(cache), identity, ctx)
+        };
+        note(front, identity, ctx);
+        // The Dataset's next status brings us here again.
+        let cleared = withdraw::unwanted(dataset, identity, Some(&cache.place), ctx).await?;
+        return Ok(until(cleared));
+    }
     let plan = match plan::run(cache, identity, ctx).await {
         Ok(plan) => plan,
         Err(problem) => {
@@ -123,7 +140,7 @@ async fn serve(cache: &Cache, identity: &Identity, ctx: &Context) -> Result<Next
     };
     note(front, identity, ctx);
     withdraw::unplanned(&planned, cache, identity, ctx).await?;
-    let cleared = withdraw::unwanted(identity, Some(&cache.place), ctx).await?;
+    let cleared = withdraw::unwanted(dataset, identity, Some(&cache.place), ctx).await?;
     Ok(if cleared { next } else { Next::After(RECHECK) })
 }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use dlf_core::{
     api::Dataset,
+    condition::ConditionType,
     decision::{self, Decision, Reason},
     names::LABEL_CACHE,
     plugin::{CacheDecision, CachePlace, DatasetRef},
@@ -11,7 +12,10 @@ use dlf_plugin_host::{Plugin, Registry};
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::controller::{error::Problem, names::Identity, owned::fingerprint};
+use crate::controller::{Context, error::Problem, names::Identity, owned::fingerprint};
+
+/// What names of caches begin with; a fingerprint follows, and behind a hyphen what the plugin likes.
+const PREFIX: &str = "cache-";
 
 /// What is wanted in front of a dataset's source.
 pub(super) enum Wanted {
@@ -93,6 +97,41 @@ pub(super) fn run(
     }
 }
 
+/// Why a cache is not deployed yet: nothing is there to be cached as far as is known. One that is there
+/// stays while its source is away.
+pub(super) fn not_yet(cache: &Cache, dataset: &Dataset, ctx: &Context) -> Option<Problem> {
+    let objects = &ctx.shared.cache_objects;
+    let is_there = |uid: &str| {
+        objects
+            .of(uid)
+            .keys()
+            .any(|(_, name)| cache.place.owns(name))
+    };
+    // The watches of a leader that has just begun do not show it yet.
+    if !objects.is_listed() || is_there(&cache.dataset.uid) {
+        return None;
+    }
+    let reachable = ConditionType::SourceReachable.as_str();
+    let conditions = dataset.status.iter().flat_map(|status| &status.conditions);
+    let found = conditions
+        .filter(|found| found.observed_generation == dataset.metadata.generation)
+        .find(|found| found.type_ == reachable);
+    match found {
+        Some(found) if found.status == "True" => None,
+        Some(found) if found.status == "False" => Some(Problem::pending(
+            "SourceNotReachable",
+            format!(
+                "a cache is deployed once the source can be reached: {} ({})",
+                found.message, found.reason
+            ),
+        )),
+        _ => Some(Problem::pending(
+            "SourceNotKnown",
+            "a cache is deployed once the source was found to be reachable",
+        )),
+    }
+}
+
 fn no_plugin() -> Problem {
     Problem::pending(
         "NoCachingPlugin",
@@ -118,10 +157,37 @@ fn place(
         source.region,
         source.ca_secret,
     ]);
-    let name = format!("cache-{}", fingerprint(&of));
+    let name = format!("{PREFIX}{}", fingerprint(&of));
     CachePlace {
         namespace: namespace.to_owned(),
         labels: [(LABEL_CACHE.to_owned(), name.clone())].into(),
         name,
+    }
+}
+
+/// The name of the cache that an object of this name belongs to.
+pub(super) fn cache_of(object: &str) -> &str {
+    let rest = object.strip_prefix(PREFIX).unwrap_or(object);
+    let end = rest.find('-').unwrap_or(rest.len());
+    &object[..object.len() - rest.len() + end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_tells_its_cache() {
+        let cache = format!("{PREFIX}{}", fingerprint(&json!(["a dataset", "a plugin"])));
+        let place = CachePlace {
+            name: cache.clone(),
+            namespace: String::new(),
+            labels: std::collections::BTreeMap::new(),
+        };
+        for part in ["", "-data", "-data-0"] {
+            let object = format!("{cache}{part}");
+            assert!(place.owns(&object));
+            assert_eq!(cache_of(&object), cache);
+        }
     }
 }

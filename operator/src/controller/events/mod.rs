@@ -89,6 +89,8 @@ fn of_cache<'a>(
     }
     let event = match (is.status.as_str(), is.reason.as_str()) {
         ("True", _) => (EventType::Normal, "CacheReady", is.message.as_str()),
+        // Known in a moment.
+        (_, "SourceNotKnown") => return None,
         (_, "Deploying") => (EventType::Normal, "CacheDeploying", is.message.as_str()),
         (_, reason) => (EventType::Warning, reason, is.message.as_str()),
     };
@@ -156,6 +158,8 @@ mod tests {
         let deploying = status(&some, Some(("False", "Deploying")));
         let ready = status(&some, Some(("True", "Ready")));
         let failing = status(&some, Some(("Unknown", "PluginCrashed")));
+        let asking = status(&none, Some(("False", "SourceNotKnown")));
+        let early = status(&none, Some(("False", "SourceNotReachable")));
         for (before, after, expected) in [
             (&fresh, &deploying, Some("CacheDeploying")),
             (&deploying, &ready, Some("CacheReady")),
@@ -163,6 +167,9 @@ mod tests {
             (&ready, &failing, Some("PluginCrashed")),
             (&ready, &fresh, Some("CacheWithdrawn")),
             (&fresh, &fresh, None),
+            (&fresh, &asking, None),
+            (&asking, &early, Some("SourceNotReachable")),
+            (&early, &fresh, None),
         ] {
             assert_eq!(reason(before, after).as_deref(), expected);
         }
