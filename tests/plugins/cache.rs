@@ -5,10 +5,9 @@ use std::time::Duration;
 use dlf_tests::{Bucket, DATASETS, NAMED_WITHIN, Namespace, Reader, contains, eventually, kubectl};
 
 use crate::installed::{
-    CACHED_WITHIN, asked, cached, caches, leader_says, name_of, objects, seen, served, with_plugins,
+    CACHED_WITHIN, asked, cached, caches, leader_says, name_of, objects, seen, served, wait_gone,
+    with_plugins,
 };
-
-const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Reads a file through a plugin's cache, and again when the source has lost it.
 fn reads_from_cache(plugin: &str) {
@@ -119,21 +118,11 @@ fn a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader() {
         let now = name_of(&served(namespace, "books"));
         if now == first { Err(now) } else { Ok(()) }
     });
-    let gone = |name: &str| {
-        eventually("the cache to go", GONE_WITHIN, || {
-            let left = objects(namespace);
-            if left.iter().any(|object| object.contains(name)) {
-                Err(left.join(", "))
-            } else {
-                Ok(())
-            }
-        });
-    };
-    gone(&first);
+    wait_gone(namespace, &first);
     reader.goes_on();
 
     patch(r#"{"spec":{"cache":{"mode":"Off"}}}"#);
-    gone("cache-");
+    wait_gone(namespace, "cache-");
     reader.goes_on();
     assert_eq!(reader.errors(), "");
     assert_eq!(reader.device(), device, "the mount is the one it was");

@@ -10,6 +10,8 @@ use serde_json::Value;
 /// A plugin's answer, its cache's image and pods, and what follows.
 pub(crate) const CACHED_WITHIN: Duration = Duration::from_secs(90);
 
+const GONE_WITHIN: Duration = Duration::from_mins(1);
+
 static DONE: OnceLock<()> = OnceLock::new();
 
 /// Whether the plugins are installed; says that `test` is skipped where they may not be.
@@ -81,6 +83,19 @@ pub(crate) fn objects(namespace: &Namespace) -> Vec<String> {
     let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
     let listed = kubectl(&["-n", "dlf-caches", "get", kinds, "-l", &label, "-o", "name"]);
     listed.expect_ok().lines().map(str::to_owned).collect()
+}
+
+/// Waits until nothing of the caches whose names begin so is left.
+pub(crate) fn wait_gone(namespace: &Namespace, cache: &str) {
+    eventually("the cache to go", GONE_WITHIN, || {
+        let mut left = objects(namespace);
+        left.retain(|object| object.contains(cache));
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(left.join(", "))
+        }
+    });
 }
 
 /// What the operator that leads answers at a path.

@@ -7,11 +7,10 @@ use dlf_tests::{
     unique,
 };
 
-use crate::installed::{CACHED_WITHIN, cached, name_of, objects, served, with_plugins};
+use crate::installed::{CACHED_WITHIN, cached, name_of, objects, served, wait_gone, with_plugins};
 
 /// A bucket that was not there is looked for again within this.
 const FOUND_WITHIN: Duration = Duration::from_mins(1);
-const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 #[test]
 fn nothing_is_deployed_for_a_bucket_that_is_not_there() {
@@ -94,12 +93,5 @@ fn a_withdrawn_cache_stays_while_an_environment_has_its_address() {
     assert_ne!(objects(&namespace), Vec::<String>::new());
 
     let _ = namespace.kubectl(&["delete", "pod", "told"]).expect_ok();
-    eventually("the cache to go", GONE_WITHIN, || {
-        let left = objects(&namespace);
-        if left.is_empty() {
-            Ok(())
-        } else {
-            Err(left.join(", "))
-        }
-    });
+    wait_gone(&namespace, "cache-");
 }
