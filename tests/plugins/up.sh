@@ -29,6 +29,7 @@ carrier = "external"
 service_account = "system:serviceaccount:$NAMESPACE:third"
 END
 cat >"$context/values.yaml" <<END
+networkPolicy: { nodes: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16] }
 plugins:
   nginx:
     library: { image: "$image", path: /libnginx_cache.so }
