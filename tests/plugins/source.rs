@@ -74,7 +74,7 @@ fn a_withdrawn_cache_stays_while_an_environment_has_its_address() {
         .expect_ok();
     eventually("an event of who keeps the cache", CACHED_WITHIN, || {
         let events = namespace.events("books");
-        contains(&events, "CacheHeld").and(contains(&events, "pod told has ended"))
+        contains(&events, "CacheHeld").and(contains(&events, "minutes: told"))
     });
     // Who comes now is told of the source.
     let log = namespace.run_pod("later", labels, "echo $DATASET_0_ENDPOINT", "");

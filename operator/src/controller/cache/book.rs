@@ -10,6 +10,8 @@ use dlf_core::{
     decision::Reason,
 };
 
+use crate::controller::error::Problem;
+
 /// What stands in front of a dataset's source, as its cache's reconcile found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Front {
@@ -51,6 +53,30 @@ impl Front {
             },
             status: None,
             finding,
+        }
+    }
+
+    /// Nothing stands there yet.
+    pub(super) fn waiting(problem: Problem) -> Self {
+        let Problem {
+            phase,
+            reason,
+            message,
+        } = problem;
+        Self {
+            endpoint: None,
+            external: None,
+            phase: PhaseStatus {
+                status: phase,
+                info: message.clone(),
+            },
+            status: None,
+            finding: Some(Finding::new(
+                ConditionType::CacheReady,
+                false,
+                &reason,
+                message,
+            )),
         }
     }
 }

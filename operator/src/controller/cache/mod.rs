@@ -104,11 +104,7 @@ async fn serve(
     ctx: &Context,
 ) -> Result<Next, ReconcileError> {
     if let Some(problem) = validate::not_yet(cache, dataset, ctx) {
-        let front = Front {
-            status: None,
-            ..status::stopped(&problem, Some(cache), identity, ctx)
-        };
-        note(front, identity, ctx);
+        note(Front::waiting(problem), identity, ctx);
         // The Dataset's next status brings us here again.
         let cleared = withdraw::unwanted(dataset, identity, Some(&cache.place), ctx).await?;
         return Ok(until(cleared));

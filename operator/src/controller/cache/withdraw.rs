@@ -65,24 +65,23 @@ pub(super) async fn unwanted(
 async fn is_released(cache: &str, dataset: &Dataset, identity: &Identity, ctx: &Context) -> bool {
     let key = (identity.namespace.clone(), identity.name.clone());
     let told = ctx.shared.pods.told(&key);
+    let minutes = HELD_MAX.as_secs() / 60;
     match ctx.shared.withdrawn.look(cache, &told, Instant::now()) {
         Verdict::Goes => return true,
         Verdict::Stays(None) => {}
         Verdict::Stays(Some(holders)) => {
             let note = format!(
-                "the withdrawn cache {cache} stays until {} ended, at most for {} minutes: its address is in \
-                 their environment",
-                named(&holders),
-                HELD_MAX.as_secs() / 60
+                "the withdrawn cache {cache} stays for pods that were started with its address until they have \
+                 ended, at most {minutes} minutes: {}",
+                named(&holders)
             );
             publish(dataset, EventType::Normal, "CacheHeld", &note, ctx).await;
         }
         Verdict::GoesFrom(holders) => {
             let note = format!(
-                "the withdrawn cache {cache} is deleted although its address is in the environment of pods: \
-                 start them anew; {} not ended in {} minutes",
-                named(&holders),
-                HELD_MAX.as_secs() / 60
+                "the withdrawn cache {cache} is deleted after {minutes} minutes; pods that were started with its \
+                 address are to be started anew: {}",
+                named(&holders)
             );
             publish(dataset, EventType::Warning, "CacheDeleted", &note, ctx).await;
             return true;
@@ -91,15 +90,12 @@ async fn is_released(cache: &str, dataset: &Dataset, identity: &Identity, ctx: &
     false
 }
 
-/// Pods, as the subject of a sentence that goes on with a participle.
 fn named(pods: &Pods) -> String {
     let names: Vec<&str> = pods.values().map(String::as_str).take(NAMED_MAX).collect();
-    let more = pods.len() - names.len();
     let names = names.join(", ");
-    match (pods.len(), more) {
-        (1, _) => format!("pod {names} has"),
-        (_, 0) => format!("pods {names} have"),
-        _ => format!("pods {names} and {more} more have"),
+    match pods.len().saturating_sub(NAMED_MAX) {
+        0 => names,
+        more => format!("{names} and {more} more"),
     }
 }
 
@@ -171,14 +167,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sentence_names_some_pods() {
+    fn some_of_many_pods_are_named() {
         let pods = |number: usize| {
             (0..number)
                 .map(|n| (n.to_string(), format!("p{n}")))
                 .collect()
         };
-        assert_eq!(named(&pods(1)), "pod p0 has");
-        assert_eq!(named(&pods(2)), "pods p0, p1 have");
-        assert_eq!(named(&pods(9)), "pods p0, p1, p2, p3, p4 and 4 more have");
+        assert_eq!(named(&pods(2)), "p0, p1");
+        assert_eq!(named(&pods(9)), "p0, p1, p2, p3, p4 and 4 more");
     }
 }

@@ -89,8 +89,8 @@ fn of_cache<'a>(
     }
     let event = match (is.status.as_str(), is.reason.as_str()) {
         ("True", _) => (EventType::Normal, "CacheReady", is.message.as_str()),
-        // Known in a moment.
-        (_, "SourceNotKnown") => return None,
+        // What its source says stands in events of its own.
+        (_, "SourceNotKnown" | "SourceNotReachable") => return None,
         (_, "Deploying") => (EventType::Normal, "CacheDeploying", is.message.as_str()),
         (_, reason) => (EventType::Warning, reason, is.message.as_str()),
     };
@@ -168,7 +168,7 @@ mod tests {
             (&ready, &fresh, Some("CacheWithdrawn")),
             (&fresh, &fresh, None),
             (&fresh, &asking, None),
-            (&asking, &early, Some("SourceNotReachable")),
+            (&asking, &early, None),
             (&early, &fresh, None),
         ] {
             assert_eq!(reason(before, after).as_deref(), expected);
