@@ -25,6 +25,7 @@ if [[ $plugins == yes ]]; then
 fi
 [[ $mount == yes || ${#sections[@]} -gt 0 ]] || exit 0
 tests/cluster/up.sh
+export DLF_TEST_ENV=$CLUSTER_ENV
 if ((${#sections[@]} > 0)); then
   deploy/scripts/install.sh
   if [[ " ${sections[*]} " == *' scale '* ]]; then

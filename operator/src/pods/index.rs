@@ -3,6 +3,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::watch;
+
 use super::SlimPod;
 use crate::watches::name_of;
 
@@ -15,6 +17,7 @@ pub type DatasetKey = (String, String);
 #[derive(Debug, Default)]
 pub struct PodIndex {
     inner: Mutex<Inner>,
+    listed: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -49,9 +52,16 @@ impl PodIndex {
             let pods = inner.uses.keys();
             pods.filter(|key| !listed.contains(*key)).cloned().collect()
         };
+        self.listed.send_replace(true);
         gone.into_iter()
             .flat_map(|pod| self.set(pod, None))
             .collect()
+    }
+
+    /// Resolves once every pod that uses a dataset is known: before that nothing is free to go.
+    pub async fn listed(&self) {
+        // It fails without a sender, which is here.
+        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 
     /// Pods of the dataset's namespace that use it, by name.
@@ -112,6 +122,7 @@ impl PodIndex {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
     use serde_json::json;
 
     use super::*;
@@ -180,6 +191,16 @@ mod tests {
         // One of a StatefulSet that was made anew.
         assert_eq!(index.apply(&labelled("2", "configmap")).len(), 1);
         assert_eq!(index.told(&dataset), told("2"));
+        assert_eq!(users(&index, "x"), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_known_to_use_nothing_before_all_were_listed() {
+        let index = PodIndex::default();
+        index.apply(&pod("a", "Running", &["x"]));
+        assert!(index.listed().now_or_never().is_none());
+        index.keep_only(&HashSet::from([("ns".to_owned(), "a".to_owned())]));
+        assert!(index.listed().now_or_never().is_some());
         assert_eq!(users(&index, "x"), ["a"]);
     }
 }

@@ -95,9 +95,10 @@ impl Duties {
         }
         let mut stop = std::pin::pin!(stop);
         // What no dataset may point at is known before any dataset is: until then nodes are granted
-        // nothing and workers have nothing to do.
+        // nothing and workers have nothing to do. So is who uses one: until then none may go.
+        let known = async { tokio::join!(rules_known, self.pods.listed()) };
         tokio::select! {
-            _ = rules_known => controller::run(self.controllers(plugins), stop).await,
+            _ = known => controller::run(self.controllers(plugins), stop).await,
             () = &mut stop => {}
         }
         background.shutdown().await;
