@@ -1,10 +1,11 @@
 //! What dies on a node: the driver, a child of the mounter, the mounter.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
-use dlf_tests::{kubectl, on_our_own_cluster};
+use dlf_tests::{DATASETS, Reader, eventually, kubectl, on_our_own_cluster};
 
-use dlf_tests::Reader;
+/// A node that is away reports nothing; what only it knew is asked of the API server.
+const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 #[test]
 fn killing_the_node_driver_and_rolling_it_out_anew_give_a_reading_pod_no_error() {
@@ -60,4 +61,83 @@ fn a_killed_child_of_the_mounter_and_a_killed_mounter_are_replaced_within_thirty
     let _ = reader.of_its_node("mounter", &killed).expect_ok();
     reader.is_served_anew(&device);
     reader.another_reads();
+}
+
+/// No node has a driver until this is dropped.
+struct NoDrivers;
+
+impl NoDrivers {
+    fn begin() -> Self {
+        let guard = Self;
+        Self::select(r#""true""#);
+        eventually("the drivers to go", GONE_WITHIN, || {
+            let label = "app.kubernetes.io/component=csi";
+            let left = kubectl(&["-n", "dlf-system", "get", "pods", "-l", label, "-o", "name"]);
+            if left.ok && left.text.is_empty() {
+                Ok(())
+            } else {
+                Err(left.text)
+            }
+        });
+        guard
+    }
+
+    /// Has the drivers run on nodes with a label that no node has, if it has a value.
+    fn select(value: &str) {
+        let selector = format!(r#"{{"nodeSelector":{{"dlf.dev/nowhere":{value}}}}}"#);
+        let patch = format!(r#"{{"spec":{{"template":{{"spec":{selector}}}}}}}"#);
+        let driver = [
+            "-n",
+            "dlf-system",
+            "patch",
+            "daemonset/dlf-csi",
+            "--type=merge",
+            "-p",
+            &patch,
+        ];
+        let _ = kubectl(&driver).expect_ok();
+    }
+}
+
+impl Drop for NoDrivers {
+    fn drop(&mut self) {
+        Self::select("null");
+        let status = [
+            "-n",
+            "dlf-system",
+            "rollout",
+            "status",
+            "daemonset/dlf-csi",
+            "--timeout=120s",
+        ];
+        let _ = kubectl(&status).expect_ok();
+    }
+}
+
+#[test]
+fn a_dataset_goes_although_its_last_pods_node_cannot_tell_that_it_went() {
+    let test = "a_dataset_goes_although_its_last_pods_node_cannot_tell_that_it_went";
+    if !on_our_own_cluster(test, "it takes the node drivers away") {
+        return;
+    }
+    let reader = Reader::start("silent");
+    let namespace = &reader.namespace;
+    let volume = namespace.get("pvc", "books")["spec"]["volumeName"].clone();
+    let volume = volume.as_str().unwrap();
+    let away = NoDrivers::begin();
+    reader.goes_on();
+    let pod = ["delete", "pod", "loop", "--force", "--grace-period=0"];
+    let _ = namespace.kubectl(&pod).expect_ok();
+    let dataset = ["delete", DATASETS, "books", "--wait=false"];
+    let _ = namespace.kubectl(&dataset).expect_ok();
+    namespace.wait_gone(DATASETS, "books", GONE_WITHIN);
+    drop(away);
+    eventually("the node to forget it", GONE_WITHIN, || {
+        let traces = reader.node.traces_of(volume);
+        if traces.is_empty() {
+            Ok(())
+        } else {
+            Err(traces)
+        }
+    });
 }

@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::dereference;
+use super::{dereference, users};
 use crate::controller::{
     Context, Next, cache,
     error::{Doing, Problem, ReconcileError},
@@ -37,7 +37,8 @@ pub(super) async fn run(
     if !has_finalizer(dataset) {
         return Ok(Next::Wait);
     }
-    let found = dereference::run(dataset, identity, ctx);
+    let mut found = dereference::run(dataset, identity, ctx);
+    found.users = users::that_exist(found.users, &identity.namespace, ctx).await?;
     let waiting = if found.users.is_empty() {
         internal::last_tasks(dataset, identity, ctx).await?.err()
     } else {

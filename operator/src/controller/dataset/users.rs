@@ -1,6 +1,15 @@
 use std::collections::BTreeSet;
 
-use crate::{nodes::registry::Consumer, pods::PodKey};
+use kube::Api;
+
+use crate::{
+    controller::{
+        Context,
+        error::{Doing, ReconcileError},
+    },
+    nodes::registry::Consumer,
+    pods::{PodKey, SlimPod},
+};
 
 /// Pods that use a dataset: those whose labels say so, and those that nodes have it mounted for. A
 /// pod that is watched counts as the watch has it: finished or on its way out it may still be on
@@ -18,6 +27,36 @@ pub(super) fn of(
         }
     }
     users
+}
+
+/// Users without the pods that nodes told of and that have gone since: a node whose driver is away cannot
+/// tell. Asks the API server for those that are not watched, until it finds one.
+pub(super) async fn that_exist(
+    users: BTreeSet<String>,
+    namespace: &str,
+    ctx: &Context,
+) -> Result<BTreeSet<String>, ReconcileError> {
+    let watched = |pod: &String| {
+        ctx.shared
+            .pods
+            .watches(&(namespace.to_owned(), pod.clone()))
+    };
+    if users.iter().any(watched) {
+        return Ok(users);
+    }
+    let api = Api::<SlimPod>::namespaced(ctx.shared.client.clone(), namespace);
+    let mut users = users.into_iter();
+    let mut there = BTreeSet::new();
+    for name in users.by_ref() {
+        let found = api.get_opt(&name).await;
+        let found = found.doing("looking for a pod that had a dataset mounted")?;
+        if found.is_some_and(|pod| pod.is_using()) {
+            there.insert(name);
+            break;
+        }
+    }
+    there.extend(users);
+    Ok(there)
 }
 
 #[cfg(test)]
