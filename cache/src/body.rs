@@ -1,6 +1,7 @@
 //! The bytes of an object, as they come in.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,8 +14,17 @@ use crate::object::ETag;
 use crate::retry::Patience;
 use crate::site::STALL_MAX;
 use crate::store::ObjectStore;
-use crate::store::read::Opened;
 use crate::transport;
+
+/// A stream of bytes that has begun.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) etag: ETag,
+    pub(crate) object_size: u64,
+    /// What the stream holds: the range asked for, cut at the object's end.
+    pub(crate) range: Range<u64>,
+    pub(crate) stream: Incoming,
+}
 
 /// A stretch of one version of an object, streamed without copies.
 ///

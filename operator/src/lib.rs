@@ -9,6 +9,7 @@ pub mod installation;
 pub mod leader;
 pub mod metrics;
 pub mod nodes;
+mod once;
 pub mod plugins;
 pub mod pods;
 pub mod replica;

@@ -5,11 +5,9 @@
 //! [`identity`] says who is calling and [`authorise`] what a pod may have; [`serve`] runs it all.
 
 pub mod authorise;
-pub mod changes;
 mod hub;
 pub mod identity;
 mod limits;
-mod once;
 mod refusal;
 pub mod registry;
 mod service;

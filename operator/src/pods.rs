@@ -143,7 +143,7 @@ pub async fn watch(
             Change::Listed(listed) => index.keep_only(&listed),
         };
         for dataset in woken {
-            changes.wake(dataset);
+            changes.wake(&dataset);
         }
     })
     .await;

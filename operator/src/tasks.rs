@@ -7,13 +7,13 @@
 mod queue;
 mod spec;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::nodes::changes::Changes;
 use crate::nodes::registry::Handle;
+use crate::waker::Changes;
 
 pub use queue::{
     ATTEMPTS_MAX, Assignment, DEADLINE_EXCEEDED, Finished, Freshness, PER_ENDPOINT_MAX,
@@ -30,13 +30,13 @@ pub struct Tasks {
     queue: Mutex<Queue>,
     /// Bumped when a worker may find something. There are two workers, so all are woken.
     work: watch::Sender<()>,
-    changes: Arc<Changes>,
+    changes: Changes,
 }
 
 impl Tasks {
     /// An empty queue that reports to `changes`.
     #[must_use]
-    pub fn new(changes: Arc<Changes>) -> Self {
+    pub fn new(changes: Changes) -> Self {
         Self {
             queue: Mutex::default(),
             work: watch::Sender::default(),
@@ -111,7 +111,7 @@ impl Tasks {
         let wake = queue.has_news();
         drop(queue);
         for dataset in &changed {
-            self.changes.push(dataset);
+            self.changes.wake(dataset);
         }
         if wake {
             self.work.send_replace(());

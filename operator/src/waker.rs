@@ -1,16 +1,17 @@
 //! Queues of names to look at again.
 
 use std::{
-    collections::{HashSet, VecDeque},
     convert::Infallible,
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use dlf_core::api::ApiGroup;
 use futures::Stream;
 use kube::{Resource, runtime::reflector::ObjectRef};
 use tokio::sync::Notify;
+
+use crate::once::OnceQueue;
 
 /// Names to look at again, each at most once however often it was woken: bounded by the number of
 /// objects, and a slow reader misses nothing but intermediate states.
@@ -27,8 +28,7 @@ struct Shared<T> {
 
 #[derive(Debug)]
 struct Queue<T> {
-    order: VecDeque<T>,
-    members: HashSet<T>,
+    names: OnceQueue<T>,
     closed: bool,
 }
 
@@ -43,8 +43,7 @@ impl<T> Clone for Waker<T> {
 impl<T> Default for Waker<T> {
     fn default() -> Self {
         let queue = Queue {
-            order: VecDeque::new(),
-            members: HashSet::new(),
+            names: OnceQueue::default(),
             closed: false,
         };
         Self {
@@ -58,25 +57,15 @@ impl<T> Default for Waker<T> {
 
 impl<T: Clone + Eq + Hash> Waker<T> {
     /// Has `name` looked at.
-    pub fn wake(&self, name: T) {
-        let mut queue = self
-            .shared
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if queue.members.insert(name.clone()) {
-            queue.order.push_back(name);
+    pub fn wake(&self, name: &T) {
+        if self.lock().names.push(name) {
             self.shared.filled.notify_one();
         }
     }
 
     /// Ends the stream once it is empty.
     pub fn close(&self) {
-        self.shared
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .closed = true;
+        self.lock().closed = true;
         self.shared.filled.notify_one();
     }
 
@@ -84,13 +73,8 @@ impl<T: Clone + Eq + Hash> Waker<T> {
     pub async fn next(&self) -> Option<T> {
         loop {
             {
-                let mut queue = self
-                    .shared
-                    .queue
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                if let Some(name) = queue.order.pop_front() {
-                    queue.members.remove(&name);
+                let mut queue = self.lock();
+                if let Some(name) = queue.names.pop() {
                     return Some(name);
                 }
                 if queue.closed {
@@ -100,7 +84,16 @@ impl<T: Clone + Eq + Hash> Waker<T> {
             self.shared.filled.notified().await;
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        let queue = self.shared.queue.lock();
+        queue.unwrap_or_else(PoisonError::into_inner)
+    }
 }
+
+/// Datasets that nodes or workers have news of, by the handle of their volume. What the news is, is asked
+/// of the registry and of the tasks.
+pub type Changes = Waker<Arc<str>>;
 
 /// A namespace and a name.
 pub type Name = (String, String);
@@ -131,10 +124,10 @@ mod tests {
     async fn a_name_is_queued_once_until_it_is_taken() {
         let waker = Waker::default();
         for name in ["a", "b", "a"] {
-            waker.wake(name);
+            waker.wake(&name);
         }
         assert_eq!(waker.next().await, Some("a"));
-        waker.wake("a");
+        waker.wake(&"a");
         waker.close();
         assert_eq!(waker.next().await, Some("b"));
         assert_eq!(waker.next().await, Some("a"));

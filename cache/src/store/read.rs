@@ -5,26 +5,15 @@ use std::time::SystemTime;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, IF_MATCH, LAST_MODIFIED, RANGE};
 use http::{Method, StatusCode};
-use hyper::body::Incoming;
 
 use super::{ObjectStore, Reply, Route};
 use crate::answer::{etag, parse_http_date};
-use crate::body::ObjectBody;
+use crate::body::{ObjectBody, Opened};
 use crate::error::{ErrorKind, StoreError};
 use crate::object::{ETag, ListPage, ListRequest, ObjectMeta};
 use crate::origin::Origin;
 use crate::request::Request;
 use crate::xml;
-
-/// A stream of bytes that has begun.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) etag: ETag,
-    pub(crate) object_size: u64,
-    /// What the stream holds: the range asked for, cut at the object's end.
-    pub(crate) range: Range<u64>,
-    pub(crate) stream: Incoming,
-}
 
 impl ObjectStore {
     /// Size and version of one object.

@@ -7,6 +7,7 @@
 
 mod error;
 mod key;
+mod name;
 mod parse;
 mod path;
 mod reader;
@@ -14,7 +15,7 @@ mod reader;
 use std::collections::BTreeMap;
 
 pub use error::{LabelError, PathProblem};
-pub use parse::{is_dns_label, is_dns_subdomain};
+pub use name::{is_dns_label, is_dns_subdomain};
 pub use path::{check_mount_path, check_subpath};
 
 /// Uses in one pod: far more than anyone mounts, and few enough that what the webhook adds to a

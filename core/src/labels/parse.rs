@@ -3,12 +3,10 @@ use std::collections::BTreeMap;
 use super::{
     DatasetUse, LabelError, USES_MAX,
     key::{ANNOTATION_WORDS, Index, Key, LABEL_WORDS},
-    reader::Reader,
+    reader::{Found, Reader},
 };
 
 type Map = BTreeMap<String, String>;
-/// Key as written and value, by number and word.
-pub(super) type Found<'a> = BTreeMap<(u32, &'a str), (&'a str, &'a str)>;
 
 pub(super) fn parse(labels: &Map, annotations: &Map) -> Result<Vec<DatasetUse>, Vec<LabelError>> {
     let mut errors = Vec::new();
@@ -137,28 +135,4 @@ fn find_repeated(labels: &Found<'_>, errors: &mut Vec<LabelError>) {
             first.insert(*id, *key);
         }
     }
-}
-
-/// RFC 1123: what names a container or a volume, and so what a Dataset's name has to be.
-#[must_use]
-pub fn is_dns_label(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-}
-
-/// RFC 1123: what names a Secret.
-#[must_use]
-pub fn is_dns_subdomain(name: &str) -> bool {
-    let part = |part: &str| {
-        part.bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && !part.is_empty()
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-    };
-    name.len() <= 253 && name.split('.').all(part)
 }

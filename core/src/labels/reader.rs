@@ -1,7 +1,11 @@
+use std::collections::BTreeMap;
+
 use super::{
     DatasetUse, LabelError, Mode, PathProblem, check_mount_path, check_subpath, is_dns_label,
-    parse::Found,
 };
+
+/// Key as written and value, by number and word.
+pub(super) type Found<'a> = BTreeMap<(u32, &'a str), (&'a str, &'a str)>;
 
 /// Reads one number's values.
 pub(super) struct Reader<'a> {

@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 
 use super::MounterOptions;
 use super::process::Process;
+use super::refusal::Refusal;
 
 /// Children at once. A node runs at most a few hundred pods, each rarely with more than one dataset
 /// that no other pod has.
@@ -37,25 +38,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// At our own end: what a pod's 30 s of grace leave.
 const STOP_ALL_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// Why a request of the driver was not carried out.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub reason: String,
-    pub message: String,
-}
-
-impl Refusal {
-    /// The child ended before it answered.
-    pub(super) const ENDED: &str = "ChildEnded";
-
-    pub(super) fn new(reason: &str, message: impl Into<String>) -> Self {
-        Self {
-            reason: reason.to_owned(),
-            message: message.into(),
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Children {

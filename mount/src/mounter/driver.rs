@@ -9,7 +9,8 @@ use dlf_wire::mounter::v1::{
 };
 use tokio::sync::broadcast::error::RecvError;
 
-use super::children::{Children, Refusal};
+use super::children::Children;
+use super::refusal::Refusal;
 
 /// Greets the driver, answers its requests and passes on what happens, until it goes.
 pub(super) async fn serve(channel: Channel, children: Arc<Children>) {

@@ -3,6 +3,7 @@
 mod children;
 mod driver;
 mod process;
+mod refusal;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;

@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 use tokio::time::Instant;
 
-use super::children::Refusal;
+use super::refusal::Refusal;
 
 /// What a child gets of our environment. Keys never are in it.
 const ENVIRONMENT: [&str; 2] = ["DLF_LOG", "DLF_LOG_FORMAT"];

@@ -27,10 +27,10 @@ use super::{
     },
 };
 use crate::{
-    nodes::{Hub, changes::Changes},
+    nodes::Hub,
     pods::PodIndex,
     tasks::Tasks,
-    waker::{Name, Waker},
+    waker::{Changes, Name, Waker},
     watches::{follow, stored},
 };
 
@@ -49,7 +49,7 @@ pub struct Parts {
     /// Work for workers.
     pub tasks: Arc<Tasks>,
     /// Datasets about which nodes or workers have news.
-    pub changes: Arc<Changes>,
+    pub changes: Changes,
     /// Who uses what.
     pub pods: Arc<PodIndex>,
     /// Datasets whose users changed.

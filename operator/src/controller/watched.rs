@@ -24,8 +24,7 @@ use super::{
     states::States,
 };
 use crate::{
-    nodes::changes::Changes,
-    waker::{Name, Waker},
+    waker::{Changes, Name, Waker},
     watches::{Change, events, follow, name_of, stored},
 };
 
@@ -39,9 +38,9 @@ pub(super) struct Wakers {
 
 impl Wakers {
     fn wake(&self, name: &Name) {
-        self.datasets.wake(name.clone());
-        self.internals.wake(name.clone());
-        self.caches.wake(name.clone());
+        self.datasets.wake(name);
+        self.internals.wake(name);
+        self.caches.wake(name);
     }
 
     pub(super) fn close(&self) {
@@ -156,7 +155,7 @@ pub(super) fn watch_secrets(
                 Change::Listed(listed) => references.listed(&listed),
             };
             for (group, namespace, name) in woken {
-                all[&group].internals.wake((namespace, name));
+                all[&group].internals.wake(&(namespace, name));
             }
         },
     ));
@@ -183,7 +182,7 @@ pub(super) fn watch_caches(
             };
             for name in woken {
                 for wakers in all.values() {
-                    wakers.caches.wake(name.clone());
+                    wakers.caches.wake(&name);
                 }
             }
         }));
@@ -196,7 +195,7 @@ pub(super) fn wake_datasets(changes: Waker<Name>, all: &AllWakers, watches: &mut
     watches.spawn(async move {
         while let Some(name) = changes.next().await {
             for wakers in all.values() {
-                wakers.datasets.wake(name.clone());
+                wakers.datasets.wake(&name);
             }
         }
     });
@@ -204,15 +203,14 @@ pub(super) fn wake_datasets(changes: Waker<Name>, all: &AllWakers, watches: &mut
 
 /// What nodes and workers report wakes the dataset it is about.
 pub(super) fn watch_changes(
-    changes: Arc<Changes>,
+    changes: Changes,
     handles: &Handles,
     all: &AllWakers,
     watches: &mut JoinSet<()>,
 ) {
     let (handles, all) = (handles.clone(), all.clone());
     watches.spawn(async move {
-        loop {
-            let handle = changes.next().await;
+        while let Some(handle) = changes.next().await {
             if let Some((group, namespace, name)) = handles.get(&handle) {
                 all[&group].wake(&(namespace, name));
             }

@@ -7,8 +7,8 @@ use dlf_wire::nodes::v1::{Failure, Held, MounterState};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::changes::Changes;
 use super::registry::{Handle, Lookup, NodeName, Peer, Registry};
+use crate::waker::Changes;
 
 /// The registry, shared: who changes it wakes the streams and the controllers that this concerns.
 ///
@@ -16,7 +16,7 @@ use super::registry::{Handle, Lookup, NodeName, Peer, Registry};
 #[derive(Debug)]
 pub struct Hub {
     inner: Mutex<Inner>,
-    changes: Arc<Changes>,
+    changes: Changes,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ struct Inner {
 impl Hub {
     /// A hub that knows nothing and reports to `changes`.
     #[must_use]
-    pub fn new(changes: Arc<Changes>) -> Self {
+    pub fn new(changes: Changes) -> Self {
         Self {
             inner: Mutex::default(),
             changes,
@@ -104,7 +104,7 @@ impl Hub {
         }
         drop(inner);
         for handle in &effects.changed {
-            self.changes.push(handle);
+            self.changes.wake(handle);
         }
         result
     }

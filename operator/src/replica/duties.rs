@@ -14,10 +14,10 @@ use crate::{
     certificates::{keep_authority, keep_plugin_certificates},
     controller,
     installation::{Template, forget_gone_nodes, keep_mounters, keep_network_rules},
-    nodes::{Hub, changes::Changes},
+    nodes::Hub,
     pods::PodIndex,
     tasks::Tasks,
-    waker::{Name, Waker},
+    waker::{Changes, Name, Waker},
 };
 
 /// How often plugins are looked at that were not met yet.
@@ -32,7 +32,7 @@ pub(super) struct Duties {
     pub(super) template: Option<Template>,
     pub(super) hub: Arc<Hub>,
     pub(super) tasks: Arc<Tasks>,
-    pub(super) changes: Arc<Changes>,
+    pub(super) changes: Changes,
     pub(super) pods: Arc<PodIndex>,
     pub(super) pod_changes: Waker<Name>,
     pub(super) metrics: controller::Metrics,
@@ -112,7 +112,7 @@ impl Duties {
             plugins,
             nodes: Arc::clone(&self.hub),
             tasks: Arc::clone(&self.tasks),
-            changes: Arc::clone(&self.changes),
+            changes: self.changes.clone(),
             pods: Arc::clone(&self.pods),
             pod_changes: self.pod_changes.clone(),
             metrics: self.metrics.clone(),

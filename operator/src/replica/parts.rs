@@ -21,11 +21,11 @@ use crate::{
     installation::Template,
     leader,
     metrics::Catalog,
-    nodes::{self, Hub, authorise::ClusterPods, changes::Changes, identity::Reviewer},
+    nodes::{self, Hub, authorise::ClusterPods, identity::Reviewer},
     pods::{self, PodIndex, SlimPod},
     settings::Settings,
     tasks::Tasks,
-    waker::{Name, Waker},
+    waker::{Changes, Name, Waker},
     webhook::{self, Webhook, datasets},
 };
 
@@ -42,7 +42,7 @@ pub(super) struct Parts {
     datasets: Arc<datasets::Index>,
     pods: Arc<PodIndex>,
     pod_changes: Waker<Name>,
-    changes: Arc<Changes>,
+    changes: Changes,
     hub: Arc<Hub>,
     tasks: Arc<Tasks>,
 }
@@ -55,7 +55,7 @@ impl Parts {
         template: Option<Template>,
         leaf: Leaf,
     ) -> Self {
-        let changes = Arc::<Changes>::default();
+        let changes = Changes::default();
         Self {
             client,
             readiness: Readiness::default(),
@@ -67,8 +67,8 @@ impl Parts {
             datasets: Arc::default(),
             pods: Arc::default(),
             pod_changes: Waker::default(),
-            hub: Arc::new(Hub::new(Arc::clone(&changes))),
-            tasks: Arc::new(Tasks::new(Arc::clone(&changes))),
+            hub: Arc::new(Hub::new(changes.clone())),
+            tasks: Arc::new(Tasks::new(changes.clone())),
             changes,
         }
     }
@@ -196,7 +196,7 @@ impl Parts {
             template: self.template.clone(),
             hub: Arc::clone(&self.hub),
             tasks: Arc::clone(&self.tasks),
-            changes: Arc::clone(&self.changes),
+            changes: self.changes.clone(),
             pods: Arc::clone(&self.pods),
             pod_changes: self.pod_changes.clone(),
             metrics,

@@ -179,7 +179,7 @@ mod tests {
     use dlf_plugin_host::metrics;
 
     use super::*;
-    use crate::{nodes::changes::Changes, plugins::PluginRoads, replica::measures::Measures};
+    use crate::{plugins::PluginRoads, replica::measures::Measures, waker::Changes};
 
     fn no_plugins() -> Plugins {
         let roads = PluginRoads::new(Leaf::default());
@@ -187,12 +187,12 @@ mod tests {
     }
 
     fn catalog() -> Catalog {
-        let changes = Arc::<Changes>::default();
+        let changes = Changes::default();
         let shown = Shown {
             leading: watch::Sender::new(true).subscribe(),
             leaf: Leaf::default(),
             datasets: Arc::default(),
-            hub: Arc::new(Hub::new(Arc::clone(&changes))),
+            hub: Arc::new(Hub::new(changes.clone())),
             tasks: Arc::new(Tasks::new(changes)),
             plugins: watch::Sender::new(Arc::new(no_plugins())).subscribe(),
         };

@@ -149,7 +149,7 @@ fn note(front: Front, identity: &Identity, ctx: &Context) {
 
 fn wake(identity: &Identity, ctx: &Context) {
     let name = (identity.namespace.clone(), identity.name.clone());
-    ctx.shared.cache_news.wake(name);
+    ctx.shared.cache_news.wake(&name);
 }
 
 /// What stands in the way of a cache, with its plugin's name in front.

@@ -5,7 +5,7 @@ use dlf_wire::dataset::v1::DatasetConfig;
 use dlf_wire::nodes::v1::{Failure, MounterState, PodRef, to_node};
 
 use super::{Handle, NodeName};
-use crate::nodes::once::OnceQueue;
+use crate::once::OnceQueue;
 
 /// One stream of a node. A later one of the same node takes its place: from then on nothing that
 /// is done in the name of this one has an effect.
@@ -34,7 +34,7 @@ pub(super) struct Outbox {
     pub(super) mounter: bool,
     /// Bounded by the requests a stream may have open.
     pub(super) replies: VecDeque<Reply>,
-    pub(super) datasets: OnceQueue,
+    pub(super) datasets: OnceQueue<Handle>,
 }
 
 /// The answer to one `Need`.

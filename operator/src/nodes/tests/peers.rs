@@ -23,9 +23,10 @@ use tonic::{Status, Streaming};
 
 use crate::nodes::authorise::FindPod;
 use crate::nodes::identity::{Identify, Identity, IdentityError, Program};
-use crate::nodes::{Dependencies, Hub, changes::Changes, serve};
+use crate::nodes::{Dependencies, Hub, serve};
 use crate::pods::SlimPod;
 use crate::tasks::Tasks;
+use crate::waker::Changes;
 
 const NAME: &str = "dlf-nodes.dlf-system.svc";
 /// Longer than anything here takes, shorter than a person's patience.
@@ -98,7 +99,7 @@ pub(super) fn pod(name: &str) -> PodRef {
 pub(super) struct Operator {
     pub(super) hub: Arc<Hub>,
     pub(super) tasks: Arc<Tasks>,
-    pub(super) changes: Arc<Changes>,
+    pub(super) changes: Changes,
     address: SocketAddr,
     files: tempfile::TempDir,
     leading: watch::Sender<bool>,
@@ -127,7 +128,7 @@ impl Operator {
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let changes = Arc::new(Changes::default());
+        let changes = Changes::default();
         let (hub, tasks) = (
             Arc::new(Hub::new(changes.clone())),
             Arc::new(Tasks::new(changes.clone())),
