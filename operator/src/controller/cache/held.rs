@@ -30,6 +30,8 @@ struct Withdrawal {
     since: Instant,
     holders: Pods,
     announced: bool,
+    /// It is being deleted: who comes now was told of the source.
+    goes: bool,
 }
 
 /// What is to become of a withdrawn cache.
@@ -39,7 +41,7 @@ pub(super) enum Verdict {
     Goes,
     /// These still have it; with them when it was not said before.
     Stays(Option<Pods>),
-    /// These still have it, and have had their time.
+    /// These still have it, and have had their time; said once.
     GoesFrom(Pods),
 }
 
@@ -54,20 +56,25 @@ impl Withdrawn {
                 since: now,
                 holders: Pods::new(),
                 announced: false,
+                goes: false,
             });
+        if withdrawal.goes {
+            return Verdict::Goes;
+        }
         let waited = now.saturating_duration_since(withdrawal.since);
         if waited < SETTLED {
             withdrawal.holders.clone_from(told);
         } else {
             withdrawal.holders.retain(|pod, _| told.contains_key(pod));
         }
-        if withdrawal.holders.is_empty() {
-            Verdict::Goes
-        } else if waited < HELD_MAX {
+        withdrawal.goes = withdrawal.holders.is_empty() || waited >= HELD_MAX;
+        if !withdrawal.goes {
             let is_said = std::mem::replace(&mut withdrawal.announced, true);
             Verdict::Stays((!is_said).then(|| withdrawal.holders.clone()))
+        } else if withdrawal.holders.is_empty() {
+            Verdict::Goes
         } else {
-            Verdict::GoesFrom(withdrawal.holders.clone())
+            Verdict::GoesFrom(std::mem::take(&mut withdrawal.holders))
         }
     }
 
@@ -119,6 +126,7 @@ mod tests {
         assert_eq!(look(Duration::ZERO), Verdict::Stays(Some(told.clone())));
         assert_eq!(look(HELD_MAX / 2), Verdict::Stays(None));
         assert_eq!(look(HELD_MAX), Verdict::GoesFrom(told.clone()));
+        assert_eq!(look(HELD_MAX), Verdict::Goes, "which is said once");
         // Wanted again and withdrawn again, its time begins anew.
         withdrawn.forget("cache-1");
         assert_eq!(look(HELD_MAX * 2), Verdict::Stays(Some(told.clone())));
@@ -127,7 +135,10 @@ mod tests {
     #[test]
     fn one_that_nobody_was_told_of_goes_at_once() {
         let withdrawn = Withdrawn::default();
-        let verdict = withdrawn.look("cache-1", &Pods::new(), Instant::now());
-        assert_eq!(verdict, Verdict::Goes);
+        let now = Instant::now();
+        let look = |names: &[&str]| withdrawn.look("cache-1", &pods(names), now);
+        assert_eq!(look(&[]), Verdict::Goes);
+        // Whoever comes while it is being deleted does not stop that half-way.
+        assert_eq!(look(&["late"]), Verdict::Goes);
     }
 }
