@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dlf_operator::nodes::authorise::FindPod;
 use dlf_operator::nodes::identity::{Identify, Identity, IdentityError, Program};
-use dlf_operator::nodes::{Dependencies, Hub, changes::Changes, serve};
+use dlf_operator::nodes::{Dependencies, Hub, serve};
 use dlf_operator::pods::SlimPod;
 use dlf_operator::tasks::Tasks;
+use dlf_operator::waker::Changes;
 use dlf_wire::dial::Dialer;
 use dlf_wire::nodes::v1::Token;
 use rcgen::{CertificateParams, KeyPair};
@@ -55,7 +56,7 @@ impl FindPod for NoPods {
 /// The operator's streams on a free port.
 pub(crate) struct Operator {
     pub(crate) tasks: Arc<Tasks>,
-    pub(crate) changes: Arc<Changes>,
+    pub(crate) changes: Changes,
     address: SocketAddr,
     files: tempfile::TempDir,
     leading: watch::Sender<bool>,
@@ -79,7 +80,7 @@ impl Operator {
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let changes = Arc::new(Changes::default());
+        let changes = Changes::default();
         let tasks = Arc::new(Tasks::new(changes.clone()));
         let (leading, followed) = watch::channel(true);
         let dependencies = Dependencies {
