@@ -18,7 +18,8 @@ fn a_restarted_api_server_gives_a_reading_pod_no_error_and_new_datasets_are_made
         let asked = namespace.kubectl(&["get", "--raw", "/readyz"]);
         if asked.ok { Ok(()) } else { Err(asked.error) }
     });
-    assert!(reader.rounds() > before);
+    let since = reader.rounds();
+    assert!(since > before, "{since} rounds, {before} before");
     let after = Bucket::new("after");
     let _ = namespace
         .apply(&dataset("after", &after.name, ""))

@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::{Bucket, Namespace, Node, Output, POD_WITHIN, dataset, eventually, kubectl, pod};
 
 /// Each round opens the file anew. What failed stands in /tmp/errors, the rounds that went well are
-/// counted in /tmp/count.
+/// counted in /tmp/count, which is never seen half-written.
 const LOOP: &str = "n=0; touch /tmp/errors; while true; do if cat /mnt/datasets/books/hello.txt > /tmp/got 2>> /tmp/errors; \
-                    then n=$((n+1)); echo $n > /tmp/count; else echo failed >> /tmp/errors; fi; sleep 0.05; done";
+                    then n=$((n+1)); echo $n > /tmp/next; mv /tmp/next /tmp/count; else echo failed >> /tmp/errors; fi; \
+                    sleep 0.05; done";
 
 /// The pod, its namespace and its node.
 #[derive(Debug)]
@@ -50,10 +51,15 @@ impl Reader {
     }
 
     /// Rounds so far.
+    ///
+    /// # Panics
+    /// When the pod does not say.
     #[must_use]
     pub fn rounds(&self) -> u64 {
         let count = self.namespace.exec("loop", "cat /tmp/count || echo 0");
-        count.expect_ok().trim().parse().unwrap_or_default()
+        let count = count.expect_ok();
+        let number = count.trim().parse();
+        number.unwrap_or_else(|_| panic!("no number of rounds: {count:?}"))
     }
 
     /// Waits for some more rounds.
