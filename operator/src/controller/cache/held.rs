@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -20,9 +20,9 @@ pub(super) type Pods = BTreeMap<String, String>;
 /// Caches that were withdrawn and are still there, by name.
 ///
 /// In memory, by a clock that only goes forward: a new leader begins to wait anew.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Withdrawn {
-    caches: Arc<Mutex<HashMap<String, Withdrawal>>>,
+    caches: Mutex<HashMap<String, Withdrawal>>,
 }
 
 #[derive(Debug)]
