@@ -129,6 +129,32 @@ fn a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader() {
     contains(&namespace.events("books"), "CacheWithdrawn").unwrap();
 }
 
+/// The plugin `nginx` does not run, until this is dropped.
+struct NoNginx;
+
+impl NoNginx {
+    fn at_all() -> Self {
+        let away = Self;
+        Self::scale("0");
+        // A pod that is about to go may still answer.
+        let pods = "app.kubernetes.io/component=plugin-nginx";
+        let gone = ["wait", "pod", "-l", pods, "--for=delete", "--timeout=60s"];
+        let _ = kubectl(&[&["-n", "dlf-system"], &gone[..]].concat()).expect_ok();
+        away
+    }
+
+    fn scale(replicas: &str) {
+        let plugin = ["-n", "dlf-system", "scale", "deployment/dlf-plugin-nginx"];
+        let _ = kubectl(&[&plugin[..], &["--replicas", replicas]].concat()).expect_ok();
+    }
+}
+
+impl Drop for NoNginx {
+    fn drop(&mut self) {
+        Self::scale("1");
+    }
+}
+
 #[test]
 fn what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies() {
     let test = "what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies";
@@ -151,11 +177,7 @@ fn what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies() {
         ])
     };
     let before = uid();
-    let scale = |replicas: &str| {
-        let plugin = ["-n", "dlf-system", "scale", "deployment/dlf-plugin-nginx"];
-        let _ = kubectl(&[&plugin[..], &["--replicas", replicas]].concat()).expect_ok();
-    };
-    scale("0");
+    let away = NoNginx::at_all();
     let edit = r#"{"spec":{"cache":{"capacity":"200Mi"}}}"#;
     let _ = namespace
         .kubectl(&["patch", DATASETS, "books", "--type=merge", "-p", edit])
@@ -184,7 +206,7 @@ fn what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies() {
     let status = namespace.get(DATASETS, "books")["status"]["cache"].clone();
     assert_eq!(status["endpoint"], endpoint.as_str());
 
-    scale("1");
+    drop(away);
     let _ = namespace.wait_condition(&kind, "CacheReady", "True", Duration::from_mins(3));
     assert_eq!(uid(), before);
     assert_eq!(reader.errors(), "");

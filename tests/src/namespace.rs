@@ -26,7 +26,7 @@ impl Namespace {
         // Pods are refused until their service account is there.
         eventually(
             "the default service account",
-            Duration::from_secs(30),
+            Duration::from_mins(1),
             || {
                 let found = kubectl(&["-n", &name, "get", "serviceaccount", "default"]);
                 if found.ok { Ok(()) } else { Err(found.error) }

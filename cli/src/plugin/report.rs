@@ -41,7 +41,7 @@ pub(super) enum Outcome {
         /// What to do.
         fix: String,
     },
-    /// It could not be asked.
+    /// It does not apply, or could not be asked.
     Skipped {
         /// Why.
         found: String,
@@ -49,10 +49,10 @@ pub(super) enum Outcome {
 }
 
 impl Report {
-    /// Whether all that should be true is.
+    /// Whether nothing that was asked is wrong.
     pub(super) fn passed(&self) -> bool {
         let mut checks = self.checks.iter();
-        checks.all(|check| matches!(check.outcome, Outcome::Passed { .. }))
+        !checks.any(|check| matches!(check.outcome, Outcome::Failed { .. }))
     }
 
     /// The line above the checks.
@@ -84,6 +84,9 @@ impl From<suite::Report> for Report {
                 suite::Outcome::Failed { found, fix } => Outcome::Failed {
                     found,
                     fix: fix.to_owned(),
+                },
+                suite::Outcome::Skipped { found } => Outcome::Skipped {
+                    found: found.to_owned(),
                 },
             },
         });

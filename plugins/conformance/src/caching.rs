@@ -7,6 +7,11 @@ use crate::{report::Report, requests};
 /// The reason of a plugin that cannot cache this source: its dataset is served without a cache.
 const NOT_SUPPORTED: &str = "SourceNotSupported";
 
+const ALLOWED: &str = "its objects are of kinds, names and powers that caches may have";
+const EARLY: &str = "it sends no read to a cache of which nothing is there yet";
+const STABLE: &str = "its objects stay the same when they are there";
+const SERVES: &str = "it sends reads to a cache that is ready, and says so";
+
 /// What a caching plugin has to do.
 pub(crate) async fn check(report: &mut Report, remote: &Remote) {
     let mut found = Found::default();
@@ -33,28 +38,30 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
         "plan with and without keys, prefix, private CA and region; what cannot be cached is answered with reason \
          SourceNotSupported",
     );
-    // Of nothing, everything is true.
     if is_planned {
         report.enter(
-            "its objects are of kinds, names and powers that caches may have",
+            ALLOWED,
             allowed,
             "see the rules in docs/plugin-protocol.md, section Plans",
         );
         report.enter(
-            "it sends no read to a cache of which nothing is there yet",
+            EARLY,
             early,
             "give `origin` only once `observed` shows a replica that is ready",
         );
         report.enter(
-            "its objects stay the same when they are there",
+            STABLE,
             stable,
             "let no object depend on `observed`: a plan of what was planned is that plan",
         );
         report.enter(
-            "it sends reads to a cache that is ready, and says so",
+            SERVES,
             serves,
             "observe the workload (PluginInfo.observes), and give `origin` and `condition.ready` when its status shows readyReplicas",
         );
+    } else {
+        let of_a_plan = [ALLOWED, EARLY, STABLE, SERVES];
+        report.skip(of_a_plan, "not every bucket was planned for");
     }
     let mut leaving = Ok(());
     for request in requests::caching(Intent::Delete) {

@@ -35,6 +35,11 @@ pub enum Outcome {
         /// What to do.
         fix: &'static str,
     },
+    /// It does not apply to this plugin, or could not be asked.
+    Skipped {
+        /// Why.
+        found: &'static str,
+    },
 }
 
 impl Report {
@@ -73,11 +78,28 @@ impl Report {
         self.checks.push(Check { name, outcome });
     }
 
-    /// Whether all that should be true is.
+    /// Enters checks that are not made, and why.
+    pub(crate) fn skip(
+        &mut self,
+        names: impl IntoIterator<Item = &'static str>,
+        why: &'static str,
+    ) {
+        let outcome = Outcome::Skipped { found: why };
+        self.checks.extend(names.into_iter().map(|name| Check {
+            name,
+            outcome: outcome.clone(),
+        }));
+    }
+
+    /// Whether nothing that was asked is wrong.
     #[must_use]
     pub fn passed(&self) -> bool {
-        let mut checks = self.checks.iter();
-        checks.all(|check| check.outcome == Outcome::Passed)
+        self.count(|outcome| matches!(outcome, Outcome::Failed { .. })) == 0
+    }
+
+    fn count(&self, which: fn(&Outcome) -> bool) -> usize {
+        let checks = self.checks.iter();
+        checks.filter(|check| which(&check.outcome)).count()
     }
 }
 
@@ -92,13 +114,17 @@ impl fmt::Display for Report {
                     writeln!(f, "          found: {found}")?;
                     writeln!(f, "          to do: {fix}")?;
                 }
+                Outcome::Skipped { found } => {
+                    writeln!(f, "  skipped {}\n          {found}", check.name)?;
+                }
             }
         }
-        let failed = self
-            .checks
-            .iter()
-            .filter(|check| check.outcome != Outcome::Passed)
-            .count();
-        write!(f, "{} passed, {failed} failed", self.checks.len() - failed)
+        let passed = self.count(|outcome| matches!(outcome, Outcome::Passed));
+        let failed = self.count(|outcome| matches!(outcome, Outcome::Failed { .. }));
+        write!(f, "{passed} passed, {failed} failed")?;
+        match self.checks.len() - passed - failed {
+            0 => Ok(()),
+            skipped => write!(f, ", {skipped} skipped"),
+        }
     }
 }

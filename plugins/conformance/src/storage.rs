@@ -1,11 +1,14 @@
 use dlf_core::{
     plugin::{FileSystem, Intent, SecretEntry, StoragePlan, StoragePlugin, Volume},
     program,
-    source::Source,
+    source::{Source, SourceType},
 };
 use dlf_plugin_host::carrier::Remote;
 
 use crate::{report::Report, requests};
+
+const PROGRAMS: &str = "it mounts by a program that nodes have";
+const REFERENCES: &str = "keys are references";
 
 /// What a storage plugin has to do.
 pub(crate) async fn check(report: &mut Report, remote: &Remote) {
@@ -40,16 +43,20 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
         readonly,
         "set `readonly` of the mount when the source's is",
     );
-    report.enter(
-        "it mounts by a program that nodes have",
-        programs,
-        "take program `native` without options, or `s3fs` with options that core/src/program.rs lists",
-    );
-    report.enter(
-        "keys are references",
-        literal,
-        "give accessKeyID and secretAccessKey as {\"key\": {\"secret\": …, \"key\": …}}",
-    );
+    if kinds.contains(&SourceType::Cos) {
+        report.enter(
+            PROGRAMS,
+            programs,
+            "take program `native` without options, or `s3fs` with options that core/src/program.rs lists",
+        );
+        report.enter(
+            REFERENCES,
+            literal,
+            "give accessKeyID and secretAccessKey as {\"key\": {\"secret\": …, \"key\": …}}",
+        );
+    } else {
+        report.skip([PROGRAMS, REFERENCES], "it plans no buckets");
+    }
     let mut leaving = Ok(());
     for request in requests::storage(kinds, Intent::Delete) {
         if let Err(error) = StoragePlugin::plan(remote, &request).await {

@@ -107,11 +107,12 @@ pub(super) async fn run(
     )
     .await;
     clean(&cluster, &target, settings, &mut interrupts).await?;
-    shown?;
-    Ok(output::exit_code(report.passed()))
+    let complete = shown?;
+    Ok(output::exit_code(complete && report.passed()))
 }
 
-/// Runs the steps until they end or are interrupted, and shows what they found.
+/// Runs the steps until they end or are interrupted, and shows what they found; gives whether they
+/// ended.
 async fn told(
     cluster: &Cluster,
     target: &Target<'_>,
@@ -120,21 +121,23 @@ async fn told(
     report: &mut Report,
     printer: &Printer,
     interrupts: &mut Interrupts,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<bool, Box<dyn Error>> {
     let head = report.head();
     printer.line(&format!("{head}, in namespace {}", target.namespace))?;
     tokio::select! {
         outcome = steps(cluster, target, settings, plan, report, printer) => outcome?,
         () = interrupts.next() => {}
     }
+    let complete = report.checks.len() == plan.len();
     for step in plan.iter().skip(report.checks.len()) {
         let found = "interrupted".to_owned();
         printer.enter(report, *step, Outcome::Skipped { found })?;
     }
     match printer.shown.output {
-        Some(format) => output::print(report, format),
-        None => output::show(&report.summary()),
+        Some(format) => output::print(report, format)?,
+        None => output::show(&report.summary())?,
     }
+    Ok(complete)
 }
 
 /// Runs all steps that can run.

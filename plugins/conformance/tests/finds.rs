@@ -1,0 +1,284 @@
+//! Each check fails on a plugin that does what it forbids: a good plugin's answers, spoilt on their way.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use dlf_plugin_conformance::{Direct, Outcome, Plugin};
+use dlf_plugin_host::carrier::{Channel, Fault};
+use dlf_plugin_s3fs::S3fs;
+use dlf_plugin_sdk::prelude::*;
+
+/// Changes an answer to a message; the number counts answers.
+type Spoil = fn(message: &Value, reply: &mut Value, number: u64);
+
+/// A server in front of a bucket, as the SDK plans it.
+struct Cache;
+
+#[async_trait]
+impl CachingPlugin for Cache {
+    fn describe(&self) -> PluginInfo {
+        caching("cache", "1").plans_servers().build()
+    }
+
+    async fn plan(&self, request: &CachingRequest) -> Result<CachingPlan, PlanError> {
+        Ok(Server::new(request, "docker.io/library/cache:1", 8080).plan())
+    }
+}
+
+struct Spoilt {
+    good: Direct,
+    spoil: Spoil,
+    answers: AtomicU64,
+}
+
+#[async_trait]
+impl Channel for Spoilt {
+    async fn call(&self, message: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        let garbage = |error: serde_json::Error| Fault::Garbage(error.to_string());
+        let asked: Value = serde_json::from_slice(&message).map_err(garbage)?;
+        let reply = self.good.call(message).await?;
+        let mut reply = serde_json::from_slice(&reply).map_err(garbage)?;
+        (self.spoil)(
+            &asked,
+            &mut reply,
+            self.answers.fetch_add(1, Ordering::Relaxed),
+        );
+        serde_json::to_vec(&reply).map_err(garbage)
+    }
+}
+
+/// What failed, and how many checks were skipped.
+async fn found(plugin: Plugin, spoil: Spoil) -> (Vec<&'static str>, usize) {
+    let report = dlf_plugin_conformance::check(Arc::new(Spoilt {
+        good: Direct::new(plugin),
+        spoil,
+        answers: AtomicU64::new(0),
+    }))
+    .await;
+    let mut failed = Vec::new();
+    let mut skipped = 0;
+    for check in &report.checks {
+        match &check.outcome {
+            Outcome::Passed => {}
+            Outcome::Failed { .. } => failed.push(check.name),
+            Outcome::Skipped { .. } => skipped += 1,
+        }
+    }
+    assert_eq!(report.passed(), failed.is_empty());
+    (failed, skipped)
+}
+
+/// Sets what there is in a reply.
+fn set(reply: &mut Value, place: &str, to: Value) {
+    if let Some(there) = reply.pointer_mut(place) {
+        *there = to;
+    }
+}
+
+fn refuse(reply: &mut Value) {
+    *reply = json!({ "error": { "reason": "SourceNotSupported", "message": "not this one" } });
+}
+
+fn asks_for(message: &Value, intent: &str) -> bool {
+    message["request"]["intent"] == intent
+}
+
+const OF_ALL: [(&str, Spoil); 10] = [
+    (
+        "it says who it is, and speaks a protocol that this host knows",
+        |_, reply, _| set(reply, "/ok/protocol", json!({ "min": 90, "max": 99 })),
+    ),
+    ("its name is a DNS label", |_, reply, _| {
+        set(reply, "/ok/name", json!("No Label"));
+    }),
+    ("it has a version", |_, reply, _| {
+        set(reply, "/ok/version", json!(""));
+    }),
+    ("it plans for some type of source", |_, reply, _| {
+        set(reply, "/ok/sourceTypes", json!([]));
+    }),
+    (
+        "the schema of its configuration is an object",
+        |_, reply, _| set(reply, "/ok/configSchema", json!(true)),
+    ),
+    (
+        "it says the same of itself each time",
+        |_, reply, number| set(reply, "/ok/version", json!(number.to_string())),
+    ),
+    (
+        "it gives the same plan to the same request, also many at once",
+        |_, reply, number| set(reply, "/ok/condition/message", json!(number.to_string())),
+    ),
+    (
+        "it ignores fields that it does not know",
+        |message, reply, _| {
+            if message.get("fromALaterVersion").is_some() {
+                refuse(reply);
+            }
+        },
+    ),
+    (
+        "it refuses a protocol version that it does not speak",
+        |message, reply, _| {
+            if message["protocol"] != json!(1) {
+                *reply = json!({ "ok": {} });
+            }
+        },
+    ),
+    (
+        "it refuses a call that it does not know, and goes on",
+        |message, reply, _| {
+            if message["call"] == "dance" {
+                *reply = json!({ "ok": "dancing" });
+            }
+        },
+    ),
+];
+
+/// With how many checks cannot be made then.
+const OF_CACHES: [(&str, usize, Spoil); 7] = [
+    (
+        "it plans a cache in front of buckets of every kind",
+        4,
+        |message, reply, _| {
+            if asks_for(message, "exist") {
+                set(reply, "/ok/objects", json!([]));
+            }
+        },
+    ),
+    (
+        "it plans a cache in front of buckets of every kind",
+        4,
+        |message, reply, _| {
+            if asks_for(message, "exist") {
+                refuse(reply);
+            }
+        },
+    ),
+    (
+        "its objects are of kinds, names and powers that caches may have",
+        0,
+        |_, reply, _| set(reply, "/ok/objects/0/metadata/namespace", json!("default")),
+    ),
+    (
+        "it sends no read to a cache of which nothing is there yet",
+        0,
+        |message, reply, _| {
+            if asks_for(message, "exist") && message["request"]["observed"]["objects"] == json!([])
+            {
+                let (name, namespace) = (
+                    &message["request"]["place"]["name"],
+                    &message["request"]["place"]["namespace"],
+                );
+                let host = format!(
+                    "{}.{}.svc",
+                    name.as_str().unwrap_or_default(),
+                    namespace.as_str().unwrap_or_default()
+                );
+                set(
+                    reply,
+                    "/ok/origin",
+                    json!({ "endpoint": format!("http://{host}:8080") }),
+                );
+            }
+        },
+    ),
+    (
+        "its objects stay the same when they are there",
+        0,
+        |message, reply, _| {
+            let seen = message.pointer("/request/observed/objects/0").is_some();
+            let annotations = json!({ "seen": seen.to_string() });
+            if let Some(metadata) = reply.pointer_mut("/ok/objects/0/metadata") {
+                metadata["annotations"] = annotations;
+            }
+        },
+    ),
+    (
+        "it sends reads to a cache that is ready, and says so",
+        0,
+        |_, reply, _| set(reply, "/ok/condition/ready", json!(false)),
+    ),
+    (
+        "it plans nothing for a cache that is to go",
+        0,
+        |message, reply, _| {
+            if asks_for(message, "delete") {
+                set(reply, "/ok/objects", json!([{}]));
+            }
+        },
+    ),
+];
+
+const OF_STORAGE: [(&str, Spoil); 5] = [
+    (
+        "it plans every type of source that it says it plans",
+        |message, reply, _| {
+            if asks_for(message, "exist") {
+                refuse(reply);
+            }
+        },
+    ),
+    (
+        "a source that is read-only is mounted read-only",
+        |_, reply, _| set(reply, "/ok/volume/mount/readonly", json!(false)),
+    ),
+    ("it mounts by a program that nodes have", |_, reply, _| {
+        let program = "/ok/volume/mount/fileSystem/objectStore/program";
+        set(reply, program, json!("sh"));
+    }),
+    ("keys are references", |_, reply, _| {
+        set(
+            reply,
+            "/ok/secret/accessKeyID",
+            json!({ "literal": "AKIA" }),
+        );
+    }),
+    (
+        "it plans what is left to do when a dataset goes",
+        |message, reply, _| {
+            if asks_for(message, "delete") {
+                refuse(reply);
+            }
+        },
+    ),
+];
+
+#[tokio::test]
+async fn a_good_plugin_passes_all_that_applies() {
+    let untouched: Spoil = |_, _, _| ();
+    assert_eq!(found(Plugin::caching(Cache), untouched).await, (vec![], 0));
+    assert_eq!(found(Plugin::storage(S3fs), untouched).await, (vec![], 0));
+    let nfs = Plugin::storage(dlf_plugin_nfs::Nfs);
+    assert_eq!(
+        found(nfs, untouched).await,
+        (vec![], 2),
+        "it plans no buckets"
+    );
+}
+
+#[tokio::test]
+async fn what_every_plugin_has_to_do_is_found() {
+    for (name, spoil) in OF_ALL {
+        let (failed, _) = found(Plugin::caching(Cache), spoil).await;
+        assert_eq!(failed.first(), Some(&name), "{failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_caching_plugin_has_to_do_is_found() {
+    for (name, skipped, spoil) in OF_CACHES {
+        let found = found(Plugin::caching(Cache), spoil).await;
+        assert_eq!(found, (vec![name], skipped));
+    }
+}
+
+#[tokio::test]
+async fn what_a_storage_plugin_has_to_do_is_found() {
+    for (name, spoil) in OF_STORAGE {
+        let (failed, skipped) = found(Plugin::storage(S3fs), spoil).await;
+        assert_eq!((failed, skipped), (vec![name], 0));
+    }
+}
