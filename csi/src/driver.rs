@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dlf_listen::{Listener, OF_HEALTH};
 use dlf_wire::csi::identity_server::IdentityServer;
 use dlf_wire::csi::node_server::NodeServer;
 use dlf_wire::dataset::v1::{NetworkRules, NfsVolume};
@@ -12,7 +13,6 @@ use dlf_wire::dial::{DialError, Dialer};
 use dlf_wire::pluginregistration::registration_server::RegistrationServer;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
 
@@ -96,7 +96,7 @@ pub async fn run(args: DriverArgs) -> Result<Infallible, DriverError> {
     tokio::spawn(connection.run(volumes.clone()));
 
     let (registered, ready) = watch::channel(false);
-    let listener = TcpListener::bind(args.http).await;
+    let listener = Listener::bind(args.http, OF_HEALTH).await;
     let listener = listener.map_err(|error| DriverError::Listen(args.http.to_string(), error))?;
     let csi = listen(&layout.csi_socket())?;
     // Last: from here on the kubelet calls.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use tokio::net::TcpListener;
+use dlf_listen::Listener;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
@@ -16,7 +16,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Serves until the program ends. `ready` turns true when the kubelet has registered the driver;
 /// not when the operator is there: a node keeps working without it.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     metrics: Metrics,
     ready: watch::Receiver<bool>,
 ) -> io::Result<()> {

@@ -20,9 +20,9 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dlf_listen::{Limits, Listener};
 use dlf_wire::nodes::v1::nodes_server::NodesServer;
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
 
@@ -39,6 +39,13 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest message from a node: 4096 mounts with their pods' names are below 2 MiB.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Connections at once: one of each node and worker, of which a large cluster has 5,000, and those of before
+/// that have not been missed yet. Behind a gateway that hides them many have one address.
+pub const CONNECTIONS_MAX: Limits = Limits {
+    all: 16 * 1024,
+    of_address: 1024,
+};
 
 /// What the streams need of the rest of the operator.
 #[derive(Clone)]
@@ -61,7 +68,7 @@ pub struct Dependencies {
 /// # Errors
 /// When the server ends for another reason.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     tls: Arc<ServerConfig>,
     dependencies: Dependencies,
     shutdown: impl Future<Output = ()> + Send + 'static,

@@ -7,8 +7,9 @@ use crate::{DATASETS, Output, POD_WITHIN, eventually, kubectl, kubectl_with, pod
 /// All that datasets made in a namespace goes within this, pods with their grace period included.
 const GONE_WITHIN: Duration = Duration::from_mins(2);
 
-/// Even a black hole is named within this, and what can be made is made.
-pub const NAMED_WITHIN: Duration = Duration::from_secs(30);
+/// Even a black hole is named within half of this, and what can be made is made: tests are patient, for the
+/// cluster shares its processors with them.
+pub const NAMED_WITHIN: Duration = Duration::from_mins(1);
 
 /// A namespace of one test. Dropped, it is deleted, and nothing of its datasets may be left.
 #[derive(Debug)]

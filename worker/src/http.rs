@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
+use dlf_listen::Listener;
 
 use crate::metrics::Metrics;
 
@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until the process ends.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) -> std::io::Result<()> {
+pub async fn serve(listener: Listener, metrics: Arc<Metrics>) -> std::io::Result<()> {
     let routes = Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))

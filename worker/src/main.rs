@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use dlf_listen::{Listener, OF_HEALTH};
 use dlf_wire::dial::Dialer;
 use dlf_worker::http;
 use dlf_worker::metrics::Metrics;
 use dlf_worker::session::Session;
 use dlf_worker::settings::{Settings, start_log};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
 async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
     let dialer = Dialer::new(&settings.operator, settings.ca, settings.token)?;
     let metrics = Arc::new(Metrics::default());
-    let listener = TcpListener::bind(settings.http).await?;
+    let listener = Listener::bind(settings.http, OF_HEALTH).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     let session = Session::new(dialer, settings.pod, settings.capacity, metrics.clone());
     // What is under way when the process ends is put back by the operator: there is nothing to

@@ -11,11 +11,11 @@ mod shown;
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use dlf_listen::{Limits, Listener, OF_HEALTH, Refused};
 use dlf_plugin_host::{BuiltIn, ConfigError, RegistryError};
 use kube::Client;
 use thiserror::Error;
 use tokio::{
-    net::TcpListener,
     sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
@@ -27,8 +27,10 @@ use crate::{
     certificates::Leaf,
     crds,
     installation::{Template, TemplateError},
+    nodes,
     plugins::PluginRoads,
     settings::Settings,
+    webhook,
 };
 
 /// Wait before the CRDs are tried again: the API server may start later than we do.
@@ -94,22 +96,28 @@ pub async fn run(
 
 /// The ports of a replica, opened before anything else: a taken one is told at once.
 struct Listeners {
-    http: TcpListener,
-    webhook: TcpListener,
-    nodes: TcpListener,
+    http: Listener,
+    webhook: Listener,
+    nodes: Listener,
 }
 
 impl Listeners {
     async fn open(settings: &Settings) -> Result<Self, ReplicaError> {
-        let listen = async |address: SocketAddr| {
-            let listener = TcpListener::bind(address).await;
+        let listen = async |address: SocketAddr, limits: Limits| {
+            let listener = Listener::bind(address, limits).await;
             listener.map_err(|source| ReplicaError::Listen { address, source })
         };
         Ok(Self {
-            http: listen(settings.http_listen).await?,
-            webhook: listen(settings.webhook_listen).await?,
-            nodes: listen(settings.nodes_listen).await?,
+            http: listen(settings.http_listen, OF_HEALTH).await?,
+            webhook: listen(settings.webhook_listen, webhook::CONNECTIONS_MAX).await?,
+            nodes: listen(settings.nodes_listen, nodes::CONNECTIONS_MAX).await?,
         })
+    }
+
+    fn refused(&self) -> Vec<Refused> {
+        [&self.http, &self.webhook, &self.nodes]
+            .map(Listener::refused)
+            .into()
     }
 }
 
@@ -131,7 +139,8 @@ async fn follow(
     let crds = replica.readiness.gate("the CRDs");
     staying.open();
     let mut background = JoinSet::new();
-    replica.introspect(listeners.http, catalog, &mut background);
+    let refused = listeners.refused();
+    replica.introspect(listeners.http, refused, catalog, &mut background);
     background.spawn(configuration.follow(replica.plugins.clone()));
 
     let mut stop = std::pin::pin!(stop);

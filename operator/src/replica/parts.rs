@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use dlf_core::api::ApiGroup;
+use dlf_listen::{Listener, Refused};
 use dlf_plugin_host::Registry;
 use kube::{
     Client,
     runtime::reflector::{Store, store},
 };
 use tokio::{
-    net::TcpListener,
     sync::{oneshot, watch},
     task::JoinSet,
 };
@@ -76,7 +76,8 @@ impl Parts {
     /// `/metrics`, `/livez`, `/readyz` and `/debug/state`.
     pub(super) fn introspect(
         &self,
-        listener: TcpListener,
+        listener: Listener,
+        refused: Vec<Refused>,
         mut catalog: Catalog,
         background: &mut JoinSet<()>,
     ) {
@@ -87,6 +88,7 @@ impl Parts {
             hub: Arc::clone(&self.hub),
             tasks: Arc::clone(&self.tasks),
             plugins: self.plugins.subscribe(),
+            refused,
         };
         shown.enter(&mut catalog);
         let router = Introspection::new(catalog, self.readiness.clone(), shown.state()).router();
@@ -128,7 +130,7 @@ impl Parts {
 
     pub(super) fn serve_webhooks(
         &self,
-        listener: TcpListener,
+        listener: Listener,
         metrics: webhook::metrics::Metrics,
         leaving: watch::Receiver<bool>,
         stop: impl Future<Output = ()> + Send + 'static,
@@ -157,7 +159,7 @@ impl Parts {
 
     pub(super) fn serve_nodes(
         &self,
-        listener: TcpListener,
+        listener: Listener,
         pods: Store<SlimPod>,
         stop: impl Future<Output = ()> + Send + 'static,
         servers: &mut JoinSet<()>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dlf_listen::Refused;
 use dlf_plugin_host::Registry as Plugins;
 use serde_json::json;
 use tokio::sync::watch;
@@ -27,6 +28,8 @@ pub(super) struct Shown {
     pub(super) hub: Arc<Hub>,
     pub(super) tasks: Arc<Tasks>,
     pub(super) plugins: watch::Receiver<Arc<Plugins>>,
+    /// One for each port.
+    pub(super) refused: Vec<Refused>,
 }
 
 impl Shown {
@@ -55,6 +58,12 @@ impl Shown {
             "dlf_nodes_attached",
             "Nodes with a stream to this replica",
             move || count(hub.read(Registry::attached)),
+        );
+        let refused = self.refused.clone();
+        catalog.growing(
+            "dlf_connections_refused",
+            "Connections to this replica that were closed at once because their address held as many as one may",
+            move || refused.iter().map(Refused::count).sum(),
         );
         self.enter_usage(catalog);
         let tasks = Arc::clone(&self.tasks);
@@ -132,6 +141,7 @@ impl Shown {
             hub,
             tasks,
             plugins,
+            refused: _,
         } = self.clone();
         vec![
             ("leader", Box::new(move || json!(*leading.borrow()))),
@@ -195,6 +205,7 @@ mod tests {
             hub: Arc::new(Hub::new(changes.clone())),
             tasks: Arc::new(Tasks::new(changes)),
             plugins: watch::Sender::new(Arc::new(no_plugins())).subscribe(),
+            refused: Vec::new(),
         };
         let mut catalog = Measures::new().catalog;
         shown.enter(&mut catalog);

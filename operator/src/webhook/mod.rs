@@ -25,7 +25,7 @@ use dlf_plugin_host::Registry;
 use http::{StatusCode, header::CONTENT_TYPE};
 use tokio::sync::watch;
 
-pub use self::serve::serve;
+pub use self::serve::{CONNECTIONS_MAX, serve};
 use self::{
     body::Budget,
     datasets::Lookup,

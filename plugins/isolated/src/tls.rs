@@ -1,39 +1,33 @@
 use std::{error::Error, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use dlf_listen::{Limits, Listener};
 use dlf_plugin_host::carrier::{Channel, serve};
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 /// A handshake takes one round trip.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Both replicas of an operator, and both of the next during an upgrade, with room to spare.
-const CONNECTIONS_MAX: usize = 16;
-/// Accepting fails when descriptors run out; trying again at once would only spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Both replicas of an operator, and both of the next during an upgrade, with room to spare: seen from
+/// behind a gateway they may have one address.
+const CONNECTIONS_MAX: Limits = Limits {
+    all: 256,
+    of_address: 16,
+};
 
-/// Answers who shows a certificate of the authority in `directory`, until accepting is impossible. The
-/// files are read for each connection: they change while this runs.
+/// Answers who shows a certificate of the authority in `directory`. The files are read for each
+/// connection: they change while this runs.
 pub(crate) async fn answer(
     listen: SocketAddr,
     directory: &Path,
     channel: Arc<dyn Channel>,
 ) -> Result<(), Box<dyn Error>> {
     let _ = config(directory)?; // what is wrong with the files is said at the start
-    let listener = TcpListener::bind(listen).await?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut listener = Listener::bind(listen, CONNECTIONS_MAX).await?;
     loop {
-        let place = Arc::clone(&places).acquire_owned().await?;
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let (stream, peer) = listener.accept().await;
         let acceptor = match config(directory) {
             Ok(config) => TlsAcceptor::from(Arc::new(config)),
             Err(error) => {
@@ -52,7 +46,6 @@ pub(crate) async fn answer(
                 Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
                 Err(_) => debug!(%peer, "TLS handshake took too long"),
             }
-            drop(place);
         });
     }
 }

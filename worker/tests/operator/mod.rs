@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dlf_listen::Listener;
 use dlf_operator::nodes::authorise::FindPod;
 use dlf_operator::nodes::identity::{Identify, Identity, IdentityError, Program};
-use dlf_operator::nodes::{Dependencies, Hub, serve};
+use dlf_operator::nodes::{CONNECTIONS_MAX, Dependencies, Hub, serve};
 use dlf_operator::pods::SlimPod;
 use dlf_operator::tasks::Tasks;
 use dlf_operator::waker::Changes;
@@ -15,7 +16,6 @@ use dlf_wire::nodes::v1::Token;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 const NAME: &str = "dlf-nodes.dlf-system.svc";
@@ -78,7 +78,8 @@ impl Operator {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], private)
             .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(anywhere, CONNECTIONS_MAX).await.unwrap();
         let address = listener.local_addr().unwrap();
         let changes = Changes::default();
         let tasks = Arc::new(Tasks::new(changes.clone()));

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dlf_listen::Listener;
 use dlf_wire::dial::Dialer;
 use dlf_wire::nodes::v1::{
     FromNode, FromWorker, Held, NodeHello, PodRef, ToNode, ToWorker, Token, WorkerHello, from_node,
@@ -14,7 +15,6 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -23,7 +23,7 @@ use tonic::{Status, Streaming};
 
 use crate::nodes::authorise::FindPod;
 use crate::nodes::identity::{Identify, Identity, IdentityError, Program};
-use crate::nodes::{Dependencies, Hub, serve};
+use crate::nodes::{CONNECTIONS_MAX, Dependencies, Hub, serve};
 use crate::pods::SlimPod;
 use crate::tasks::Tasks;
 use crate::waker::Changes;
@@ -126,7 +126,8 @@ impl Operator {
                 PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
             )
             .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(anywhere, CONNECTIONS_MAX).await.unwrap();
         let address = listener.local_addr().unwrap();
         let changes = Changes::default();
         let (hub, tasks) = (
