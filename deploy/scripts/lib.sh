@@ -21,6 +21,17 @@ die() {
   exit 1
 }
 
+# own_target_directory: cargo looks at the times of files, not into them, and so takes what another checkout built
+# for what this one's older files say. Whoever comes after another makes its files newer than all of that.
+own_target_directory() {
+  local owner=$CARGO_TARGET_DIR/checkout
+  [[ $(cat "$owner" 2>/dev/null) == "$ROOT" ]] && return
+  find "$ROOT" -name .git -prune -o -path "$ROOT/target" -prune -o -type f -exec touch --no-create {} +
+  mkdir -p "$CARGO_TARGET_DIR"
+  printf '%s\n' "$ROOT" >"$owner"
+}
+own_target_directory
+
 on_test_cluster() { [[ -z ${CONTEXT:-} ]]; }
 
 # use_cluster: kubectl and helm speak to CONTEXT of the user's kubeconfig if it is given, else to the

@@ -93,6 +93,14 @@ fn a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader() {
     let first = name_of(&served(namespace, "books"));
     reader.goes_on();
     let device = reader.device();
+    let ready_since = || {
+        let conditions = namespace.get(DATASETS, "books")["status"]["conditions"].clone();
+        let mut all = conditions.as_array().cloned().unwrap_or_default();
+        all.retain(|one| one["type"] == "Ready" && one["status"] == "True");
+        all.pop().map(|one| one["lastTransitionTime"].clone())
+    };
+    let since = ready_since();
+    assert!(since.is_some(), "it is ready");
 
     let label = format!("dlf.dev/cache={first}");
     let kill = ["--force", "--grace-period=0"];
@@ -106,6 +114,8 @@ fn a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader() {
         if found.ok { Ok(()) } else { Err(found.error) }
     });
     reader.goes_on();
+    let _ = served(namespace, "books");
+    assert_eq!(ready_since(), since, "it was ready throughout");
 
     // Another plugin is another cache.
     let patch = |patch: &str| {

@@ -50,9 +50,9 @@ pub struct Shared {
     pub handles: Handles,
     /// When the usage of a dataset was last written into its status.
     pub usage_noted: Noted,
-    /// When a Dataset without a status was first met.
+    /// Since when a Dataset is on its way whose status does not say so.
     pub datasets_met: Noted,
-    /// When a DatasetInternal without a status was first met.
+    /// The same of a DatasetInternal.
     pub internals_met: Noted,
     /// What is counted.
     pub metrics: Metrics,

@@ -24,9 +24,13 @@ use super::{
 /// Reasons of a dataset that is on its way: nobody has to do anything.
 const PASSING: [&str; 2] = ["Planning", "CheckingSource"];
 
-/// A new object is on its way this long before its status says so: most are ready by then, and
-/// their first status is that.
+/// An object that is new or was edited is on its way this long before its status says so: most are
+/// ready by then, and their next status is that.
 pub(super) const SETTLING: Duration = Duration::from_secs(2);
+
+/// One that pods can use and that nobody edited stays so this long while what changed around it is looked
+/// at, as when reads are sent to a cache.
+const STEADY: Duration = Duration::from_secs(20);
 
 /// More names than this make a message nobody reads.
 const NAMED_USERS_MAX: usize = 5;
@@ -36,18 +40,24 @@ pub(super) fn is_passing(reason: &str) -> bool {
     PASSING.contains(&reason)
 }
 
-/// Whether an object is so new that these findings are not worth a write yet; `met` holds when
-/// objects without a status were first met.
+/// Whether an object has been on its way for so short that these findings are not worth a write yet; `met`
+/// holds since when objects are, whose status does not say so.
 pub(super) fn is_settling(
     before: &DatasetStatus,
+    generation: Option<i64>,
     findings: &[Finding],
     handle: &str,
     met: &Noted,
 ) -> bool {
     let passing = |found: &Finding| found.kind == ConditionType::Ready && is_passing(&found.reason);
-    let settling = before.observed_generation.is_none()
-        && findings.iter().any(passing)
-        && met.ago(handle) < SETTLING;
+    let ready = |said: &&Condition| said.type_ == ConditionType::Ready.as_str();
+    let said = before.conditions.iter().find(ready);
+    let patience = match said {
+        Some(said) if is_passing(&said.reason) => Duration::ZERO,
+        Some(said) if said.status == "True" && said.observed_generation == generation => STEADY,
+        _ => SETTLING,
+    };
+    let settling = findings.iter().any(passing) && met.ago(handle) < patience;
     if !settling {
         met.forget(handle);
     }
@@ -171,7 +181,14 @@ mod tests {
 
     fn settling(reason: &str, before: &DatasetStatus, met: &Noted) -> bool {
         let findings = [Finding::new(ConditionType::Ready, false, reason, "m")];
-        is_settling(before, &findings, "dlf-1", met)
+        is_settling(before, Some(1), &findings, "dlf-1", met)
+    }
+
+    /// A status of this generation.
+    fn written(ready: bool, reason: &str, generation: i64) -> DatasetStatus {
+        let said = [Finding::new(ConditionType::Ready, ready, reason, "m")];
+        let empty = DatasetStatus::default();
+        complete(&empty, empty.clone(), &said, Some(generation))
     }
 
     #[tokio::test(start_paused = true)]
@@ -189,10 +206,30 @@ mod tests {
     fn what_a_user_has_to_know_is_written_at_once() {
         let (met, fresh) = (Noted::default(), DatasetStatus::default());
         assert!(!settling("SecretMissing", &fresh, &met));
-        let spoken = DatasetStatus {
-            observed_generation: Some(1),
-            ..fresh
+        let ready = written(true, "Ready", 1);
+        assert!(!settling("SecretMissing", &ready, &met));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_on_its_way_and_says_so_is_not_written_again() {
+        let said = written(false, "Planning", 1);
+        assert!(!settling("CheckingSource", &said, &Noted::default()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_pods_can_use_stays_so_while_something_around_it_changes() {
+        let lasts = async |before: &DatasetStatus| {
+            let met = Noted::default();
+            let began = tokio::time::Instant::now();
+            while settling("Planning", before, &met) {
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+            began.elapsed()
         };
-        assert!(!settling("Planning", &spoken, &met));
+        assert_eq!(lasts(&written(true, "Ready", 1)).await, STEADY);
+        let of_an_earlier_spec = written(true, "Ready", 0);
+        assert_eq!(lasts(&of_an_earlier_spec).await, SETTLING);
+        let missed = written(false, "SecretMissing", 1);
+        assert_eq!(lasts(&missed).await, SETTLING);
     }
 }

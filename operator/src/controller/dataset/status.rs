@@ -57,7 +57,8 @@ pub(super) async fn update(
         },
     };
     findings.extend(front.finding.clone());
-    if is_settling(&before, &findings, &handle, &ctx.shared.datasets_met) {
+    let (generation, met) = (dataset.metadata.generation, &ctx.shared.datasets_met);
+    if is_settling(&before, generation, &findings, &handle, met) {
         return Ok(Some(SETTLING));
     }
     let with = |usage: Option<UsageStatus>, in_use: Finding| {
@@ -66,7 +67,7 @@ pub(super) async fn update(
             ..after.clone()
         };
         let findings = [findings.as_slice(), &[in_use]].concat();
-        complete(&before, after, &findings, dataset.metadata.generation)
+        complete(&before, after, &findings, generation)
     };
     if due != Due::Now
         && let Some(last) = last.and_then(finding_of)

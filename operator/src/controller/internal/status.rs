@@ -44,6 +44,7 @@ pub(super) async fn update(
     findings.extend(applied.planned.as_ref().and_then(size_pending));
     if is_settling(
         &before,
+        internal.metadata.generation,
         &findings,
         &identity.handle(),
         &ctx.shared.internals_met,
