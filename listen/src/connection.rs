@@ -7,20 +7,25 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::OwnedSemaphorePermit,
 };
 
-use crate::{Permit, held::Place};
+use crate::held::Place;
 
-/// A TCP connection with its place, free again when this is dropped.
+/// A TCP connection with its place among all and among those of its address, free again when this is dropped.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     _place: Place,
-    _permit: Permit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
-    pub(crate) const fn new(stream: TcpStream, place: Place, permit: Permit) -> Self {
+    pub(crate) const fn new(
+        stream: TcpStream,
+        place: Place,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self {
             stream,
             _place: place,

@@ -9,14 +9,10 @@ mod held;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{
-    net::TcpListener,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
-};
+use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
 
 pub use connection::Connection;
-use held::{Held, Place};
+use held::Held;
 
 /// Accepting fails when descriptors run out; trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -82,7 +78,7 @@ impl Listener {
         loop {
             match self.tcp.accept().await {
                 Ok((stream, peer)) => {
-                    if let Some(place) = self.place(peer) {
+                    if let Some(place) = Held::take(&self.held, peer.ip().to_canonical()) {
                         return (Connection::new(stream, place, permit), peer);
                     }
                 }
@@ -93,14 +89,7 @@ impl Listener {
             }
         }
     }
-
-    fn place(&self, peer: SocketAddr) -> Option<Place> {
-        Held::take(&self.held, peer.ip().to_canonical())
-    }
 }
-
-/// A place among all.
-type Permit = Option<OwnedSemaphorePermit>;
 
 /// A count that goes on.
 #[derive(Clone, Debug)]

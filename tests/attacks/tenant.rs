@@ -7,7 +7,7 @@ use dlf_tests::{
 };
 
 /// A right that was given is in force within this.
-const GIVEN_WITHIN: Duration = Duration::from_mins(1);
+const GIVEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// A tenant and its namespace.
 pub(crate) struct Tenant {

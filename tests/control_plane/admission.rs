@@ -90,7 +90,7 @@ fn inline_keys_are_taken_with_a_warning() {
     let applied = namespace.apply(&dataset("d", &local));
     contains(&applied.error, "secret-name").unwrap();
     let _ = applied.expect_ok();
-    let secret = dlf_tests::eventually("Secret d-source", Duration::from_mins(1), || {
+    let secret = dlf_tests::eventually("Secret d-source", Duration::from_secs(20), || {
         let found = namespace.kubectl(&[
             "get",
             "secret",

@@ -56,7 +56,7 @@ fn a_dataset_in_use_stays_until_its_last_pod_has_gone() {
     let late = pod("late", "dataset.0.id: books", SLEEP, "");
     contains(&namespace.apply(&late).expect_refused(), "deleted").unwrap();
     let _ = namespace.kubectl(&["delete", "pod", "user"]).expect_ok();
-    namespace.wait_gone(DATASETS, "books", Duration::from_mins(2));
+    namespace.wait_gone(DATASETS, "books", Duration::from_mins(1));
     assert_eq!(namespace.traces(), "");
 }
 

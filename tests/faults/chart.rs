@@ -24,7 +24,7 @@ pub(crate) fn mounters() -> Vec<String> {
 pub(crate) fn new_mounter(before: &[String]) -> String {
     let new = eventually(
         "a mounter of the new revision",
-        Duration::from_mins(2),
+        Duration::from_mins(1),
         || {
             let now = mounters();
             let new = now.iter().find(|name| !before.contains(name)).cloned();

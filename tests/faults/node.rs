@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 use dlf_tests::{DATASETS, Reader, eventually, kubectl, on_our_own_cluster};
 
 /// A node that is away reports nothing; what only it knew is asked of the API server.
-const GONE_WITHIN: Duration = Duration::from_mins(2);
+const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 #[test]
 fn killing_the_node_driver_and_rolling_it_out_anew_give_a_reading_pod_no_error() {

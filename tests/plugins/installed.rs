@@ -8,9 +8,9 @@ use dlf_tests::{
 use serde_json::Value;
 
 /// A plugin's answer, its cache's image and pods, and what follows.
-pub(crate) const CACHED_WITHIN: Duration = Duration::from_mins(3);
+pub(crate) const CACHED_WITHIN: Duration = Duration::from_secs(90);
 
-const GONE_WITHIN: Duration = Duration::from_mins(2);
+const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 static DONE: OnceLock<()> = OnceLock::new();
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::settings;
 
 /// How long a pod may take to run: image there, two nodes, two cores shared by everything.
-pub const POD_WITHIN: Duration = Duration::from_mins(3);
+pub const POD_WITHIN: Duration = Duration::from_secs(90);
 
 /// The plural of Datasets, with the group that tests use: both groups have this plural.
 pub const DATASETS: &str = "datasets.com.ie.ibm.hpsys";

@@ -7,9 +7,8 @@ use crate::{DATASETS, Output, POD_WITHIN, eventually, kubectl, kubectl_with, pod
 /// All that datasets made in a namespace goes within this, pods with their grace period included.
 const GONE_WITHIN: Duration = Duration::from_mins(2);
 
-/// Even a black hole is named within half of this, and what can be made is made: tests are patient, for the
-/// cluster shares its processors with them.
-pub const NAMED_WITHIN: Duration = Duration::from_mins(1);
+/// Even a black hole is named within this, and what can be made is made.
+pub const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A namespace of one test. Dropped, it is deleted, and nothing of its datasets may be left.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ impl Namespace {
         // Pods are refused until their service account is there.
         eventually(
             "the default service account",
-            Duration::from_mins(1),
+            Duration::from_secs(30),
             || {
                 let found = kubectl(&["-n", &name, "get", "serviceaccount", "default"]);
                 if found.ok { Ok(()) } else { Err(found.error) }
