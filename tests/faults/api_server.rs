@@ -1,8 +1,8 @@
 //! The API server away.
 
-use dlf_tests::{Bucket, POD_WITHIN, cluster_script, dataset, eventually, on_our_own_cluster};
-
-use dlf_tests::Reader;
+use dlf_tests::{
+    Bucket, POD_WITHIN, Reader, cluster_script, dataset, eventually, on_our_own_cluster,
+};
 
 #[test]
 fn a_restarted_api_server_gives_a_reading_pod_no_error_and_new_datasets_are_made_after_it() {

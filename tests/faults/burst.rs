@@ -2,9 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use dlf_tests::{Namespace, eventually, pod};
-
-use dlf_tests::Reader;
+use dlf_tests::{Namespace, Reader, eventually, pod};
 
 const BURST: usize = 150;
 

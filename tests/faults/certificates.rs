@@ -2,10 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dlf_tests::{Node, eventually, on_our_own_cluster};
+use dlf_tests::{Node, Reader, eventually, on_our_own_cluster};
 use serde_json::{Value, json};
-
-use dlf_tests::Reader;
 
 use crate::{
     load::Load,

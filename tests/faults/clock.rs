@@ -7,12 +7,10 @@ use std::{
 };
 
 use dlf_tests::{
-    DATASETS, NAMED_WITHIN, POD_WITHIN, cluster_script, dataset, on_our_own_cluster, settings,
+    DATASETS, NAMED_WITHIN, POD_WITHIN, Reader, cluster_script, dataset, on_our_own_cluster,
+    settings,
 };
-
 use serde_json::{Value, json};
-
-use dlf_tests::Reader;
 
 use crate::{
     load::Load,

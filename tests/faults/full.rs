@@ -3,15 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use dlf_tests::{
-    Node, POD_WITHIN, SLEEP, cluster_script, eventually, kubectl, on_our_own_cluster, pod, settings,
+    Node, POD_WITHIN, Reader, SLEEP, Values, cluster_script, eventually, kubectl,
+    on_our_own_cluster, pod, settings, upgrade,
 };
 use serde_json::Value;
-
-use dlf_tests::Reader;
-
-use dlf_tests::{Values, upgrade};
-
-use crate::chart::{mounters, new_mounter};
 
 /// Less than a mounter asks for.
 const LEFT_OVER: u64 = 16 << 20;
@@ -53,9 +48,7 @@ fn new_mounter_beside_a_filler(reader: &Reader, name: &str, memory: &str) {
     );
     let _ = namespace.apply(&filler).expect_ok();
     namespace.wait_ready(name, POD_WITHIN);
-    let before = mounters();
     upgrade(&["--set", &format!("mounter.podAnnotations.room={name}")]);
-    let _ = new_mounter(&before);
     namespace.wait_gone("pod", name, POD_WITHIN);
     reader.goes_on();
     assert_eq!(reader.errors(), "");

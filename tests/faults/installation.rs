@@ -2,16 +2,22 @@
 
 use std::{path::Path, process::Command, thread, time::Duration};
 
-use dlf_tests::{DATASETS, contains, eventually, kubectl, on_our_own_cluster, run};
+use dlf_tests::{
+    DATASETS, Reader, Values, contains, eventually, helm, helm_with, installed_mounter, kubectl,
+    on_our_own_cluster, run, upgrade,
+};
 
-use dlf_tests::Reader;
-
-use dlf_tests::{Values, helm, helm_with, upgrade};
-
-use crate::chart::{mounters, new_mounter};
+use crate::ours::ours;
 
 /// An unused mounter is looked at for a minute before it goes.
 const OLD_MOUNTER_GONE_WITHIN: Duration = Duration::from_mins(3);
+
+/// The mounters, as kubectl names them.
+fn mounters() -> Vec<String> {
+    let label = "app.kubernetes.io/component=mounter";
+    let listed = ours(&["get", "daemonset", "-l", label, "-o", "name"]);
+    listed.lines().map(str::to_owned).collect()
+}
 
 /// Installs the working tree again when dropped, whatever a test left.
 struct InstalledAgain;
@@ -36,7 +42,7 @@ fn upgrading_every_part_gives_a_reading_pod_no_error() {
     }
     let _kept = Values::kept();
     let reader = Reader::start("upgrade");
-    let (device, before) = (reader.device(), mounters());
+    let device = reader.device();
     let parts = ["operator", "worker", "csi", "mounter"];
     let values: Vec<String> = parts
         .iter()
@@ -48,18 +54,15 @@ fn upgrading_every_part_gives_a_reading_pod_no_error() {
         })
         .collect();
     upgrade(&values.iter().map(String::as_str).collect::<Vec<_>>());
-    let _ = new_mounter(&before);
     reader.goes_on();
     assert_eq!(reader.errors(), "");
     assert_eq!(reader.device(), device, "the mount is the one it was");
     reader.another_reads();
     drop(reader);
-    eventually("the old mounter to go", OLD_MOUNTER_GONE_WITHIN, || {
-        let left: Vec<_> = mounters()
-            .into_iter()
-            .filter(|name| before.contains(name))
-            .collect();
-        if left.is_empty() {
+    let installed = installed_mounter();
+    eventually("older mounters to go", OLD_MOUNTER_GONE_WITHIN, || {
+        let left = mounters();
+        if left == [installed.as_str()] {
             Ok(())
         } else {
             Err(left.join(", "))

@@ -5,7 +5,6 @@
 mod api_server;
 mod burst;
 mod certificates;
-mod chart;
 mod clock;
 mod full;
 mod growth;

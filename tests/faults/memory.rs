@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use dlf_tests::{Bucket, Node, POD_WITHIN, dataset, eventually, on_our_own_cluster, pod};
-
-use dlf_tests::Reader;
-
-use dlf_tests::{Values, upgrade};
-
-use crate::{
-    chart::{mounters, new_mounter},
-    ours::ours,
+use dlf_tests::{
+    Bucket, Node, POD_WITHIN, Reader, Values, dataset, eventually, installed_mounter,
+    on_our_own_cluster, pod, upgrade,
 };
+
+use crate::ours::ours;
 
 /// Less than one process may hold of what it reads ahead.
 const LIMIT: &str = "96Mi";
@@ -32,9 +28,8 @@ fn a_process_at_the_mounters_memory_limit_is_replaced_and_other_datasets_have_no
         return;
     }
     let _kept = Values::kept();
-    let before = mounters();
     upgrade(&["--set", &format!("mounter.resources.limits.memory={LIMIT}")]);
-    let mounter = new_mounter(&before);
+    let mounter = installed_mounter();
     let light = Reader::start("memory");
     let namespace = &light.namespace;
     let large = Bucket::new("large");
@@ -47,14 +42,14 @@ fn a_process_at_the_mounters_memory_limit_is_replaced_and_other_datasets_have_no
     let both = format!("{}---\n{reader}", dataset("large", &large.name, ""));
     let _ = namespace.apply(&both).expect_ok();
     namespace.wait_ready("heavy", POD_WITHIN);
-    eventually(
-        "a process to be killed",
-        Duration::from_mins(2),
-        || match killed_for_memory(&light.node, &mounter) {
-            0 => Err("none was".to_owned()),
-            _ => Ok(()),
-        },
-    );
+    eventually("a process to be killed", Duration::from_mins(2), || {
+        let memory = memory_of(&light.node, &mounter);
+        if killed(&memory) > 0 {
+            Ok(())
+        } else {
+            Err(format!("{mounter}:\n{memory}"))
+        }
+    });
     eventually("a new open", Duration::from_secs(30), || {
         let read = namespace.exec("heavy", "head -c 4 /mnt/datasets/large/f0 | wc -c");
         if read.ok && read.text.trim() == "4" {
@@ -67,8 +62,8 @@ fn a_process_at_the_mounters_memory_limit_is_replaced_and_other_datasets_have_no
     assert_eq!(light.errors(), "");
 }
 
-/// Processes of a mounter on a node that the kernel killed at the limit of its pod.
-fn killed_for_memory(node: &Node, mounter: &str) -> u64 {
+/// What the kernel tells of the control groups of a mounter's pod on a node.
+fn memory_of(node: &Node, mounter: &str) -> String {
     let name = mounter.rsplit('/').next().unwrap();
     let on_it = format!("spec.nodeName={}", node.name);
     let path = format!(
@@ -76,11 +71,19 @@ fn killed_for_memory(node: &Node, mounter: &str) -> u64 {
     );
     let uid = ours(&["get", "pods", "--field-selector", &on_it, "-o", &path]);
     assert!(!uid.is_empty(), "no pod of {name} on {}", node.name);
-    let counters = "-name memory.oom_control -o -name memory.events";
+    let files = "memory.oom_control memory.max_usage_in_bytes memory.events memory.peak";
     let read = node.sh(&format!(
-        "find /sys/fs/cgroup -path '*pod{uid}/*' \\( {counters} \\) -exec grep -h '^oom_kill ' {{}} +"
+        "find /sys/fs/cgroup -type d -path '*pod{uid}*' | while read -r group; do \
+            cd \"$group\" && grep -s '' {files} | sed \"s|^|$group/|\"; done"
     ));
-    let counts = read.text.lines().filter_map(|line| line.split_once(' '));
+    read.text
+}
+
+/// Processes that the kernel killed at a limit of these groups.
+fn killed(memory: &str) -> u64 {
+    let counts = memory
+        .lines()
+        .filter_map(|line| line.split_once(":oom_kill "));
     counts
         .filter_map(|(_, count)| count.parse::<u64>().ok())
         .sum()

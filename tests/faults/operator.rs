@@ -3,11 +3,9 @@
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use dlf_tests::{
-    Bucket, DATASETS, Namespace, POD_WITHIN, contains, dataset, eventually, kubectl, kubectl_with,
-    on_our_own_cluster, pod,
+    Bucket, DATASETS, Namespace, POD_WITHIN, Reader, contains, dataset, eventually, kubectl,
+    kubectl_with, on_our_own_cluster, pod,
 };
-
-use dlf_tests::Reader;
 
 use crate::ours::{is_up, kill_pod, leader, ours};
 

@@ -6,11 +6,9 @@ use std::{
 };
 
 use dlf_tests::{
-    Bucket, DATASETS, NAMED_WITHIN, SecondS3, contains, dataset, eventually, on_our_own_cluster,
-    s3_at, settings, unique,
+    Bucket, DATASETS, NAMED_WITHIN, Reader, SecondS3, contains, dataset, eventually,
+    on_our_own_cluster, s3_at, settings, unique,
 };
-
-use dlf_tests::Reader;
 
 /// How long the server is away; less than the 90 s that a request waits for its source.
 const AWAY: Duration = Duration::from_mins(1);

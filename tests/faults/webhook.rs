@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use dlf_tests::{DATASETS, Namespace, contains, dataset, eventually, kubectl, on_our_own_cluster};
-
-use dlf_tests::Reader;
+use dlf_tests::{
+    DATASETS, Namespace, Reader, contains, dataset, eventually, kubectl, on_our_own_cluster,
+};
 
 use crate::{
     load::Load,

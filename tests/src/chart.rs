@@ -2,7 +2,9 @@
 
 use std::{path::Path, process::Command, thread};
 
-use crate::{Output, run, settings};
+use sha2::{Digest, Sha256};
+
+use crate::{Output, POD_WITHIN, eventually, kubectl, run, settings};
 
 /// Runs helm in our namespace.
 #[must_use]
@@ -21,13 +23,38 @@ pub fn helm_with(arguments: &[&str], input: &str) -> Output {
     run(&mut command, input.as_bytes())
 }
 
-/// Upgrades the release to the working tree's chart with these values besides those it has.
+/// Upgrades the release to the working tree's chart with these values besides those it has, and waits
+/// until its mounter runs.
 pub fn upgrade(values: &[&str]) {
     let chart = Path::new("../deploy/chart");
     let chart = chart.to_string_lossy();
     // Values of the release over the defaults of this chart, which an older one did not have.
     let wait = ["--reset-then-reuse-values", "--wait", "--timeout", "3m"];
     let _ = helm(&[&["upgrade", "dlf", &chart], &wait[..], values].concat()).expect_ok();
+    let _ = installed_mounter();
+}
+
+/// The mounter of the release's present values, as kubectl names it, once it runs on every node. Helm does
+/// not wait for it: the operator makes it, and one with earlier values may still make its own meanwhile.
+///
+/// # Panics
+/// When it does not come.
+#[must_use]
+pub fn installed_mounter() -> String {
+    let ours = |name: &str, path: &str| kubectl(&["-n", "dlf-system", "get", name, "-o", path]);
+    let path = "jsonpath={.data.daemonset\\.yaml}";
+    let template = ours("configmap/dlf-mounter-template", path).expect_ok();
+    let revision = hex::encode(&Sha256::digest(template.as_bytes())[..4]);
+    let name = format!("daemonset.apps/dlf-mounter-{revision}");
+    eventually("the mounter to run on every node", POD_WITHIN, || {
+        let path = "jsonpath={.status.numberReady} {.status.desiredNumberScheduled}";
+        let counts = ours(&name, path);
+        match counts.text.split_once(' ') {
+            Some((ready, wanted)) if ready == wanted && ready != "0" => Ok(()),
+            _ => Err(format!("{name}: {counts:?}")),
+        }
+    });
+    name
 }
 
 /// Values as they were before a test changed them: they are again when this is dropped.
@@ -56,6 +83,7 @@ impl Drop for Values {
             eprintln!("going back to the values: {}", rolled.error);
         } else {
             let _ = rolled.expect_ok();
+            let _ = installed_mounter();
         }
     }
 }

@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use chart::{Values, helm, helm_with, upgrade};
+pub use chart::{Values, helm, helm_with, installed_mounter, upgrade};
 pub use cluster::{Node, SecondS3, cluster_script, is_mounter, kernel_has_nfs, on_our_own_cluster};
 pub use command::{Output, run};
 pub use kubectl::{kubectl, kubectl_with};
