@@ -2,7 +2,7 @@
 //! worker, which brings tasks to sources.
 //!
 //! [`registry`] is the index behind the nodes' streams and [`Hub`] the way to it for controllers;
-//! [`identity`] says who is calling and [`authorise`] what a pod may have; [`serve`] runs it all.
+//! [`identity`] says who is calling, [`Strangers`] how many may ask that, and [`authorise`] what a pod may have; [`serve`] runs it all.
 
 pub mod authorise;
 mod hub;
@@ -12,6 +12,7 @@ mod refusal;
 pub mod registry;
 mod service;
 mod shared;
+mod strangers;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use identity::Identify;
 use service::Service;
 
 pub use hub::Hub;
+pub use strangers::Strangers;
 
 /// An idle stream is asked for a sign of life this often …
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -46,6 +48,8 @@ pub const CONNECTIONS_MAX: Limits = Limits {
     all: 16 * 1024,
     of_address: 1024,
 };
+/// Streams of one connection: each of our programs has one, and opens it anew when it ends.
+const STREAMS_MAX: u32 = 4;
 
 /// What the streams need of the rest of the operator.
 #[derive(Clone)]
@@ -56,6 +60,8 @@ pub struct Dependencies {
     pub tasks: Arc<Tasks>,
     /// Who a token belongs to.
     pub identify: Arc<dyn Identify>,
+    /// Who is not known yet.
+    pub strangers: Arc<Strangers>,
     /// Where pods are found.
     pub pods: Arc<dyn FindPod>,
     /// Whether this replica leads. When it stops, all streams end and what they brought is
@@ -79,6 +85,7 @@ pub async fn serve(
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+        .max_concurrent_streams(Some(STREAMS_MAX))
         .add_service(nodes)
         .serve_with_incoming_shutdown(
             tls::incoming(listener, &tls),

@@ -20,6 +20,10 @@ pub(super) fn refused(error: &IdentityError) -> Status {
     }
 }
 
+pub(super) fn crowded() -> Status {
+    Status::resource_exhausted("too many streams of this address ask to be let in, or were refused")
+}
+
 pub(super) fn no_hello() -> Status {
     Status::invalid_argument("a stream begins with a hello")
 }

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +13,15 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::Dependencies;
 use super::identity::{Identity, Program};
-use super::refusal::{impostor, no_hello, not_leader, refused};
+use super::refusal::{crowded, impostor, no_hello, not_leader, refused};
 use super::shared::Shared;
+use super::strangers::Strangers;
 use super::stream::{Credential, node, worker};
 
 /// A client sends its hello with the request; later than this it is not one of ours.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where many of one address are not known, a stream waits for its turn this long.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages handed to the transport ahead of what the other side takes. Small, because what waits
 /// here is no longer replaced by something newer.
 const SENT_AHEAD_MAX: usize = 4;
@@ -35,6 +38,7 @@ impl Service {
             hub,
             tasks,
             identify,
+            strangers,
             pods,
             leading: _,
         } = dependencies.clone();
@@ -43,6 +47,7 @@ impl Service {
                 hub,
                 tasks,
                 identify,
+                strangers,
                 pods,
             }),
             serving,
@@ -81,10 +86,10 @@ impl Nodes for Service {
             held,
             mounters,
         } = hello;
-        let (identity, token) = self.identify(token, from).await?;
-        if identity.program != Program::Driver || identity.node != name {
-            return Err(impostor(&identity, &format!("the driver on {name}")));
-        }
+        let claimed = format!("the driver on {name}");
+        let is_claimed =
+            |identity: &Identity| identity.program == Program::Driver && identity.node == name;
+        let (identity, token) = self.identify(token, from, &claimed, is_claimed).await?;
         tracing::info!(
             node = name,
             driver_version,
@@ -116,10 +121,10 @@ impl Nodes for Service {
             token,
             capacity,
         } = hello;
-        let (identity, token) = self.identify(token, from).await?;
-        if identity.program != Program::Worker || identity.pod != name {
-            return Err(impostor(&identity, &format!("the worker {name}")));
-        }
+        let claimed = format!("the worker {name}");
+        let is_claimed =
+            |identity: &Identity| identity.program == Program::Worker && identity.pod == name;
+        let (identity, token) = self.identify(token, from, &claimed, is_claimed).await?;
         tracing::info!(worker = name, capacity, "worker attached");
         let (outbound, stream) = mpsc::channel(SENT_AHEAD_MAX);
         let serving = self.serving.clone();
@@ -131,14 +136,24 @@ impl Nodes for Service {
 }
 
 impl Service {
+    /// Who is at the other end, and that it is who it claims to be.
     async fn identify(
         &self,
         token: Option<Token>,
         from: Option<SocketAddr>,
+        claimed: &str,
+        is_claimed: impl Fn(&Identity) -> bool,
     ) -> Result<(Identity, Token), Status> {
+        let address = from.map_or(Ipv4Addr::UNSPECIFIED.into(), |from| from.ip());
+        let turn = Strangers::turn(&self.shared.strangers, address.to_canonical());
+        let turn = timeout(TURN_TIMEOUT, turn).await.map_err(|_| crowded())?;
         let token = token.unwrap_or_default();
         match self.shared.identify.identify(&token).await {
-            Ok(identity) => Ok((identity, token)),
+            Ok(identity) if is_claimed(&identity) => {
+                turn.known();
+                Ok((identity, token))
+            }
+            Ok(identity) => Err(impostor(&identity, claimed)),
             Err(error) => {
                 let from = from.map(tracing::field::display);
                 tracing::warn!(from, %error, "a stream was refused");

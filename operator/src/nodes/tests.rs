@@ -175,6 +175,23 @@ async fn only_the_driver_of_a_node_speaks_for_it() {
 }
 
 #[tokio::test]
+async fn who_is_refused_again_and_again_is_looked_at_four_times_a_second_and_a_driver_still_comes_in()
+ {
+    let operator = Operator::start(true).await;
+    let began = std::time::Instant::now();
+    for _ in 0..9 {
+        let refused = operator.attach_with("nonsense", "n1", vec![]).await;
+        assert_eq!(refused.err().unwrap().code(), Code::Unauthenticated);
+    }
+    assert!(
+        began.elapsed() > Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(operator.attach("n1", vec![]).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_stream_ends_when_its_token_has_lapsed_and_lives_on_with_a_new_one_or_while_it_is_valid()
 {
     let operator = Operator::start(true).await;

@@ -21,7 +21,7 @@ use crate::{
     installation::Template,
     leader,
     metrics::Catalog,
-    nodes::{self, Hub, authorise::ClusterPods, identity::Reviewer},
+    nodes::{self, Hub, Strangers, authorise::ClusterPods, identity::Reviewer},
     pods::{self, PodIndex, SlimPod},
     settings::Settings,
     tasks::Tasks,
@@ -44,6 +44,7 @@ pub(super) struct Parts {
     pod_changes: Waker<Name>,
     changes: Changes,
     hub: Arc<Hub>,
+    strangers: Arc<Strangers>,
     tasks: Arc<Tasks>,
 }
 
@@ -68,6 +69,7 @@ impl Parts {
             pods: Arc::default(),
             pod_changes: Waker::default(),
             hub: Arc::new(Hub::new(changes.clone())),
+            strangers: Arc::default(),
             tasks: Arc::new(Tasks::new(changes.clone())),
             changes,
         }
@@ -86,6 +88,7 @@ impl Parts {
             leaf: self.leaf.clone(),
             datasets: Arc::clone(&self.datasets),
             hub: Arc::clone(&self.hub),
+            strangers: Arc::clone(&self.strangers),
             tasks: Arc::clone(&self.tasks),
             plugins: self.plugins.subscribe(),
             refused,
@@ -171,6 +174,7 @@ impl Parts {
                 self.client.clone(),
                 self.settings.namespace.clone(),
             )),
+            strangers: Arc::clone(&self.strangers),
             pods: Arc::new(ClusterPods::new(self.client.clone(), pods)),
             leading: self.leading.subscribe(),
         };

@@ -12,7 +12,7 @@ use crate::{
     http::StateSource,
     metrics::Catalog,
     nodes::{
-        Hub,
+        Hub, Strangers,
         registry::{Counters, Registry},
     },
     tasks::Tasks,
@@ -26,6 +26,7 @@ pub(super) struct Shown {
     pub(super) leaf: Leaf,
     pub(super) datasets: Arc<Index>,
     pub(super) hub: Arc<Hub>,
+    pub(super) strangers: Arc<Strangers>,
     pub(super) tasks: Arc<Tasks>,
     pub(super) plugins: watch::Receiver<Arc<Plugins>>,
     /// One for each port.
@@ -64,6 +65,12 @@ impl Shown {
             "dlf_connections_refused",
             "Connections to this replica that were closed at once because their address held as many as one may",
             move || refused.iter().map(Refused::count).sum(),
+        );
+        let strangers = Arc::clone(&self.strangers);
+        catalog.growing(
+            "dlf_streams_refused",
+            "Streams to this replica that showed no token of the node driver or worker they claimed to be",
+            move || strangers.refused(),
         );
         self.enter_usage(catalog);
         let tasks = Arc::clone(&self.tasks);
@@ -139,6 +146,7 @@ impl Shown {
             leaf,
             datasets,
             hub,
+            strangers: _,
             tasks,
             plugins,
             refused: _,
@@ -203,6 +211,7 @@ mod tests {
             leaf: Leaf::default(),
             datasets: Arc::default(),
             hub: Arc::new(Hub::new(changes.clone())),
+            strangers: Arc::default(),
             tasks: Arc::new(Tasks::new(changes)),
             plugins: watch::Sender::new(Arc::new(no_plugins())).subscribe(),
             refused: Vec::new(),

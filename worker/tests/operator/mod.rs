@@ -88,6 +88,7 @@ impl Operator {
             hub: Arc::new(Hub::new(changes.clone())),
             tasks: tasks.clone(),
             identify: Arc::new(OneWorker),
+            strangers: Arc::default(),
             pods: Arc::new(NoPods),
             leading: followed,
         };

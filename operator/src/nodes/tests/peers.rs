@@ -139,6 +139,7 @@ impl Operator {
             hub: hub.clone(),
             tasks: tasks.clone(),
             identify: Arc::<Trusting>::default(),
+            strangers: Arc::default(),
             pods: Arc::new(OnePod),
             leading: followed,
         };
