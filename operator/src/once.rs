@@ -35,7 +35,10 @@ impl<T: Clone + Eq + Hash> OnceQueue<T> {
         Some(one)
     }
 
-    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     pub(crate) fn contains(&self, one: &T) -> bool {
         self.members.contains(one)
     }

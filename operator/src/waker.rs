@@ -1,20 +1,28 @@
 //! Queues of names to look at again.
 
 use std::{
-    convert::Infallible,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use dlf_core::api::ApiGroup;
-use futures::Stream;
-use kube::{Resource, runtime::reflector::ObjectRef};
 use tokio::sync::Notify;
 
 use crate::once::OnceQueue;
 
-/// Names to look at again, each at most once however often it was woken: bounded by the number of
-/// objects, and a slow reader misses nothing but intermediate states.
+/// Of so many that are looked at soon, one that could wait is next: it waits, and not for ever.
+const OVERTAKING_MAX: u32 = 3;
+
+/// Whom a name may overtake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody waits for what becomes of it.
+    Soon,
+    /// News of how something is used, which comes for thousands at once.
+    Later,
+}
+
+/// Names to look at again, each at most once of either urgency however often it was woken: bounded by
+/// the number of objects, and a slow reader misses nothing but intermediate states.
 #[derive(Debug)]
 pub struct Waker<T> {
     shared: Arc<Shared<T>>,
@@ -28,7 +36,10 @@ struct Shared<T> {
 
 #[derive(Debug)]
 struct Queue<T> {
-    names: OnceQueue<T>,
+    soon: OnceQueue<T>,
+    later: OnceQueue<T>,
+    /// How many went before those that can wait since one of them was next.
+    overtook: u32,
     closed: bool,
 }
 
@@ -43,7 +54,9 @@ impl<T> Clone for Waker<T> {
 impl<T> Default for Waker<T> {
     fn default() -> Self {
         let queue = Queue {
-            names: OnceQueue::default(),
+            soon: OnceQueue::default(),
+            later: OnceQueue::default(),
+            overtook: 0,
             closed: false,
         };
         Self {
@@ -55,30 +68,51 @@ impl<T> Default for Waker<T> {
     }
 }
 
+impl<T: Clone + Eq + Hash> Queue<T> {
+    /// True if this is news. A name that can wait and then hurries stands in both lines.
+    fn push(&mut self, name: &T, urgency: Urgency) -> bool {
+        match urgency {
+            Urgency::Soon => self.soon.push(name),
+            Urgency::Later => !self.soon.contains(name) && self.later.push(name),
+        }
+    }
+
+    fn pop(&mut self) -> Option<(T, Urgency)> {
+        let may_overtake = self.later.is_empty() || self.overtook < OVERTAKING_MAX;
+        if may_overtake && let Some(name) = self.soon.pop() {
+            self.overtook += 1;
+            return Some((name, Urgency::Soon));
+        }
+        self.overtook = 0;
+        let name = self.later.pop()?;
+        Some((name, Urgency::Later))
+    }
+}
+
 impl<T: Clone + Eq + Hash> Waker<T> {
     /// Has `name` looked at.
-    pub fn wake(&self, name: &T) {
-        if self.lock().names.push(name) {
+    pub fn wake(&self, name: &T, urgency: Urgency) {
+        if self.lock().push(name, urgency) {
             self.shared.filled.notify_one();
         }
     }
 
-    /// Ends the stream once it is empty.
+    /// Ends the line: who waits in it is looked at no more.
     pub fn close(&self) {
         self.lock().closed = true;
         self.shared.filled.notify_one();
     }
 
-    /// The next name; none after [`Self::close`]. Meant for one reader.
-    pub async fn next(&self) -> Option<T> {
+    /// The next name and how it was woken; none after [`Self::close`]. Meant for one reader.
+    pub async fn next(&self) -> Option<(T, Urgency)> {
         loop {
             {
                 let mut queue = self.lock();
-                if let Some(name) = queue.names.pop() {
-                    return Some(name);
-                }
                 if queue.closed {
                     return None;
+                }
+                if let Some(next) = queue.pop() {
+                    return Some(next);
                 }
             }
             self.shared.filled.notified().await;
@@ -98,39 +132,53 @@ pub type Changes = Waker<Arc<str>>;
 /// A namespace and a name.
 pub type Name = (String, String);
 
-impl Waker<Name> {
-    /// The names as references to objects of a group.
-    pub fn references<K>(
-        &self,
-        group: ApiGroup,
-    ) -> impl Stream<Item = Result<ObjectRef<K>, Infallible>> + Send + use<K>
-    where
-        K: Resource<DynamicType = ApiGroup> + Send + 'static,
-    {
-        let waker = self.clone();
-        futures::stream::unfold((waker, group), |(waker, group)| async move {
-            let (namespace, name) = waker.next().await?;
-            let reference = ObjectRef::new_with(&name, group).within(&namespace);
-            Some((Ok(reference), (waker, group)))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Those who wait, in the order in which they are looked at.
+    fn order(waker: &Waker<&'static str>) -> String {
+        let mut queue = waker.lock();
+        std::iter::from_fn(|| queue.pop())
+            .map(|(name, _)| name)
+            .collect()
+    }
 
     #[tokio::test]
     async fn a_name_is_queued_once_until_it_is_taken() {
         let waker = Waker::default();
         for name in ["a", "b", "a"] {
-            waker.wake(&name);
+            waker.wake(&name, Urgency::Soon);
         }
-        assert_eq!(waker.next().await, Some("a"));
-        waker.wake(&"a");
+        assert_eq!(waker.next().await, Some(("a", Urgency::Soon)));
+        waker.wake(&"a", Urgency::Soon);
+        assert_eq!(order(&waker), "ba");
+        waker.wake(&"a", Urgency::Soon);
         waker.close();
-        assert_eq!(waker.next().await, Some("b"));
-        assert_eq!(waker.next().await, Some("a"));
         assert_eq!(waker.next().await, None);
+    }
+
+    #[test]
+    fn what_is_urgent_overtakes_what_can_wait_and_never_all_of_it() {
+        let waker = Waker::default();
+        for name in ["x", "y", "z"] {
+            waker.wake(&name, Urgency::Later);
+        }
+        for name in ["a", "b", "c", "d", "e"] {
+            waker.wake(&name, Urgency::Soon);
+        }
+        assert_eq!(order(&waker), "abcxdeyz");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_begins_to_hurry_does() {
+        let waker = Waker::default();
+        for name in ["x", "y"] {
+            waker.wake(&name, Urgency::Later);
+        }
+        waker.wake(&"y", Urgency::Soon);
+        waker.wake(&"y", Urgency::Later);
+        assert_eq!(waker.next().await, Some(("y", Urgency::Soon)));
+        assert_eq!(order(&waker), "xy");
     }
 }

@@ -1,5 +1,7 @@
 //! The ports of our programs, dialled from a tenant's pod.
 
+use std::time::{Duration, Instant};
+
 use dlf_tests::{
     DATASETS, NAMED_WITHIN, POD_WITHIN, SLEEP, contains, eventually, kubectl, pod, settings,
 };
@@ -57,6 +59,11 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     bytes.extend(content);
     bytes
 }
+
+/// Streams with a token that nobody gave out, all at once.
+const GUESSES: usize = 24;
+/// Four of them are looked at, and four more a second later, and so on.
+const GUESSED_AT_BEST: Duration = Duration::from_secs(5);
 
 /// A hello with this name and token, which node driver and worker begin with, as gRPC sends it; in
 /// the words of printf.
@@ -120,6 +127,30 @@ fn the_nodes_stream_is_for_our_own_programs_alone() {
         contains(&logs, &user).map_err(|_| "it does not".to_owned())
     });
     neighbour.is_unharmed();
+}
+
+#[test]
+fn bad_tokens_of_one_pod_are_looked_at_four_times_a_second() {
+    let tenant = caller("guessing");
+    let guess = hello("n", "guessed");
+    let leader = eventually("the leader to answer", NAMED_WITHIN, || {
+        let mut addresses = ours("operator").into_iter().map(|(_, address)| address);
+        let leads = |address: &String| !is_of_follower(&call(&tenant, address, "Attach", &guess));
+        addresses.find(leads).ok_or_else(|| "none does".to_owned())
+    });
+    let script = format!(
+        "for guess in $(seq {GUESSES}); do curl -sk --http2 --max-time 30 -H 'content-type: application/grpc' \
+         -H 'te: trailers' --data-binary @/tmp/hello -D - https://{leader}:9444/dlf.nodes.v1.Nodes/Attach & done; wait"
+    );
+    let began = Instant::now();
+    let answers = tenant.namespace.exec("caller", &script).expect_ok();
+    let took = began.elapsed();
+    assert_eq!(
+        answers.matches("grpc-status: 16").count(),
+        GUESSES,
+        "{answers}"
+    );
+    assert!(took >= GUESSED_AT_BEST, "{took:?}");
 }
 
 /// Nothing is an answer as well: a replica may just be starting.

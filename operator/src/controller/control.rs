@@ -7,7 +7,7 @@ use std::{
 };
 
 use dlf_core::api::ApiGroup;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt};
 use kube::{
     Resource,
     runtime::{
@@ -19,15 +19,13 @@ use kube::{
 use tokio::time::timeout;
 use tracing::{debug, error, warn};
 
-use super::{Context, Next, error::ReconcileError, ledger::Ledger};
-use crate::{
-    waker::{Name, Waker},
-    watches::name_of,
+use super::{
+    Context, Next,
+    error::ReconcileError,
+    line::{CONCURRENCY, Line},
 };
+use crate::{waker::Name, watches::name_of};
 
-/// Reconciles at once per kind and group: enough to hide the API server's latency, few enough to
-/// leave it to others.
-const CONCURRENCY: u16 = 32;
 /// One that takes longer holds a place that others need. It asks the API server some ten times,
 /// and each answer comes within seconds or not at all.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -35,9 +33,8 @@ const DEADLINE: Duration = Duration::from_mins(1);
 /// One controller: takes woken names one by one and reconciles them, many at once. One that fails
 /// waits for its own time and for nobody else's.
 pub(super) async fn control<K, Reconcile, Reconciling>(
-    kind: &'static str,
     objects: Store<K>,
-    waker: Waker<Name>,
+    line: Arc<Line>,
     context: Arc<Context>,
     reconcile: Reconcile,
 ) where
@@ -48,19 +45,13 @@ pub(super) async fn control<K, Reconcile, Reconciling>(
     if objects.wait_until_ready().await.is_err() {
         return;
     }
-    let ledger = Arc::new(Ledger::new(kind, context.shared.metrics.clone()));
-    let woken = Arc::clone(&ledger);
-    let queue = waker
-        .references::<K>(context.group)
-        .inspect_ok(move |object| {
-            woken.woken(name(object.namespace.as_deref(), &object.name));
-        });
-    let reconciling = Arc::clone(&ledger);
+    let queue = line.references::<K>(context.group);
+    let turns = Arc::clone(&line);
     applier(
         move |object: Arc<K>, context| {
             let name = name_of(object.as_ref());
             let running = reconcile(object, context);
-            Box::pin(turn(kind, name, running, Arc::clone(&reconciling)))
+            Box::pin(turn(name, running, Arc::clone(&turns)))
         },
         |_, error: &Infallible, _| match *error {},
         context,
@@ -74,14 +65,13 @@ pub(super) async fn control<K, Reconcile, Reconciling>(
             // A name is woken in both groups and kinds, and exists in some.
             Err(Error::ObjectNotFound(object)) => {
                 debug!(%object, "nothing of that name");
-                ledger.gone(&name(object.namespace.as_deref(), &object.name));
+                line.gone(&name(object.namespace.as_deref(), &object.name));
             }
-            Err(error) => warn!(%error, kind, "a queue of objects failed"),
+            Err(error) => warn!(%error, kind = line.kind(), "a queue of objects failed"),
         }
         std::future::ready(())
     })
     .await;
-    ledger.close();
 }
 
 fn name(namespace: Option<&str>, name: &str) -> Name {
@@ -90,19 +80,18 @@ fn name(namespace: Option<&str>, name: &str) -> Name {
 
 /// One reconcile of one object.
 async fn turn(
-    kind: &'static str,
     object: Name,
     running: impl Future<Output = Result<Next, ReconcileError>>,
-    ledger: Arc<Ledger>,
+    line: Arc<Line>,
 ) -> Result<Action, Infallible> {
-    ledger.begun(&object);
+    let _place = line.begin(&object);
     let began = Instant::now();
     let outcome = bounded(DEADLINE, running).await;
     if let Err(error) = &outcome {
-        let (namespace, name) = &object;
+        let (kind, (namespace, name)) = (line.kind(), &object);
         warn!(kind, namespace, name, %error, "a reconcile failed and is tried again");
     }
-    let again = ledger.ended(object, began.elapsed(), &outcome);
+    let again = line.ended(object, began.elapsed(), &outcome);
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 

@@ -23,7 +23,7 @@ const SPREAD: f32 = 0.1;
 /// What one controller has before it and what it did: its queue and its waits, as metrics show them.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    kind: &'static str,
+    pub(super) kind: &'static str,
     metrics: Metrics,
     state: Mutex<State>,
 }
@@ -45,8 +45,8 @@ impl Ledger {
     }
 
     /// Something happened to an object.
-    pub(super) fn woken(&self, object: Name) {
-        self.update(|state| state.waiting.insert(object));
+    pub(super) fn woken(&self, object: &Name) {
+        self.update(|state| state.waiting.insert(object.clone()));
     }
 
     /// A reconcile begins.
@@ -203,9 +203,9 @@ mod tests {
         let metrics = Metrics::new(&mut catalog);
         let ledgers = [(); 2].map(|()| Ledger::new("Dataset", metrics.clone()));
         for ledger in &ledgers {
-            ledger.woken(name("a"));
-            ledger.woken(name("a"));
-            ledger.woken(name("b"));
+            ledger.woken(&name("a"));
+            ledger.woken(&name("a"));
+            ledger.woken(&name("b"));
             ledger.begun(&name("b"));
             let failed = Err(ReconcileError::Panicked);
             let _ = ledger.ended(name("b"), Duration::from_millis(3), &failed);

@@ -12,6 +12,7 @@ mod events;
 pub mod gates;
 mod internal;
 mod ledger;
+mod line;
 mod metrics;
 pub mod names;
 mod noted;

@@ -1,6 +1,6 @@
 use std::{future::Future, sync::Arc};
 
-use dlf_core::api::{ApiGroup, Dataset, DatasetInternal};
+use dlf_core::api::ApiGroup;
 use dlf_plugin_host::Registry as Plugins;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -22,7 +22,7 @@ use super::{
     owned::{OwnedIndex, Writer},
     references::SecretReferences,
     watched::{
-        AllWakers, Wakers, wake_datasets, watch_caches, watch_changes, watch_group, watch_owned,
+        AllLines, Lines, wake_datasets, watch_caches, watch_changes, watch_group, watch_owned,
         watch_secrets,
     },
 };
@@ -58,43 +58,37 @@ pub struct Parts {
     pub metrics: Metrics,
 }
 
-/// What the third controller of each group reconciles: a Dataset's cache.
-const CACHE: &str = "Cache";
-
 /// Runs the controllers of both kinds in both groups until `stop` resolves; what is being written
 /// then is written to its end.
 pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
-    let wakers: AllWakers = ApiGroup::ALL
+    let lines: AllLines = ApiGroup::ALL
         .into_iter()
-        .map(|group| (group, Wakers::default()))
+        .map(|group| (group, Lines::new(&parts.metrics)))
         .collect();
     let mut watches = JoinSet::new();
-    let shared = Arc::new(start_watches(parts, &wakers, &mut watches));
+    let shared = Arc::new(start_watches(parts, &lines, &mut watches));
     let mut controllers = JoinSet::new();
-    for (group, wakers) in &wakers {
+    for (group, lines) in &lines {
         let stores = &shared.stores[group];
         let context = Arc::new(Context {
             group: *group,
             shared: Arc::clone(&shared),
         });
         let of_datasets = control(
-            Dataset::KIND,
             stores.datasets.clone(),
-            wakers.datasets.clone(),
+            Arc::clone(&lines.datasets),
             Arc::clone(&context),
             dataset::reconcile,
         );
         controllers.spawn(control(
-            DatasetInternal::KIND,
             stores.internals.clone(),
-            wakers.internals.clone(),
+            Arc::clone(&lines.internals),
             Arc::clone(&context),
             internal::reconcile,
         ));
         let of_caches = control(
-            CACHE,
             stores.datasets.clone(),
-            wakers.caches.clone(),
+            Arc::clone(&lines.caches),
             context,
             cache::reconcile,
         );
@@ -110,16 +104,15 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
         });
     }
     stop.await;
-    for wakers in wakers.values() {
-        wakers.close();
-    }
+    lines.values().for_each(Lines::close);
     while controllers.join_next().await.is_some() {}
     watches.shutdown().await;
+    lines.values().for_each(Lines::forget);
     shared.metrics.states.clear();
 }
 
 /// Starts every watch and makes what the controllers share.
-fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) -> Shared {
+fn start_watches(parts: Parts, lines: &AllLines, watches: &mut JoinSet<()>) -> Shared {
     let Parts {
         client,
         namespace,
@@ -144,19 +137,19 @@ fn start_watches(parts: Parts, wakers: &AllWakers, watches: &mut JoinSet<()>) ->
     );
     watches.spawn(follow(namespace_watch, |_| {}));
 
-    watch_owned(&client, &index, wakers, watches);
-    watch_secrets(&client, &references, wakers, watches);
+    watch_owned(&client, &index, lines, watches);
+    watch_secrets(&client, &references, lines, watches);
     let cache_objects = CacheObjects::default();
-    watch_caches(&client, &caches_namespace, &cache_objects, wakers, watches);
+    watch_caches(&client, &caches_namespace, &cache_objects, lines, watches);
     let cache_news = Waker::default();
-    wake_datasets(pod_changes, wakers, watches);
-    wake_datasets(cache_news.clone(), wakers, watches);
-    watch_changes(changes, &handles, wakers, watches);
+    wake_datasets(pod_changes, lines, watches);
+    wake_datasets(cache_news.clone(), lines, watches);
+    watch_changes(changes, &handles, lines, watches);
     let stores = ApiGroup::ALL
         .into_iter()
         .map(|group| {
             let states = Arc::clone(&metrics.states);
-            (group, watch_group(&client, group, states, wakers, watches))
+            (group, watch_group(&client, group, states, lines, watches))
         })
         .collect();
 

@@ -16,47 +16,67 @@ use kube::{
 use tokio::task::JoinSet;
 
 use super::{
-    Stores,
+    Metrics, Stores,
     cache::{CacheKind, CacheObjects},
     context::Handles,
+    line::Line,
     owned::{OwnedIndex, OwnedKind},
     references::SecretReferences,
     states::States,
 };
 use crate::{
-    waker::{Changes, Name, Waker},
+    waker::{Changes, Name, Urgency, Waker},
     watches::{Change, events, follow, name_of, stored},
 };
 
-/// Wakers of one group.
-#[derive(Clone, Default)]
-pub(super) struct Wakers {
-    pub(super) datasets: Waker<Name>,
-    pub(super) internals: Waker<Name>,
-    pub(super) caches: Waker<Name>,
+/// Lines before the controllers of one group.
+#[derive(Clone)]
+pub(super) struct Lines {
+    pub(super) datasets: Arc<Line>,
+    pub(super) internals: Arc<Line>,
+    pub(super) caches: Arc<Line>,
 }
 
-impl Wakers {
-    fn wake(&self, name: &Name) {
-        self.datasets.wake(name);
-        self.internals.wake(name);
-        self.caches.wake(name);
+impl Lines {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let line = |kind| Arc::new(Line::new(kind, metrics));
+        Self {
+            datasets: line(Dataset::KIND),
+            internals: line(DatasetInternal::KIND),
+            caches: line(CACHE),
+        }
+    }
+
+    fn all(&self) -> [&Line; 3] {
+        [&self.datasets, &self.internals, &self.caches]
+    }
+
+    fn wake(&self, name: &Name, urgency: Urgency) {
+        self.all()
+            .into_iter()
+            .for_each(|line| line.wake(name, urgency));
     }
 
     pub(super) fn close(&self) {
-        self.datasets.close();
-        self.internals.close();
-        self.caches.close();
+        self.all().into_iter().for_each(Line::close);
+    }
+
+    /// Nothing waits here any more, nor is anything tried again.
+    pub(super) fn forget(&self) {
+        self.all().into_iter().for_each(Line::forget);
     }
 }
 
-pub(super) type AllWakers = HashMap<ApiGroup, Wakers>;
+/// What the third controller of each group reconciles: a Dataset's cache.
+const CACHE: &str = "Cache";
+
+pub(super) type AllLines = HashMap<ApiGroup, Lines>;
 
 pub(super) fn watch_group(
     client: &Client,
     group: ApiGroup,
     states: Arc<States>,
-    all: &AllWakers,
+    all: &AllLines,
     watches: &mut JoinSet<()>,
 ) -> Stores {
     let (datasets, writer) = store_with::<Dataset>(group);
@@ -81,8 +101,8 @@ pub(super) fn watch_group(
             Change::Listed(listed) => return states.keep_only(group, &listed),
         };
         // A Dataset matters to its rival in the other group too.
-        for wakers in everyone.values() {
-            wakers.wake(&name);
+        for lines in everyone.values() {
+            lines.wake(&name, Urgency::Soon);
         }
     }));
     let (internals, writer) = store_with::<DatasetInternal>(group);
@@ -94,7 +114,7 @@ pub(super) fn watch_group(
     let own = all[&group].clone();
     watches.spawn(follow(stream, move |change| {
         if let Change::Applied(object) | Change::Deleted(object) = change {
-            own.wake(&name_of(&object));
+            own.wake(&name_of(&object), Urgency::Soon);
         }
     }));
     Stores {
@@ -114,7 +134,7 @@ where
 pub(super) fn watch_owned(
     client: &Client,
     index: &OwnedIndex,
-    all: &AllWakers,
+    all: &AllLines,
     watches: &mut JoinSet<()>,
 ) {
     for kind in OwnedKind::ALL {
@@ -129,8 +149,8 @@ pub(super) fn watch_owned(
                 Change::Listed(listed) => index.keep_only(kind, &listed),
             };
             for name in woken {
-                for wakers in all.values() {
-                    wakers.wake(&name);
+                for lines in all.values() {
+                    lines.wake(&name, Urgency::Soon);
                 }
             }
         }));
@@ -140,7 +160,7 @@ pub(super) fn watch_owned(
 pub(super) fn watch_secrets(
     client: &Client,
     references: &SecretReferences,
-    all: &AllWakers,
+    all: &AllLines,
     watches: &mut JoinSet<()>,
 ) {
     let api: Api<PartialObjectMeta<Secret>> = Api::all(client.clone());
@@ -155,7 +175,9 @@ pub(super) fn watch_secrets(
                 Change::Listed(listed) => references.listed(&listed),
             };
             for (group, namespace, name) in woken {
-                all[&group].internals.wake(&(namespace, name));
+                all[&group]
+                    .internals
+                    .wake(&(namespace, name), Urgency::Soon);
             }
         },
     ));
@@ -165,7 +187,7 @@ pub(super) fn watch_caches(
     client: &Client,
     namespace: &str,
     objects: &CacheObjects,
-    all: &AllWakers,
+    all: &AllLines,
     watches: &mut JoinSet<()>,
 ) {
     for kind in CacheKind::ALL {
@@ -181,8 +203,8 @@ pub(super) fn watch_caches(
                 Change::Listed(listed) => objects.keep_only(kind, &listed),
             };
             for name in woken {
-                for wakers in all.values() {
-                    wakers.caches.wake(&name);
+                for lines in all.values() {
+                    lines.caches.wake(&name, Urgency::Soon);
                 }
             }
         }));
@@ -190,12 +212,12 @@ pub(super) fn watch_caches(
 }
 
 /// A pod that begins or ceases to use a dataset wakes it, and so does news of its cache.
-pub(super) fn wake_datasets(changes: Waker<Name>, all: &AllWakers, watches: &mut JoinSet<()>) {
+pub(super) fn wake_datasets(changes: Waker<Name>, all: &AllLines, watches: &mut JoinSet<()>) {
     let all = all.clone();
     watches.spawn(async move {
-        while let Some(name) = changes.next().await {
-            for wakers in all.values() {
-                wakers.datasets.wake(&name);
+        while let Some((name, urgency)) = changes.next().await {
+            for lines in all.values() {
+                lines.datasets.wake(&name, urgency);
             }
         }
     });
@@ -205,14 +227,14 @@ pub(super) fn wake_datasets(changes: Waker<Name>, all: &AllWakers, watches: &mut
 pub(super) fn watch_changes(
     changes: Changes,
     handles: &Handles,
-    all: &AllWakers,
+    all: &AllLines,
     watches: &mut JoinSet<()>,
 ) {
     let (handles, all) = (handles.clone(), all.clone());
     watches.spawn(async move {
-        while let Some(handle) = changes.next().await {
+        while let Some((handle, urgency)) = changes.next().await {
             if let Some((group, namespace, name)) = handles.get(&handle) {
-                all[&group].wake(&(namespace, name));
+                all[&group].wake(&(namespace, name), urgency);
             }
         }
     });

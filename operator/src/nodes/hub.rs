@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::registry::{Handle, Lookup, NodeName, Peer, Registry};
-use crate::waker::Changes;
+use crate::waker::{Changes, Urgency};
 
 /// The registry, shared: who changes it wakes the streams and the controllers that this concerns.
 ///
@@ -104,7 +104,7 @@ impl Hub {
         }
         drop(inner);
         for handle in &effects.changed {
-            self.changes.wake(handle);
+            self.changes.wake(handle, Urgency::Later);
         }
         result
     }

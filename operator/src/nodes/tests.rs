@@ -77,7 +77,7 @@ async fn a_node_asks_is_granted_and_then_kept_up_to_date() {
         failure,
     }))
     .await;
-    while operator.changes.next().await.as_deref() != Some(&*handle) {}
+    while *operator.changed().await != *handle {}
     let rollout = operator.hub.read(|registry| registry.rollout(&handle));
     assert_eq!((rollout.nodes, rollout.behind.len()), (1, 0));
 
@@ -85,7 +85,7 @@ async fn a_node_asks_is_granted_and_then_kept_up_to_date() {
         volume_handle: handle.clone(),
     }))
     .await;
-    while operator.changes.next().await.as_deref() != Some(&*handle) {}
+    while *operator.changed().await != *handle {}
     assert_eq!(
         operator
             .hub
@@ -298,7 +298,7 @@ async fn tasks_go_to_a_worker_and_their_results_to_the_controller() {
             outcome,
         }))
         .await;
-    assert_eq!(operator.changes.next().await.as_deref(), Some("dlf-books"));
+    assert_eq!(&*operator.changed().await, "dlf-books");
     let latest = operator.tasks.want(spec.clone(), fresh()).latest.unwrap();
     assert_eq!(
         latest.outcome,

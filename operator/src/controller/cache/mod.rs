@@ -29,6 +29,7 @@ use super::{
     error::{Problem, ReconcileError},
     names::Identity,
 };
+use crate::waker::Urgency;
 
 /// A plan is made again this often although nothing changed.
 const RESYNC: Duration = Duration::from_mins(30);
@@ -149,7 +150,7 @@ fn note(front: Front, identity: &Identity, ctx: &Context) {
 
 fn wake(identity: &Identity, ctx: &Context) {
     let name = (identity.namespace.clone(), identity.name.clone());
-    ctx.shared.cache_news.wake(&name);
+    ctx.shared.cache_news.wake(&name, Urgency::Soon);
 }
 
 /// What stands in the way of a cache, with its plugin's name in front.

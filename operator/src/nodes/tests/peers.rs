@@ -165,6 +165,11 @@ impl Operator {
         operator
     }
 
+    /// The next dataset of which there is news.
+    pub(super) async fn changed(&self) -> Arc<str> {
+        self.changes.next().await.unwrap().0
+    }
+
     /// Takes the lead or gives it up.
     pub(super) async fn lead(&self, leads: bool) {
         self.leading.send(leads).unwrap();
