@@ -13,6 +13,7 @@ pub mod failure;
 pub mod http;
 pub mod metrics;
 pub mod nfs;
+pub mod progress;
 pub mod session;
 pub mod settings;
 pub mod task;

@@ -7,24 +7,13 @@ use dlf_wire::dataset::v1::NetworkRules;
 use dlf_wire::nodes::v1::{Done, Failure, ProbeNfs, Task, task};
 
 use crate::failure::{DEADLINE_EXCEEDED, UNREACHABLE, failure, of_rule};
+use crate::progress::Progress;
 use crate::{bucket, nfs};
 
 /// A deadline the operator does not give: no task should be without.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
 /// No task takes longer, whatever the operator says; a longer one goes on in another turn.
 const DEADLINE_MAX: Duration = Duration::from_hours(1);
-
-/// Tells how far a long task is, in objects. Called once a page, so it must not wait.
-pub trait Progress: Send + Sync {
-    /// `objects` are done now, of those of this task.
-    fn report(&self, objects: u64);
-}
-
-impl<F: Fn(u64) + Send + Sync> Progress for F {
-    fn report(&self, objects: u64) {
-        self(objects);
-    }
-}
 
 /// Does a task within its deadline. Dropping the future at any point leaves nothing that doing the
 /// task again does not put right.

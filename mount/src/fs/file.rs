@@ -10,7 +10,8 @@ use super::core::{Core, Entry, Node};
 use super::draft::Draft;
 use super::inode::Version;
 use super::name;
-use super::reader::{Reader, Target};
+use super::reader::Reader;
+use super::source::Target;
 
 /// The kernel looks a name up and opens it within one open(2): an answer this young is the
 /// look-up's, even where none may be kept.

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use self::part::Part;
 use super::readahead::Planner;
-use super::source::Source;
+use super::source::{Source, Target};
 
 /// Memory of all read-ahead of one mount, in bytes: four streams at full window; more streams
 /// than that share it and fetch less far ahead, down to nothing.
@@ -21,14 +21,6 @@ pub(crate) const READAHEAD_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// One request of read-ahead, in bytes: large enough for a source's full speed, small enough that
 /// several are under way at once.
 const PART_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
-/// Which object a read is from. It is asked anew for each request, since a rename moves the key.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub key: String,
-    pub etag: Arc<str>,
-    pub size: u64,
-}
 
 /// Read-ahead of one handle.
 #[derive(Debug, Default)]

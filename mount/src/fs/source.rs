@@ -15,7 +15,6 @@ pub(crate) use dlf_cache::{Part as UploadedPart, Upload as UploadId};
 
 use super::inode::Version;
 use super::listing::Page;
-use super::reader::Target;
 
 /// A failing source fails with every request; one line in this time says it.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(30);
@@ -24,6 +23,14 @@ const COMPLAINT_EVERY: Duration = Duration::from_secs(30);
 /// a store that gives each connection a share of its speed; `SeaweedFS` 4.48 takes 1.9 ms up to here
 /// and 5 ms for a byte more. The kernel asks for 1 MiB at most, which makes four pieces.
 const PIECE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Which object a read is from. It is asked anew for each request, since a rename moves the key.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub key: String,
+    pub etag: Arc<str>,
+    pub size: u64,
+}
 
 /// One dataset's objects.
 #[derive(Clone, Debug)]

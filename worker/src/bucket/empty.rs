@@ -9,7 +9,7 @@ use dlf_wire::nodes::v1::{Done, Failure};
 
 use super::{is_marked, mark, marker};
 use crate::failure::{failure, of_store};
-use crate::task::Progress;
+use crate::progress::Progress;
 
 /// Nobody waits at a condition here, and a store may work a while on a page of deletions.
 const SOURCE_TIMEOUT: Duration = Duration::from_mins(1);

@@ -8,8 +8,7 @@ use fuser::Errno;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
-use super::super::source::Source;
-use super::Target;
+use super::super::source::{Source, Target};
 
 #[derive(Debug)]
 pub(super) struct Part {
