@@ -2,7 +2,8 @@
 //! worker, which brings tasks to sources.
 //!
 //! [`registry`] is the index behind the nodes' streams and [`Hub`] the way to it for controllers;
-//! [`identity`] says who is calling, [`Strangers`] how many may ask that, and [`authorise`] what a pod may have; [`serve`] runs it all.
+//! [`identity`] says who is calling, [`Strangers`] how many may ask that, and [`authorise`] what a pod
+//! may have; [`serve`] runs it all.
 
 pub mod authorise;
 mod hub;
