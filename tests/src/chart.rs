@@ -1,10 +1,13 @@
 //! The installed chart: other values for a while.
 
-use std::{path::Path, process::Command, thread};
+use std::{path::Path, process::Command, thread, time::Duration};
 
 use sha2::{Digest, Sha256};
 
 use crate::{Output, POD_WITHIN, eventually, kubectl, run, settings};
+
+/// A leader that has the present values makes the mounter. It may first have to be elected.
+const MOUNTER_MADE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Runs helm in our namespace.
 #[must_use]
@@ -46,7 +49,8 @@ pub fn installed_mounter() -> String {
     let template = ours("configmap/dlf-mounter-template", path).expect_ok();
     let revision = hex::encode(&Sha256::digest(template.as_bytes())[..4]);
     let name = format!("daemonset.apps/dlf-mounter-{revision}");
-    eventually("the mounter to run on every node", POD_WITHIN, || {
+    let runs_within = MOUNTER_MADE_WITHIN + POD_WITHIN;
+    eventually("the mounter to run on every node", runs_within, || {
         let path = "jsonpath={.status.numberReady} {.status.desiredNumberScheduled}";
         let counts = ours(&name, path);
         match counts.text.split_once(' ') {
