@@ -30,7 +30,7 @@ use crate::{waker::Name, watches::name_of};
 /// and each answer comes within seconds or not at all.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// One controller: takes woken names one by one and reconciles them, many at once. One that fails
+/// One controller of objects that are all known: takes woken names one by one and reconciles them, many at once. One that fails
 /// waits for its own time and for nobody else's.
 pub(super) async fn control<K, Reconcile, Reconciling>(
     objects: Store<K>,
@@ -42,9 +42,6 @@ pub(super) async fn control<K, Reconcile, Reconciling>(
     Reconcile: Fn(Arc<K>, Arc<Context>) -> Reconciling + Send + 'static,
     Reconciling: Future<Output = Result<Next, ReconcileError>> + Send + 'static,
 {
-    if objects.wait_until_ready().await.is_err() {
-        return;
-    }
     let queue = line.references::<K>(context.group);
     let turns = Arc::clone(&line);
     applier(

@@ -1,4 +1,8 @@
-use std::{future::Future, sync::Arc};
+use std::{
+    future::{Future, pending},
+    pin::pin,
+    sync::Arc,
+};
 
 use dlf_core::api::ApiGroup;
 use dlf_plugin_host::Registry as Plugins;
@@ -9,7 +13,7 @@ use kube::{
     core::PartialObjectMeta,
     runtime::{reflector::store, watcher},
 };
-use tokio::task::JoinSet;
+use tokio::{select, task::JoinSet};
 
 use super::{
     Context, Lanes, Metrics, Noted, Shared,
@@ -67,48 +71,63 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
         .collect();
     let mut watches = JoinSet::new();
     let shared = Arc::new(start_watches(parts, &lines, &mut watches));
+    let mut stop = pin!(stop);
+    let stopped = select! {
+        () = all_known(&shared) => false,
+        () = &mut stop => true,
+    };
+    if !stopped {
+        let mut controllers = start_controllers(&shared, &lines);
+        stop.await;
+        lines.values().for_each(Lines::close);
+        while controllers.join_next().await.is_some() {}
+    }
+    watches.shutdown().await;
+    lines.values().for_each(Lines::forget);
+    shared.metrics.states.clear();
+}
+
+/// Waits until all objects of both kinds and groups are known: what a DatasetInternal leads to is kept by
+/// whoever reconciles its Dataset, and one that is not known yet leads nowhere.
+async fn all_known(shared: &Shared) {
+    for stores in shared.stores.values() {
+        let datasets = stores.datasets.wait_until_ready().await;
+        let internals = stores.internals.wait_until_ready().await;
+        if datasets.is_err() || internals.is_err() {
+            // Their watches have ended: nothing will be known any more.
+            pending::<()>().await;
+        }
+    }
+}
+
+fn start_controllers(shared: &Arc<Shared>, lines: &AllLines) -> JoinSet<()> {
     let mut controllers = JoinSet::new();
-    for (group, lines) in &lines {
+    for (group, lines) in lines {
         let stores = &shared.stores[group];
         let context = Arc::new(Context {
             group: *group,
-            shared: Arc::clone(&shared),
+            shared: Arc::clone(shared),
         });
-        let of_datasets = control(
+        controllers.spawn(control(
             stores.datasets.clone(),
             Arc::clone(&lines.datasets),
             Arc::clone(&context),
             dataset::reconcile,
-        );
+        ));
         controllers.spawn(control(
             stores.internals.clone(),
             Arc::clone(&lines.internals),
             Arc::clone(&context),
             internal::reconcile,
         ));
-        let of_caches = control(
+        controllers.spawn(control(
             stores.datasets.clone(),
             Arc::clone(&lines.caches),
             context,
             cache::reconcile,
-        );
-        let datasets = stores.datasets.clone();
-        controllers.spawn(async move {
-            // A store wakes the last of those who wait for its first list: so one waits for both.
-            if datasets.wait_until_ready().await.is_ok() {
-                let mut both = JoinSet::new();
-                both.spawn(of_datasets);
-                both.spawn(of_caches);
-                while both.join_next().await.is_some() {}
-            }
-        });
+        ));
     }
-    stop.await;
-    lines.values().for_each(Lines::close);
-    while controllers.join_next().await.is_some() {}
-    watches.shutdown().await;
-    lines.values().for_each(Lines::forget);
-    shared.metrics.states.clear();
+    controllers
 }
 
 /// Starts every watch and makes what the controllers share.
