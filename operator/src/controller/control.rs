@@ -30,8 +30,8 @@ use crate::{waker::Name, watches::name_of};
 /// and each answer comes within seconds or not at all.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// One controller of objects that are all known: takes woken names one by one and reconciles them, many at once. One that fails
-/// waits for its own time and for nobody else's.
+/// One controller of objects that are all known: takes woken names one by one and reconciles them, many
+/// at once. One that fails waits for its own time and for nobody else's.
 pub(super) async fn control<K, Reconcile, Reconciling>(
     objects: Store<K>,
     line: Arc<Line>,

@@ -88,7 +88,8 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()>) {
 }
 
 /// Waits until all objects of both kinds and groups are known: what a DatasetInternal leads to is kept by
-/// whoever reconciles its Dataset, and one that is not known yet leads nowhere.
+/// whoever reconciles its Dataset, and one that is not known yet leads nowhere. A store wakes the last of
+/// those who wait for it, so nobody else may.
 async fn all_known(shared: &Shared) {
     for stores in shared.stores.values() {
         let datasets = stores.datasets.wait_until_ready().await;
