@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dlf/target
 export CONTEXT IMAGE_REPOSITORY IMAGE_LOAD IMAGE_BUILDER PROFILE
 
 .DEFAULT_GOAL := help
-.PHONY: help cluster cluster-down images install demo test bench fmt lint clean
+.PHONY: help cluster cluster-down images install demo tools test test-long bench fmt lint clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,8 +29,14 @@ install: ## Install or upgrade the working tree on the cluster
 demo: ## From nothing to a Job that reads a data set by name
 	tests/demo/demo.sh
 
-test: ## All tests: lint, unit, control plane, end to end
+tools: ## What the tests need beside Rust and Go, once per machine (`make test` gets it by itself)
+	tests/tools.sh
+
+test: ## All tests: lint, unit, control plane, end to end, faults
 	tests/run.sh
+
+test-long: ## The long forms of some tests: before a release, and where lint says that one is due
+	tests/run.sh long
 
 bench: ## Figures, side by side with what a user would pick instead (BENCH="webhook mount": these only)
 	bench/run.sh $(BENCH)

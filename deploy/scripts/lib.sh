@@ -21,14 +21,39 @@ die() {
   exit 1
 }
 
-# own_target_directory: cargo looks at the times of files, not into them, and so takes what another checkout built
-# for what this one's older files say. Whoever comes after another makes its files newer than all of that.
+# files_of CHECKOUT: time, hash and path of each file in it.
+files_of() {
+  local paths
+  (
+    cd "$1" 2>/dev/null || exit 0
+    mapfile -t paths < <(git ls-files --cached --others --exclude-standard | while read -r path; do [[ ! -f $path ]] || printf '%s\n' "$path"; done)
+    paste -d ' ' <(printf '%s\n' "${paths[@]}" | xargs -d '\n' stat -c %.9Y) \
+      <(printf '%s\n' "${paths[@]}" | git hash-object --no-filters --stdin-paths) <(printf '%s\n' "${paths[@]}")
+  )
+}
+
+# own_target_directory: checkouts share it, and cargo compares times of files, not what is in them. Whoever comes
+# after another checkout gives each file that is the same the time it has there, and every other one the present:
+# cargo then builds what it would have built there, and what differs. Of a checkout that has gone the times are
+# known that its files had when its scripts ran last.
 own_target_directory() {
-  local owner=$CARGO_TARGET_DIR/checkout
-  [[ $(cat "$owner" 2>/dev/null) == "$ROOT" ]] && return
-  find "$ROOT" -name .git -prune -o -path "$ROOT/target" -prune -o -type f -exec touch --no-create {} +
+  local files=$CARGO_TARGET_DIR/files owner time hash path
+  declare -A known=()
+  owner=$(head -n 1 "$files" 2>/dev/null)
+  if [[ $owner == "$ROOT" && -z $(find "$ROOT" -name .git -prune -o -path "$ROOT/target" -prune -o -type f -newer "$files" -print -quit) ]]; then
+    return
+  fi
   mkdir -p "$CARGO_TARGET_DIR"
-  printf '%s\n' "$ROOT" >"$owner"
+  if [[ $owner != "$ROOT" ]]; then
+    while read -r time hash path; do
+      known["$hash $path"]=$time
+    done < <(if [[ -n $owner && -d $owner ]]; then files_of "$owner"; elif [[ -e $files ]]; then tail -n +2 "$files"; fi)
+    while read -r _ hash path; do
+      touch --no-create --date "@${known[$hash $path]:-$EPOCHREALTIME}" "$ROOT/$path"
+    done < <(files_of "$ROOT")
+  fi
+  { printf '%s\n' "$ROOT" && files_of "$ROOT"; } >"$files.new"
+  mv "$files.new" "$files"
 }
 own_target_directory
 

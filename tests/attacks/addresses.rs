@@ -1,40 +1,27 @@
 //! Addresses that DLF does not dial for a tenant, however they are written and whatever leads there.
 
-use dlf_tests::{DATASETS, NAMED_WITHIN, contains, eventually, is_given, kubectl, pod, source};
-use serde_json::Value;
+use dlf_tests::{DATASETS, NAMED_WITHIN, contains, eventually, find, is_given, list, pod, source};
 
 use crate::tenant::{Tenant, unreachable_for};
 
 /// The first real address and port of the API server, as `ADDRESS:PORT`.
 pub(crate) fn api_server() -> String {
     let label = "kubernetes.io/service-name=kubernetes";
-    let slices = [
-        "-n",
-        "default",
-        "get",
-        "endpointslices",
-        "-l",
-        label,
-        "-o",
-        "json",
-    ];
-    let slice = kubectl(&slices).json()["items"][0].clone();
+    let slice = list("endpointslices", "default", label).remove(0);
     let address = slice["endpoints"][0]["addresses"][0].as_str().unwrap();
     format!("{address}:{}", slice["ports"][0]["port"])
 }
 
 /// The address of its Service.
 pub(crate) fn api_service() -> String {
-    let path = "jsonpath={.spec.clusterIP}";
-    kubectl(&["-n", "default", "get", "service", "kubernetes", "-o", path]).expect_ok()
+    let service = find("service", "default", "kubernetes").unwrap();
+    service["spec"]["clusterIP"].as_str().unwrap().to_owned()
 }
 
 fn node() -> String {
-    let nodes = kubectl(&["get", "nodes", "-o", "json"]).json();
-    let addresses = nodes["items"][0]["status"]["addresses"].clone();
-    let addresses = addresses.as_array().cloned().unwrap();
-    let of_node = |one: &&Value| one["type"] == "InternalIP";
-    let found = addresses.iter().find(of_node).unwrap();
+    let node = list("nodes", "", "").remove(0);
+    let mut addresses = node["status"]["addresses"].as_array().unwrap().iter();
+    let found = addresses.find(|one| one["type"] == "InternalIP").unwrap();
     found["address"].as_str().unwrap().to_owned()
 }
 
@@ -160,10 +147,10 @@ fn no_name_leads_to_a_forbidden_address() {
     let _ = tenant.apply(&datasets.join("---\n")).expect_ok();
     for dataset in ["alias", "headless", "kubelet"] {
         // A name may be known a moment later than its Dataset.
-        eventually(dataset, NAMED_WITHIN * 2, || {
-            let kind = format!("{DATASETS}/{dataset}");
-            let why = namespace.wait_condition(&kind, "SourceReachable", "False", NAMED_WITHIN);
-            contains(&why.0, "AddressNotAllowed")
+        let kind = format!("{DATASETS}/{dataset}");
+        let within = NAMED_WITHIN * 2;
+        namespace.await_condition(&kind, "SourceReachable", "False", within, |reason, _| {
+            contains(reason, "AddressNotAllowed")
         });
     }
     // Behind a Service's own address nobody sees who answers, but the API server shows a certificate
@@ -174,8 +161,7 @@ fn no_name_leads_to_a_forbidden_address() {
 
 #[test]
 fn an_nfs_server_is_dialled_by_the_same_rules() {
-    let test = "an_nfs_server_is_dialled_by_the_same_rules";
-    if !is_given(test, &["NFS_SERVER"]) {
+    if !is_given(&["NFS_SERVER"]) {
         return;
     }
     let tenant = Tenant::new("nfs-rules");

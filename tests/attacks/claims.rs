@@ -43,14 +43,7 @@ fn a_claim_on_a_neighbours_volume_is_never_bound() {
     let before = owner.get("pvc", "books")["metadata"]["uid"].clone();
     let delete = ["delete", "pvc", "books", "--wait=false"];
     let _ = neighbour.tenant.kubectl(&delete).expect_ok();
-    eventually("the claim to be made again", NAMED_WITHIN, || {
-        let now = owner.kubectl(&["get", "pvc", "books", "-o", "jsonpath={.metadata.uid}"]);
-        if now.ok && before != now.text.as_str() {
-            Ok(())
-        } else {
-            Err(format!("{now:?}"))
-        }
-    });
+    let _ = owner.wait_made_again("pvc", "books", &before);
     owner.wait_bound("books");
     let phase = |kind: &str, name: &str| thief.namespace.get(kind, name)["status"]["phase"].clone();
     assert_eq!(phase("pvc", "books"), "Pending");

@@ -1,9 +1,7 @@
 //! A DatasetInternal says what pods really use: writing one would be a way around every check of
 //! the Dataset.
 
-use dlf_tests::{
-    Bucket, NAMED_WITHIN, Output, POD_WITHIN, SLEEP, contains, dataset, eventually, pod,
-};
+use dlf_tests::{Bucket, Output, POD_WITHIN, SLEEP, contains, dataset, pod};
 
 use crate::tenant::{Neighbour, Tenant};
 
@@ -71,16 +69,8 @@ fn a_deleted_dataset_internal_heals_beneath_a_running_pod() {
     let before = namespace.get(INTERNAL, "books");
     let delete = ["delete", INTERNAL, "books", "--wait=false"];
     let _ = tenant.kubectl(&delete).expect_ok();
-    eventually("it to be made again", NAMED_WITHIN, || {
-        let now = namespace.kubectl(&["get", INTERNAL, "books", "-o", "json"]);
-        let now: serde_json::Value =
-            serde_json::from_str(&now.text).map_err(|_| now.error.clone())?;
-        if now["metadata"]["uid"] == before["metadata"]["uid"] {
-            return Err("it is the old one".to_owned());
-        }
-        assert_eq!(now["spec"], before["spec"]);
-        Ok(())
-    });
+    let now = namespace.wait_made_again(INTERNAL, "books", &before["metadata"]["uid"]);
+    assert_eq!(now["spec"], before["spec"]);
     // Beyond what the node holds of it: a file that nobody has asked for yet.
     neighbour.bucket.put("later.txt", b"later\n");
     let read = namespace.exec("user", "cat /mnt/datasets/books/later.txt");

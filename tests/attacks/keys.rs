@@ -3,7 +3,7 @@
 
 use dlf_tests::{
     DATASETS, NAMED_WITHIN, Namespace, POD_WITHIN, SLEEP, eventually, keys, on_our_own_cluster,
-    pod, settings, source,
+    pod, settings, source, timeout,
 };
 
 use crate::{
@@ -101,9 +101,10 @@ fn failures_tell_no_key(namespace: &Namespace, looked_for: &Keys) {
 fn wait_rotated(namespace: &Namespace, mark: &str) {
     for (dataset, key) in [("inline", "secret2"), ("named", "hidden2")] {
         let expected = base64(&format!("{mark}{key}"));
-        eventually("the new key to be there", NAMED_WITHIN, || {
-            let found = namespace.get("secret", dataset)["data"]["secretAccessKey"].clone();
-            if found == expected.as_str() {
+        let what = "the new key to be there";
+        namespace.await_object(what, NAMED_WITHIN, "secret", dataset, |secret| {
+            let found = secret.map(|secret| &secret["data"]["secretAccessKey"]);
+            if found.is_some_and(|found| found == expected.as_str()) {
                 Ok(())
             } else {
                 Err("it is not".to_owned())
@@ -114,8 +115,7 @@ fn wait_rotated(namespace: &Namespace, mark: &str) {
 
 #[test]
 fn no_key_is_anywhere_but_where_it_has_to_be() {
-    let test = "no_key_is_anywhere_but_where_it_has_to_be";
-    if !on_our_own_cluster(test, "it looks at processes, disks and logs of the nodes") {
+    if !on_our_own_cluster("it looks at processes, disks and logs of the nodes") {
         return;
     }
     let tenant = Tenant::new("keys");
@@ -143,7 +143,7 @@ fn no_key_is_anywhere_but_where_it_has_to_be() {
     let _ = namespace.wait_condition(&kind, "Ready", "False", NAMED_WITHIN);
     looked_for.are_nowhere_else(&namespace.name, uid);
     for kind in ["pod", DATASETS] {
-        let all = ["delete", kind, "--all", "--timeout=90s"];
+        let all = ["delete", kind, "--all", &timeout(POD_WITHIN)];
         let _ = tenant.kubectl(&all).expect_ok();
     }
     eventually("the last of them to go", NAMED_WITHIN, || {

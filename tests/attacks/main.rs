@@ -14,3 +14,8 @@ mod secrets;
 mod store;
 mod stores;
 mod tenant;
+
+#[test]
+fn nothing_is_left_of_deleted_namespaces() {
+    dlf_tests::nothing_is_left();
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dlf_tests::{
-    DATASETS, NAMED_WITHIN, POD_WITHIN, SLEEP, contains, eventually, kubectl, pod, settings,
+    DATASETS, NAMED_WITHIN, POD_WITHIN, SLEEP, contains, eventually, kubectl, list, pod, settings,
 };
 use serde_json::{Value, json};
 
@@ -23,20 +23,9 @@ fn caller(purpose: &str) -> Tenant {
 /// `(name, address)` of our pods of a component.
 fn ours(component: &str) -> Vec<(String, String)> {
     let label = format!("app.kubernetes.io/component={component}");
-    let pods = [
-        "-n",
-        "dlf-system",
-        "get",
-        "pods",
-        "-l",
-        &label,
-        "-o",
-        "json",
-    ];
-    let pods = kubectl(&pods).json()["items"].clone();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let found = pods.as_array().unwrap().iter();
-    found
+    list("pods", "dlf-system", &label)
+        .iter()
         .map(|pod| {
             (
                 text(&pod["metadata"]["name"]),
@@ -221,8 +210,7 @@ fn a_forged_review_changes_nothing_and_tells_no_key() {
     // An answer is all there is: nobody asked the API server for anything.
     let owner = &neighbour.tenant.namespace;
     for kind in ["pod", "datasetsinternal.com.ie.ibm.hpsys"] {
-        let found = owner.kubectl(&["get", kind, "forged"]).expect_refused();
-        contains(&found, "NotFound").unwrap();
+        assert_eq!(owner.find(kind, "forged"), None);
     }
     assert_eq!(owner.get(DATASETS, "books")["spec"], before);
     neighbour.is_unharmed();

@@ -1,8 +1,7 @@
 //! Secrets of other namespaces.
 
 use dlf_tests::{
-    Bucket, DATASETS, NAMED_WITHIN, contains, dataset_with_secret, eventually, keys, settings,
-    source,
+    Bucket, DATASETS, NAMED_WITHIN, contains, dataset_with_secret, keys, settings, source,
 };
 use serde_json::json;
 
@@ -73,14 +72,12 @@ fn a_secret_of_another_namespace_is_never_used() {
             .apply(&dataset_with_secret("books", bucket, name))
             .expect_ok();
         let kind = format!("{DATASETS}/books");
-        eventually("the Secret to be missed", NAMED_WITHIN, || {
-            let (reason, message) =
-                thief
-                    .namespace
-                    .wait_condition(&kind, "Ready", "False", NAMED_WITHIN);
-            contains(&reason, "SecretMissing")?;
-            contains(&message, name)
-        });
+        let missed = |reason: &str, message: &str| {
+            contains(reason, "SecretMissing").and(contains(message, name))
+        };
+        thief
+            .namespace
+            .await_condition(&kind, "Ready", "False", NAMED_WITHIN, missed);
     }
     // An edit of what was taken is judged as a new one is.
     for (more, key) in &refused {

@@ -5,16 +5,23 @@
 # PROGRAM is static or dynamic; --with takes further files or programs, at their path. Their libraries
 # are taken along. In the machine: busybox in /bin, an empty /mnt, and the cluster's servers at the
 # addresses they have on the host ($NFS_SERVER of cluster.env).
+#   nfs-vm.sh --prepare       makes what is the same for all programs, once per machine
+#   nfs-vm.sh --is-prepared   ends with 0 if that is there
 # Exits with 77 where there can be no such machine; the last line of stderr says why.
 set -euo pipefail
-with=()
+with=() action=run
 while [[ ${1:-} == --with ]]; do
   with+=("$(realpath -s "$2")")
   shift 2
 done
-[[ $# -ge 1 ]] || { echo "usage: nfs-vm.sh [--with FILE]... PROGRAM [ARGUMENT...]" >&2; exit 2; }
-program=$(realpath "$(command -v "$1")")
-shift
+case ${1:-} in
+  --prepare | --is-prepared) action=${1#--} ;;
+  "") echo "usage: nfs-vm.sh [--with FILE]... PROGRAM [ARGUMENT...]" >&2; exit 2 ;;
+  *)
+    program=$(realpath "$(command -v "$1")")
+    shift
+    ;;
+esac
 cd "$(dirname "$0")"
 . lib/common.sh
 
@@ -95,16 +102,18 @@ boot() { # INITRD
 }
 
 [[ $(uname -m) == x86_64 ]] || cannot "it is made for x86_64, and this is $(uname -m)"
-./packages.sh qemu-system-x86 kmod cpio || cannot "its packages could not be installed"
+[[ $action == is-prepared ]] || ./packages.sh qemu-system-x86 kmod cpio || cannot "its packages could not be installed"
 KERNEL=$(kernel_package)
-[[ -n $KERNEL ]] || { refresh_lists; KERNEL=$(kernel_package); }
+[[ -n $KERNEL || $action == is-prepared ]] || { refresh_lists; KERNEL=$(kernel_package); }
 [[ -n $KERNEL ]] || cannot "no package of a kernel with an NFS client is known here"
 RELEASE=${KERNEL#linux-image-}
 VM=$CACHE/vm/$RELEASE-$(hash_of vm/init nfs-vm.sh)
+[[ $action != is-prepared ]] || { [[ -d $VM ]] && exit 0 || exit 1; }
 if [[ ! -d $VM ]]; then
   exclusively vm
   [[ -d $VM ]] || make_base
 fi
+[[ $action == run ]] || exit 0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/tree"

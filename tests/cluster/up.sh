@@ -15,7 +15,7 @@ cd "$(dirname "$0")"
 . lib/env.sh
 
 # What a running cluster must have been made of for this checkout to take it as it is.
-made_of() { printf '%s\n' "$(tool_dir kubernetes)" "$(tool_dir coredns)" "$(s3_home)"; }
+made_of() { printf '%s\n' "$(tool_dir kubernetes)" "$(tool_dir coredns)" "$(s3_home)" "$(hash_of lib/node.sh lib/control-plane.sh)"; }
 
 healthy() {
   local part node
@@ -32,14 +32,6 @@ healthy() {
   for node in "${NODES[@]}"; do
     wait_for 60 "node $node to be Ready again" node_ready "$node" || return 1
   done
-}
-
-prepare() {
-  ./packages.sh
-  ./tools.sh kubernetes coredns
-  use_tools
-  prepare_images
-  prepare_s3
 }
 
 start_servers() {
@@ -71,7 +63,9 @@ start_cluster() {
 
 need_root
 exclusively cluster
-prepare
+./prepare.sh
+use_tools
+prepare_images
 if [[ ${1:-} != --fresh ]] && healthy; then
   start_servers
   say "the cluster runs already"

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlf_tests::{Namespace, contains, kubectl_with};
+use dlf_tests::{Namespace, contains, kubectl};
 
 fn pod(name: &str, labels: &str) -> String {
     format!(
@@ -90,21 +90,11 @@ fn inline_keys_are_taken_with_a_warning() {
     let applied = namespace.apply(&dataset("d", &local));
     contains(&applied.error, "secret-name").unwrap();
     let _ = applied.expect_ok();
-    let secret = dlf_tests::eventually("Secret d-source", Duration::from_secs(20), || {
-        let found = namespace.kubectl(&[
-            "get",
-            "secret",
-            "d-source",
-            "-o",
-            "jsonpath={.data.secretAccessKey}",
-        ]);
-        if found.ok {
-            Ok(found.text)
-        } else {
-            Err(found.error)
-        }
+    let (what, within) = ("Secret d-source", Duration::from_secs(20));
+    let secret = namespace.await_object(what, within, "secret", "d-source", |secret| {
+        secret.cloned().ok_or_else(|| "there is none".to_owned())
     });
-    assert_eq!(secret, "bm90LWZvci1sb2dz");
+    assert_eq!(secret["data"]["secretAccessKey"], "bm90LWZvci1sb2dz");
     let internal = namespace.get("datasetinternal", "d").to_string();
     assert!(!internal.contains("not-for-logs"), "{internal}");
 }
@@ -172,16 +162,8 @@ fn dataset_labels_of_a_pod_do_not_change_after_it_was_made() {
 #[test]
 fn a_namespace_can_be_switched_off() {
     let namespace = Namespace::new("off");
-    let _ = kubectl_with(
-        &[
-            "label",
-            "namespace",
-            &namespace.name,
-            "monitor-pods-datasets=disabled",
-        ],
-        "",
-    )
-    .expect_ok();
+    let off = "monitor-pods-datasets=disabled";
+    let _ = kubectl(&["label", "namespace", &namespace.name, off]).expect_ok();
     let _ = namespace
         .apply(&pod("p", "dataset.0.id: nowhere"))
         .expect_ok();

@@ -34,8 +34,7 @@ fn a_dataset_of_either_group_makes_its_parts() {
 
 #[test]
 fn what_is_wrong_with_a_source_is_named() {
-    let test = "what_is_wrong_with_a_source_is_named";
-    if !is_given(test, &["NFS_SERVER", "S3_TLS_ENDPOINT"]) {
+    if !is_given(&["NFS_SERVER", "S3_TLS_ENDPOINT"]) {
         return;
     }
     let bucket = Bucket::new("wrong");
@@ -107,9 +106,8 @@ fn many_datasets_at_an_endpoint_where_nobody_answers_are_all_named_in_time() {
     let all: String = (0..MANY).map(one).collect();
     let _ = namespace.apply(&all).expect_ok();
     eventually("all to be named", NAMED_WITHIN, || {
-        let listed = namespace.kubectl(&["get", DATASETS, "-o", "json"]).json();
-        let items = listed["items"].as_array().unwrap();
-        let named = items.iter().filter(|dataset| {
+        let all = namespace.list(DATASETS, "");
+        let named = all.iter().filter(|dataset| {
             let own = format!(
                 "bucket bucket-{}",
                 &dataset["metadata"]["name"].as_str().unwrap()[1..]
@@ -132,11 +130,13 @@ fn a_late_secret_heals_by_itself() {
         .apply(&dataset_with_secret("books", &bucket.name, "my-keys"))
         .expect_ok();
     let dataset = format!("{DATASETS}/books");
-    eventually("SecretMissing", NAMED_WITHIN, || {
-        let (reason, message) = namespace.wait_condition(&dataset, "Ready", "False", NAMED_WITHIN);
-        contains(&message, "my-keys")?;
-        contains(&reason, "SecretMissing")
-    });
+    namespace.await_condition(
+        &dataset,
+        "Ready",
+        "False",
+        NAMED_WITHIN,
+        |reason, message| contains(message, "my-keys").and(contains(reason, "SecretMissing")),
+    );
     let _ = namespace.get("pvc", "books"); // the claim is made whatever the Secret
     let (key, secret) = (settings().get("S3_KEY"), settings().get("S3_SECRET"));
     let _ = namespace.apply(&keys("my-keys", &key, &secret)).expect_ok();
@@ -145,8 +145,7 @@ fn a_late_secret_heals_by_itself() {
 
 #[test]
 fn two_namespaces_hold_datasets_of_one_name_of_every_type() {
-    let test = "two_namespaces_hold_datasets_of_one_name_of_every_type";
-    if !on_our_own_cluster(test, "it needs a host path that the configuration allows") {
+    if !on_our_own_cluster("it needs a host path that the configuration allows") {
         return;
     }
     let bucket = Bucket::new("twins");

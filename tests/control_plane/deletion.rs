@@ -1,10 +1,14 @@
 //! How a Dataset goes, and what goes with it.
 
-use dlf_tests::{Bucket, DATASETS, Namespace, contains, dataset, s3};
+use std::time::Duration;
+
+use dlf_tests::{Bucket, DATASETS, Namespace, contains, dataset, s3, timeout};
+
+const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 fn delete(namespace: &Namespace, name: &str) {
     let _ = namespace
-        .kubectl(&["delete", DATASETS, name, "--timeout=60s"])
+        .kubectl(&["delete", DATASETS, name, &timeout(GONE_WITHIN)])
         .expect_ok();
 }
 

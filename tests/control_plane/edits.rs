@@ -1,20 +1,27 @@
 //! Edits of a Dataset reach what it makes; nothing is deleted for them.
 
 use dlf_tests::{
-    Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, eventually, is_given,
-    on_our_own_cluster, settings, source,
+    Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, is_given, on_our_own_cluster,
+    settings, source,
 };
 use serde_json::{Value, json};
 
-/// The values that `configmap` pods see, decoded where a Secret has them.
-fn shown(namespace: &Namespace, kind: &str, key: &str) -> Value {
-    namespace.get(kind, "books")["data"][key].clone()
+/// Waits until a value that `configmap` pods see, encoded where a Secret has it, is this one.
+fn await_shown(namespace: &Namespace, kind: &str, key: &str, value: &Value) {
+    let what = format!("{key} {value}");
+    namespace.await_object(&what, NAMED_WITHIN, kind, "books", |object| {
+        let found = object.map(|object| &object["data"][key]);
+        if found == Some(value) {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    });
 }
 
 #[test]
 fn every_field_of_the_source_and_its_type_reach_config_map_and_secret() {
-    let test = "every_field_of_the_source_and_its_type_reach_config_map_and_secret";
-    if !on_our_own_cluster(test, "it needs a host path that the configuration allows") {
+    if !on_our_own_cluster("it needs a host path that the configuration allows") {
         return;
     }
     let (one, other) = (Bucket::new("one"), Bucket::new("other"));
@@ -66,16 +73,10 @@ fn every_field_of_the_source_and_its_type_reach_config_map_and_secret() {
     for (manifest, key, value) in edits {
         let _ = namespace.apply(&manifest).expect_ok();
         namespace.wait_dataset("books");
-        eventually(&format!("{key} {value}"), NAMED_WITHIN, || {
-            let found = shown(&namespace, "configmap", key);
-            if found == value {
-                Ok(())
-            } else {
-                Err(found.to_string())
-            }
-        });
+        await_shown(&namespace, "configmap", key, &json!(value));
     }
-    assert_eq!(shown(&namespace, "configmap", "path"), Value::Null);
+    let map = namespace.get("configmap", "books");
+    assert_eq!(map["data"]["path"], Value::Null);
     let after = namespace.get("pvc", "books");
     assert_eq!(after["metadata"]["uid"], claim, "the claim is the same");
     assert_eq!(after["spec"]["volumeName"], volume);
@@ -84,8 +85,7 @@ fn every_field_of_the_source_and_its_type_reach_config_map_and_secret() {
 
 #[test]
 fn keys_that_change_reach_the_consumers_secret() {
-    let test = "keys_that_change_reach_the_consumers_secret";
-    if !is_given(test, &["S3_READER_KEY", "S3_READER_SECRET"]) {
+    if !is_given(&["S3_READER_KEY", "S3_READER_SECRET"]) {
         return;
     }
     let (namespace, bucket) = (Namespace::new("keys"), Bucket::new("keys"));
@@ -108,14 +108,7 @@ fn keys_that_change_reach_the_consumers_secret() {
         &format!("--from-literal=accessKeyID={reader}"),
     ]);
     let expected = expected.json()["data"]["accessKeyID"].clone();
-    eventually("the new key", NAMED_WITHIN, || {
-        let found = shown(&namespace, "secret", "accessKeyID");
-        if found == expected {
-            Ok(())
-        } else {
-            Err(found.to_string())
-        }
-    });
+    await_shown(&namespace, "secret", "accessKeyID", &expected);
 }
 
 #[test]
@@ -125,8 +118,8 @@ fn a_later_size_is_pending_until_the_claim_is_made_anew() {
         let manifest = dataset("books", &bucket.name, "");
         format!("{manifest}  mount: {{size: {size}}}\n")
     };
-    let requested =
-        || namespace.get("pvc", "books")["spec"]["resources"]["requests"]["storage"].clone();
+    let size = |claim: &Value| claim["spec"]["resources"]["requests"]["storage"].clone();
+    let requested = || size(&namespace.get("pvc", "books"));
     let _ = namespace.apply(&sized("5Gi")).expect_ok();
     namespace.wait_dataset("books");
     assert_eq!(requested(), "5Gi");
@@ -139,13 +132,14 @@ fn a_later_size_is_pending_until_the_claim_is_made_anew() {
     let _ = namespace
         .kubectl(&["delete", "pvc", "books", "--wait=false"])
         .expect_ok();
-    eventually("a claim of the new size", NAMED_WITHIN, || {
-        let path = "jsonpath={.spec.resources.requests.storage}";
-        let found = namespace.kubectl(&["get", "pvc", "books", "-o", path]);
-        contains(&found.text, "7Gi")
+    let what = "a claim of the new size";
+    namespace.await_object(what, NAMED_WITHIN, "pvc", "books", |claim| {
+        let claim = claim.ok_or("there is none")?;
+        contains(&size(claim).to_string(), "7Gi")
     });
-    eventually("SizePending to go", NAMED_WITHIN, || {
-        let status = namespace.get(DATASETS, "books")["status"]["conditions"].to_string();
+    let what = "SizePending to go";
+    namespace.await_object(what, NAMED_WITHIN, DATASETS, "books", |dataset| {
+        let status = dataset.ok_or("there is none")?["status"]["conditions"].to_string();
         if status.contains("SizePending") {
             Err(status)
         } else {

@@ -1,6 +1,6 @@
 //! What people do by hand to what a Dataset makes.
 
-use dlf_tests::{Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, eventually};
+use dlf_tests::{Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset};
 use serde_json::json;
 
 #[test]
@@ -22,25 +22,18 @@ fn what_is_deleted_or_spoilt_by_hand_is_made_again() {
         let _ = namespace
             .kubectl(&["delete", kind, name, "--wait=false"])
             .expect_ok();
-        let what = format!("{kind} {name} to be made again");
-        eventually(&what, NAMED_WITHIN, || {
-            let found = namespace.kubectl(&["get", kind, name, "-o", "jsonpath={.metadata.uid}"]);
-            if found.ok && before != found.text.as_str() {
-                Ok(())
-            } else {
-                Err(format!("{found:?}"))
-            }
-        });
+        let _ = namespace.wait_made_again(kind, name, &before);
     }
     namespace.wait_bound("books");
     let spoilt = json!({ "data": { "bucket": "spoilt" } });
     namespace.patch("configmap", "books", &spoilt);
-    eventually("the ConfigMap to be put right", NAMED_WITHIN, || {
-        let map = namespace.get("configmap", "books");
-        if map["data"]["bucket"] == bucket.name.as_str() {
+    let what = "the ConfigMap to be put right";
+    namespace.await_object(what, NAMED_WITHIN, "configmap", "books", |map| {
+        let data = &map.ok_or("there is none")?["data"];
+        if data["bucket"] == bucket.name.as_str() {
             Ok(())
         } else {
-            Err(map["data"].to_string())
+            Err(data.to_string())
         }
     });
 }
@@ -56,11 +49,13 @@ fn what_was_there_before_is_left_alone_and_reported() {
         .apply(&dataset("books", &bucket.name, ""))
         .expect_ok();
     let dataset = format!("{DATASETS}/books");
-    eventually("the clash to be reported", NAMED_WITHIN, || {
-        let (reason, message) = namespace.wait_condition(&dataset, "Ready", "False", NAMED_WITHIN);
-        contains(&reason, "NameTaken")?;
-        contains(&message, "ConfigMap books")
-    });
+    namespace.await_condition(
+        &dataset,
+        "Ready",
+        "False",
+        NAMED_WITHIN,
+        |reason, message| contains(reason, "NameTaken").and(contains(message, "ConfigMap books")),
+    );
     assert_eq!(namespace.get("configmap", "books")["data"]["mine"], "yes");
     let _ = namespace
         .kubectl(&["delete", "configmap", "books"])

@@ -9,3 +9,8 @@ mod edits;
 mod explain;
 mod hands;
 mod shown;
+
+#[test]
+fn nothing_is_left_of_deleted_namespaces() {
+    dlf_tests::nothing_is_left();
+}

@@ -7,8 +7,7 @@ use dlf_tests::{
 
 #[test]
 fn every_edit_is_what_the_next_pod_sees_while_an_older_one_keeps_its_mount() {
-    let test = "every_edit_is_what_the_next_pod_sees_while_an_older_one_keeps_its_mount";
-    if !on_our_own_cluster(test, "it needs a host path that the configuration allows") {
+    if !on_our_own_cluster("it needs a host path that the configuration allows") {
         return;
     }
     let (one, other) = (Bucket::new("one"), Bucket::new("other"));

@@ -6,7 +6,10 @@ use std::{
     process::Command,
 };
 
-use dlf_tests::{Bucket, Namespace, is_given, kernel_has_nfs, on_our_own_cluster, settings};
+use dlf_tests::{
+    Bucket, LONG_LIMIT, Namespace, is_given, kernel_has_nfs, on_our_own_cluster, run, run_within,
+    settings, skip,
+};
 
 /// The commands of an example: every line of its `sh` blocks.
 fn commands(example: &Path) -> String {
@@ -48,40 +51,28 @@ fn follow(name: &str) {
     );
     let ca = settings.find("S3_CA_FILE");
     let given = GIVEN.into_iter();
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &script])
+    let mut bash = Command::new("bash");
+    bash.args(["-euo", "pipefail", "-c", &script])
         .current_dir(&example)
         .env("PATH", path)
         .env("KUBECONFIG", &kubeconfig)
         .env("IMAGE", settings.get("TEST_IMAGE"))
         .env("S3_BUCKET", &bucket.name)
         .envs(ca.map(|file| ("S3_CA", base64(&fs::read(file).unwrap()))))
-        .envs(given.filter_map(|name| Some((name, settings.find(name)?))))
-        .output()
-        .unwrap();
+        .envs(given.filter_map(|name| Some((name, settings.find(name)?))));
+    let output = run_within(LONG_LIMIT, &bash, b"");
     fs::remove_dir_all(&home).unwrap();
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
     assert!(
-        output.status.success(),
-        "{said}{}",
+        output.ok,
+        "{}{}{}",
+        output.text,
+        output.error,
         namespace.kubectl(&["get", "dlf,pods,events"]).text
     );
 }
 
 fn base64(bytes: &[u8]) -> String {
-    use std::{io::Write, process::Stdio};
-    let mut child = Command::new("base64")
-        .arg("-w0")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(bytes).unwrap();
-    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    run(Command::new("base64").arg("-w0"), bytes).expect_ok()
 }
 
 #[test]
@@ -111,7 +102,7 @@ fn cronjob() {
 
 #[test]
 fn private_ca() {
-    if is_given("private_ca", &["S3_CA_FILE", "S3_TLS_ENDPOINT"]) {
+    if is_given(&["S3_CA_FILE", "S3_TLS_ENDPOINT"]) {
         follow("private-ca");
     }
 }
@@ -119,10 +110,7 @@ fn private_ca() {
 #[test]
 fn host_path() {
     // There the configuration allows the example's prefix in namespaces called `host-path-…`.
-    if on_our_own_cluster(
-        "host_path",
-        "it needs a configuration that allows its prefix",
-    ) {
+    if on_our_own_cluster("it needs a configuration that allows its prefix") {
         follow("host-path");
     }
 }
@@ -130,12 +118,10 @@ fn host_path() {
 #[test]
 fn nfs() {
     if !kernel_has_nfs() {
-        println!(
-            "SKIPPED nfs: this kernel has no NFS client, so the example's pod would wait for ever"
-        );
+        skip("this kernel has no NFS client, so the example's pod would wait for ever");
         return;
     }
-    if !is_given("nfs", &["NFS_EXPORT_DIR"]) {
+    if !is_given(&["NFS_EXPORT_DIR"]) {
         return;
     }
     let file = Path::new(&settings().get("NFS_EXPORT_DIR")).join("hello.txt");

@@ -36,8 +36,7 @@ impl Drop for Scratch {
 
 #[test]
 fn a_host_path_is_read_and_written_and_read_only_where_it_says_so() {
-    let test = "a_host_path_is_read_and_written_and_read_only_where_it_says_so";
-    if !on_our_own_cluster(test, "it looks at a node's disk") {
+    if !on_our_own_cluster("it looks at a node's disk") {
         return;
     }
     let namespace = Namespace::new("host-path-types");
@@ -68,8 +67,7 @@ fn a_host_path_is_read_and_written_and_read_only_where_it_says_so() {
 
 #[test]
 fn a_host_path_leads_nowhere_else() {
-    let test = "a_host_path_leads_nowhere_else";
-    if !on_our_own_cluster(test, "it looks at a node's disk") {
+    if !on_our_own_cluster("it looks at a node's disk") {
         return;
     }
     let namespace = Namespace::new("host-path-links");
@@ -136,8 +134,7 @@ fn host_paths_are_refused_beside_the_prefix_and_in_other_namespaces() {
 
 #[test]
 fn pods_of_two_namespaces_read_what_their_own_dataset_of_one_name_says() {
-    let test = "pods_of_two_namespaces_read_what_their_own_dataset_of_one_name_says";
-    if !on_our_own_cluster(test, "it looks at a node's disk") {
+    if !on_our_own_cluster("it looks at a node's disk") {
         return;
     }
     let twins = ["one", "two"].map(|name| {

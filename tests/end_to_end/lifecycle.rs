@@ -5,7 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use dlf_tests::{
     Bucket, DATASETS, NAMED_WITHIN, Namespace, Node, POD_WITHIN, SLEEP, contains, dataset,
     dataset_with_secret, eventually, is_mounter, keys, kubectl, on_our_own_cluster, pod, settings,
+    timeout,
 };
+
+/// What nothing keeps any more: a Dataset without pods, a namespace without Datasets.
+const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// A bucket, a Dataset `books` of it, and a pod `user` that runs with it.
 fn in_use(purpose: &str) -> (Namespace, Bucket) {
@@ -56,7 +60,7 @@ fn a_dataset_in_use_stays_until_its_last_pod_has_gone() {
     let late = pod("late", "dataset.0.id: books", SLEEP, "");
     contains(&namespace.apply(&late).expect_refused(), "deleted").unwrap();
     let _ = namespace.kubectl(&["delete", "pod", "user"]).expect_ok();
-    namespace.wait_gone(DATASETS, "books", Duration::from_mins(1));
+    namespace.wait_gone(DATASETS, "books", GONE_WITHIN);
     assert_eq!(namespace.traces(), "");
 }
 
@@ -106,8 +110,7 @@ fn everything_with(mentions: &[&str]) -> Vec<String> {
 
 #[test]
 fn of_a_deleted_namespace_nothing_is_left_in_the_cluster_or_on_a_node() {
-    let test = "of_a_deleted_namespace_nothing_is_left_in_the_cluster_or_on_a_node";
-    if !on_our_own_cluster(test, "it looks into the nodes") {
+    if !on_our_own_cluster("it looks into the nodes") {
         return;
     }
     let (namespace, _bucket) = in_use("leaves");
@@ -137,9 +140,15 @@ fn of_a_deleted_namespace_nothing_is_left_in_the_cluster_or_on_a_node() {
     }
     let name = namespace.name.clone();
     assert!(everything_with(&[uid, &name]).len() > 5);
-    drop(namespace);
-    let gone = kubectl(&["wait", "--for=delete", "--timeout=60s", "namespace", &name]);
-    let _ = gone.expect_ok();
+    namespace.remove();
+    let gone = [
+        "wait",
+        "--for=delete",
+        &timeout(GONE_WITHIN),
+        "namespace",
+        &name,
+    ];
+    let _ = kubectl(&gone).expect_ok();
     assert_eq!(everything_with(&[uid, &name]), [""; 0]);
     for node in Node::all() {
         eventually("the node to forget it", NAMED_WITHIN, || {

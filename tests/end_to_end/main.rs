@@ -11,3 +11,8 @@ mod nfs;
 mod pods;
 mod running;
 mod slide;
+
+#[test]
+fn nothing_is_left_of_deleted_namespaces() {
+    dlf_tests::nothing_is_left();
+}

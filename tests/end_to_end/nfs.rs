@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 
 use dlf_tests::{
     DATASETS, NAMED_WITHIN, Namespace, POD_WITHIN, cluster_script, contains, eventually,
-    kernel_has_nfs, on_our_own_cluster, pod, settings, source, unique,
+    kernel_has_nfs, on_our_own_cluster, pod, settings, skip, source, tool_is_ready, unique,
 };
 
 /// A directory of the server's share with a file; removed when dropped.
@@ -39,9 +39,7 @@ impl Drop for Export {
 
 #[test]
 fn an_nfs_dataset_is_found_on_its_server_and_its_pod_reads_it_or_says_what_the_node_lacks() {
-    let test =
-        "an_nfs_dataset_is_found_on_its_server_and_its_pod_reads_it_or_says_what_the_node_lacks";
-    if !on_our_own_cluster(test, "it puts a file into the server's share") {
+    if !on_our_own_cluster("it puts a file into the server's share") {
         return;
     }
     let (namespace, export) = (Namespace::new("nfs"), Export::new());
@@ -108,8 +106,7 @@ const CANNOT: i32 = 77;
 
 #[test]
 fn the_drivers_own_code_mounts_a_share_in_a_virtual_machine() {
-    let test = "the_drivers_own_code_mounts_a_share_in_a_virtual_machine";
-    if !on_our_own_cluster(test, "it puts a file into the server's share") {
+    if !on_our_own_cluster("it puts a file into the server's share") || !tool_is_ready("nfs-vm") {
         return;
     }
     let export = Export::new();
@@ -133,10 +130,7 @@ fn the_drivers_own_code_mounts_a_share_in_a_virtual_machine() {
         ],
     );
     if ran.code == Some(CANNOT) {
-        println!(
-            "SKIPPED {test}: {}",
-            ran.error.trim().lines().last().unwrap_or_default()
-        );
+        skip(ran.error.trim().lines().last().unwrap_or_default());
         return;
     }
     let said = format!("{}{}", ran.text, ran.error);

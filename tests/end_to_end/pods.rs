@@ -1,6 +1,8 @@
 //! Pods of all kinds, and what they say about their mounts themselves.
 
-use dlf_tests::{Bucket, Namespace, POD_WITHIN, SLEEP, dataset, eventually, pod, settings};
+use dlf_tests::{
+    Bucket, Namespace, POD_WITHIN, SLEEP, dataset, eventually, pod, settings, timeout,
+};
 
 /// A bucket with a file, and a Dataset `books` of it in a namespace.
 fn books(purpose: &str, file: &str) -> (Namespace, Bucket) {
@@ -102,19 +104,14 @@ fn job_stateful_set_and_daemon_set_get_their_datasets_through_their_templates() 
     let wait = |arguments: &[&str]| {
         let _ = namespace.kubectl(arguments).expect_ok();
     };
-    wait(&[
-        "wait",
-        "--for=condition=Complete",
-        "job/job",
-        "--timeout=90s",
-    ]);
-    wait(&["rollout", "status", "statefulset/set", "--timeout=90s"]);
-    wait(&["rollout", "status", "daemonset/daemon", "--timeout=90s"]);
-    let pods = namespace.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"]);
-    let mut wanted: Vec<String> = pods
-        .expect_ok()
-        .split_whitespace()
-        .map(|pod| format!("{pod}.txt"))
+    let within = timeout(POD_WITHIN);
+    wait(&["wait", "--for=condition=Complete", "job/job", &within]);
+    wait(&["rollout", "status", "statefulset/set", &within]);
+    wait(&["rollout", "status", "daemonset/daemon", &within]);
+    let mut wanted: Vec<String> = namespace
+        .list("pods", "")
+        .iter()
+        .map(|pod| format!("{}.txt", pod["metadata"]["name"].as_str().unwrap()))
         .chain(["hello.txt".to_owned()])
         .collect();
     wanted.sort();

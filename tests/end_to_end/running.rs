@@ -66,8 +66,7 @@ impl User {
 
 #[test]
 fn keys_in_the_dataset_and_in_its_secret_rotate_into_a_running_mount() {
-    let test = "keys_in_the_dataset_and_in_its_secret_rotate_into_a_running_mount";
-    if !is_given(test, &["S3_READER_KEY", "S3_READER_SECRET"]) {
+    if !is_given(&["S3_READER_KEY", "S3_READER_SECRET"]) {
         return;
     }
     let bucket = Bucket::new("rotate");
@@ -92,8 +91,7 @@ fn keys_in_the_dataset_and_in_its_secret_rotate_into_a_running_mount() {
 
 #[test]
 fn a_new_endpoint_is_in_force_beneath_a_running_mount() {
-    let test = "a_new_endpoint_is_in_force_beneath_a_running_mount";
-    if !on_our_own_cluster(test, "it starts a second S3 server") {
+    if !on_our_own_cluster("it starts a second S3 server") {
         return;
     }
     let second = SecondS3::start();
@@ -122,7 +120,8 @@ fn a_new_endpoint_is_in_force_beneath_a_running_mount() {
             Ok(())
         }
     });
-    drop(user);
+    // While the server that its mount has used is there.
+    user.namespace.remove();
 }
 
 /// The certificate of an authority that nobody knows.
@@ -133,7 +132,7 @@ fn strange_ca() -> String {
         .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=strange".split(' '))
         .arg("-keyout")
         .arg(&key);
-    let certificate = run(&mut command, b"").expect_ok();
+    let certificate = run(&command, b"").expect_ok();
     fs::remove_file(key).unwrap();
     certificate
 }
@@ -147,8 +146,7 @@ fn ca(certificates: &str) -> String {
 
 #[test]
 fn a_private_ca_rotates_into_a_running_mount_and_a_wrong_one_is_named() {
-    let test = "a_private_ca_rotates_into_a_running_mount_and_a_wrong_one_is_named";
-    if !is_given(test, &["S3_CA_FILE", "S3_TLS_ENDPOINT"]) {
+    if !is_given(&["S3_CA_FILE", "S3_TLS_ENDPOINT"]) {
         return;
     }
     let bucket = Bucket::new("ca");
@@ -172,12 +170,9 @@ fn a_private_ca_rotates_into_a_running_mount_and_a_wrong_one_is_named() {
     user.apply(&ca(&wrong));
     user.write_until(false);
     let kind = format!("{DATASETS}/books");
-    eventually("TlsFailed", NAMED_WITHIN, || {
-        let (reason, _) =
-            user.namespace
-                .wait_condition(&kind, "SourceReachable", "False", NAMED_WITHIN);
-        contains(&reason, "TlsFailed")
-    });
+    let tls_failed = |reason: &str, _: &str| contains(reason, "TlsFailed");
+    user.namespace
+        .await_condition(&kind, "SourceReachable", "False", NAMED_WITHIN, tls_failed);
     user.apply(&ca(&right));
     user.write_until(true);
     user.namespace.wait_dataset("books");

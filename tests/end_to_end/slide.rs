@@ -84,8 +84,7 @@ fn read_only_is_really_read_only() {
 
 #[test]
 fn an_anonymous_bucket_is_read_without_keys() {
-    let test = "an_anonymous_bucket_is_read_without_keys";
-    if !is_given(test, &["S3_PUBLIC_BUCKET"]) {
+    if !is_given(&["S3_PUBLIC_BUCKET"]) {
         return;
     }
     let namespace = Namespace::new("anonymous");

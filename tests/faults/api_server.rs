@@ -4,19 +4,18 @@ use dlf_tests::{
     Bucket, POD_WITHIN, Reader, cluster_script, dataset, eventually, on_our_own_cluster,
 };
 
+use crate::requests::raw;
+
 #[test]
 fn a_restarted_api_server_gives_a_reading_pod_no_error_and_new_datasets_are_made_after_it() {
-    let test =
-        "a_restarted_api_server_gives_a_reading_pod_no_error_and_new_datasets_are_made_after_it";
-    if !on_our_own_cluster(test, "it kills the API server") {
+    if !on_our_own_cluster("it kills the API server") {
         return;
     }
     let reader = Reader::start("api-server");
     let (namespace, device, before) = (&reader.namespace, reader.device(), reader.rounds());
     let _ = cluster_script("part.sh", &["apiserver", "restart"]).expect_ok();
     eventually("the API server to answer", POD_WITHIN, || {
-        let asked = namespace.kubectl(&["get", "--raw", "/readyz"]);
-        if asked.ok { Ok(()) } else { Err(asked.error) }
+        raw("/readyz").map(|_| ())
     });
     let since = reader.rounds();
     assert!(since > before, "{since} rounds, {before} before");

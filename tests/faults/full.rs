@@ -3,8 +3,8 @@
 use std::{fs, path::PathBuf};
 
 use dlf_tests::{
-    Node, POD_WITHIN, Reader, SLEEP, Values, cluster_script, eventually, kubectl,
-    on_our_own_cluster, pod, settings, upgrade,
+    Node, POD_WITHIN, Reader, SLEEP, Values, await_object, cluster_script, find, list,
+    nothing_is_left, on_our_own_cluster, pod, settings, upgrade,
 };
 use serde_json::Value;
 
@@ -13,10 +13,10 @@ const LEFT_OVER: u64 = 16 << 20;
 
 #[test]
 fn on_a_node_without_room_a_new_mounter_takes_a_lesser_pods_place_and_a_reading_pod_has_no_error() {
-    let test = "on_a_node_without_room_a_new_mounter_takes_a_lesser_pods_place_and_a_reading_pod_has_no_error";
-    if !on_our_own_cluster(test, "it restarts a kubelet with other limits") {
+    if !on_our_own_cluster("it restarts a kubelet with other limits") {
         return;
     }
+    nothing_is_left(); // pods that go take room, and then do not
     let _kept = Values::kept();
     let reader = Reader::start("full");
     let free = allocatable(&reader.node) - requested(&reader.node);
@@ -87,13 +87,14 @@ impl PodLimit {
             before,
         };
         taken.write(&limited);
-        eventually("the node to say so", POD_WITHIN, || {
-            let path = "jsonpath={.status.allocatable.pods}";
-            let says = kubectl(&["get", "node", &node.name, "-o", path]).text;
-            if says == limit.to_string() {
+        let limit = limit.to_string();
+        let object = ("node", "", node.name.as_str());
+        await_object("the node to say so", POD_WITHIN, object, |found| {
+            let says = &found.ok_or("there is none")?["status"]["allocatable"]["pods"];
+            if says.as_str() == Some(limit.as_str()) {
                 Ok(())
             } else {
-                Err(says)
+                Err(says.to_string())
             }
         });
         taken
@@ -113,32 +114,19 @@ impl Drop for PodLimit {
 
 /// Pods on a node that have not ended.
 fn pods_of(node: &Node) -> Vec<Value> {
-    let on_it = format!(
-        "spec.nodeName={},status.phase!=Succeeded,status.phase!=Failed",
-        node.name
-    );
-    let listed = kubectl(&[
-        "get",
-        "pods",
-        "-A",
-        "--field-selector",
-        &on_it,
-        "-o",
-        "json",
-    ])
-    .json();
-    listed["items"].as_array().cloned().unwrap_or_default()
+    let mut pods = list("pods", "", "");
+    pods.retain(|pod| {
+        let has_ended = ["Succeeded", "Failed"]
+            .iter()
+            .any(|phase| pod["status"]["phase"] == *phase);
+        pod["spec"]["nodeName"] == node.name && !has_ended
+    });
+    pods
 }
 
 fn allocatable(node: &Node) -> u64 {
-    let found = kubectl(&[
-        "get",
-        "node",
-        &node.name,
-        "-o",
-        "jsonpath={.status.allocatable.memory}",
-    ]);
-    bytes(&found.expect_ok())
+    let found = find("node", "", &node.name).unwrap();
+    bytes(found["status"]["allocatable"]["memory"].as_str().unwrap())
 }
 
 /// Memory that the pods of a node ask for.

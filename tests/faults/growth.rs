@@ -5,31 +5,46 @@ mod churn;
 
 use std::{env, time::Duration};
 
-use dlf_tests::{eventually, on_our_own_cluster};
+use dlf_tests::{eventually, is_long, nothing_is_left, on_our_own_cluster};
 
 use crate::ours::leader;
 use census::Census;
 
-/// Minutes of the measured round.
+/// Minutes of the measured round, whatever its form.
 const MINUTES: &str = "DLF_CHURN_MINUTES";
-/// Where nobody says.
-const MINUTES_DEFAULT: &str = "2";
-/// Allocators, caches and pools have their size after this: as many Datasets at once as later.
-const WARM_UP: Duration = Duration::from_secs(40);
+/// How long each round is.
+struct Form {
+    /// Allocators, caches and pools have their size after it: as many Datasets at once as later.
+    warm_up: Duration,
+    /// What is before it and after it is compared.
+    measured: Duration,
+}
+/// How small a leak of memory each form shows, `Kind::Memory` says.
+const LONG: Form = Form {
+    warm_up: Duration::from_secs(40),
+    measured: Duration::from_mins(10),
+};
+/// A batch in each lane, which are of every kind, and then at least another.
+const SHORT: Form = Form {
+    warm_up: Duration::from_secs(20),
+    measured: Duration::from_mins(1),
+};
 /// Idle connections are kept for 90 s and idle threads for 10 s; the kubelet clears a pod's
 /// directories within two minutes.
 const SETTLED_WITHIN: Duration = Duration::from_mins(4);
-/// Looks, a few seconds apart, that show the same before it counts as settled.
-const SAME_LOOKS: usize = 6;
+/// Looks, about a second apart, that show the same before it counts as settled: more seconds than an idle
+/// thread is kept.
+const SAME_LOOKS: usize = 12;
 
 #[test]
 fn churn_leaves_no_memory_descriptor_thread_watch_object_mount_or_directory_behind() {
-    let test = "churn_leaves_no_memory_descriptor_thread_watch_object_mount_or_directory_behind";
-    if !on_our_own_cluster(test, "it looks at the nodes' processes") {
+    if !on_our_own_cluster("it looks at the nodes' processes") {
         return;
     }
-    let (length, leading) = (minutes(), leader());
-    let warm = churn::round("warm-up", WARM_UP);
+    nothing_is_left(); // what goes meanwhile is not counted as what churn left
+    let (form, leading) = (if is_long() { LONG } else { SHORT }, leader());
+    let length = minutes().unwrap_or(form.measured);
+    let warm = churn::round("warm-up", form.warm_up);
     println!("{warm}");
     let before = settled();
     let churned = churn::round("churn", length);
@@ -68,11 +83,12 @@ fn settled() -> Census {
     before
 }
 
-fn minutes() -> Duration {
-    let text = env::var(MINUTES).unwrap_or_else(|_| MINUTES_DEFAULT.to_owned());
+/// If somebody says how many.
+fn minutes() -> Option<Duration> {
+    let text = env::var(MINUTES).ok()?;
     let asked = text.parse::<f64>().ok();
     let minutes = asked.filter(|minutes| (0.1..=24.0 * 60.0).contains(minutes));
     let minutes =
         minutes.unwrap_or_else(|| panic!("{MINUTES} is {text:?}: give minutes from 0.1 to 1440"));
-    Duration::from_secs_f64(minutes * 60.0)
+    Some(Duration::from_secs_f64(minutes * 60.0))
 }

@@ -3,20 +3,20 @@
 use std::{path::Path, process::Command, thread, time::Duration};
 
 use dlf_tests::{
-    DATASETS, Reader, Values, contains, eventually, helm, helm_with, installed_mounter, kubectl,
-    on_our_own_cluster, run, upgrade,
+    DATASETS, LONG_LIMIT, Reader, Values, contains, eventually, find, helm, helm_with,
+    installed_mounter, list, nothing_is_left, on_our_own_cluster, run_within, upgrade,
 };
 
-use crate::ours::ours;
+use crate::ours::{SYSTEM, made, names, ours};
 
 /// An unused mounter is looked at for a minute before it goes.
 const OLD_MOUNTER_GONE_WITHIN: Duration = Duration::from_mins(3);
 
 /// The mounters, as kubectl names them.
 fn mounters() -> Vec<String> {
-    let label = "app.kubernetes.io/component=mounter";
-    let listed = ours(&["get", "daemonset", "-l", label, "-o", "name"]);
-    listed.lines().map(str::to_owned).collect()
+    let listed = list("daemonset", SYSTEM, "app.kubernetes.io/component=mounter");
+    let named = names(&listed).into_iter();
+    named.map(|name| format!("daemonset.apps/{name}")).collect()
 }
 
 /// Installs the working tree again when dropped, whatever a test left.
@@ -25,7 +25,7 @@ struct InstalledAgain;
 impl Drop for InstalledAgain {
     fn drop(&mut self) {
         let script = Path::new("../deploy/scripts/install.sh");
-        let installed = run(&mut Command::new(script), b"");
+        let installed = run_within(LONG_LIMIT, &Command::new(script), b"");
         if thread::panicking() {
             eprintln!("installing again: {}", installed.error);
         } else {
@@ -36,8 +36,7 @@ impl Drop for InstalledAgain {
 
 #[test]
 fn upgrading_every_part_gives_a_reading_pod_no_error() {
-    let test = "upgrading_every_part_gives_a_reading_pod_no_error";
-    if !on_our_own_cluster(test, "it restarts every part of DLF") {
+    if !on_our_own_cluster("it restarts every part of DLF") {
         return;
     }
     let _kept = Values::kept();
@@ -72,16 +71,16 @@ fn upgrading_every_part_gives_a_reading_pod_no_error() {
 
 #[test]
 fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_alone() {
-    let test = "uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_alone";
-    if !on_our_own_cluster(test, "it uninstalls DLF") {
+    if !on_our_own_cluster("it uninstalls DLF") {
         return;
     }
+    nothing_is_left(); // a pod that still goes keeps DLF too
     let reader = Reader::start("uninstall");
     let namespace = &reader.namespace;
     let again = InstalledAgain;
 
     let _ = helm(&["uninstall", "dlf", "--timeout", "2m"]).expect_refused();
-    let log = kubectl(&["-n", "dlf-system", "logs", "job/dlf-uninstall"]).expect_ok();
+    let log = ours(&["logs", "job/dlf-uninstall"]);
     contains(&log, &format!("pod {}/loop uses books", namespace.name)).unwrap();
     reader.goes_on();
     assert_eq!(reader.errors(), "");
@@ -89,16 +88,25 @@ fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_a
 
     let _ = namespace.kubectl(&["delete", "pod", "--all"]).expect_ok();
     let _ = helm(&["uninstall", "dlf", "--timeout", "3m"]).expect_ok();
-    let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
-    let made = "persistentvolumes,persistentvolumeclaims,configmaps,secrets";
-    let left = kubectl(&["get", made, "-A", "-l", &label, "-o", "name"]).expect_ok();
-    assert_eq!(left, "");
+    for kind in [
+        "persistentvolumes",
+        "persistentvolumeclaims",
+        "configmaps",
+        "secrets",
+    ] {
+        assert_eq!(made(kind, namespace), 0, "{kind}");
+    }
     assert_eq!(mounters(), Vec::<String>::new());
-    let caches = kubectl(&["get", "namespace", "dlf-caches"]);
-    contains(&caches.error, "NotFound").unwrap();
-    let kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations,csidrivers";
-    let left = kubectl(&["get", kinds, "-o", "name"]).expect_ok();
-    assert!(!left.contains("dlf"), "{left}");
+    assert!(find("namespace", "", "dlf-caches").is_none());
+    for kind in [
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+        "csidrivers",
+    ] {
+        let left = list(kind, "", "");
+        let left = names(&left).join(" ");
+        assert!(!left.contains("dlf"), "{kind}: {left}");
+    }
     let dataset = namespace.get(DATASETS, "books");
     assert!(dataset["metadata"]["finalizers"].is_null(), "{dataset}");
     // Nobody is asked any more: this pod starts, without data.
@@ -112,16 +120,13 @@ fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_a
 /// The chart as it was first packaged, from before it had a hook.
 const FIRST_CHART: &str = "./faults/charts/dlf-0.1.0-first.tgz";
 
+/// It has one form: each of its steps stands on the one before, and none has a size.
 #[test]
 fn the_first_chart_is_upgraded_beneath_a_reading_pod_and_by_force_uninstalled_under_it() {
-    let test =
-        "the_first_chart_is_upgraded_beneath_a_reading_pod_and_by_force_uninstalled_under_it";
-    if !on_our_own_cluster(
-        test,
-        "it installs an older DLF, and uninstalls it under a pod",
-    ) {
+    if !on_our_own_cluster("it installs an older DLF, and uninstalls it under a pod") {
         return;
     }
+    nothing_is_left();
     let mut values = helm(&["get", "values", "dlf", "-o", "json"]).json();
     // That chart refuses what it does not know.
     let _ = values.as_object_mut().unwrap().remove("pluginHost");

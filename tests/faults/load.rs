@@ -1,31 +1,39 @@
 //! Pods that ask for a dataset, sent through admission without end and never kept.
 
 use std::{
-    fmt::Write,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread::{self, JoinHandle},
+    thread::{self, JoinHandle, sleep},
     time::{Duration, Instant},
 };
 
-use dlf_tests::{eventually, kubectl_with, pod};
+use dlf_tests::{eventually, settings};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
 
-/// Pods of one command.
-const BATCH: usize = 20;
+use crate::requests::create_dry;
+
+/// Each sends by itself: while one waits for a webhook that does not answer, the others show whether those
+/// that come after are answered.
+const THREADS: u32 = 4;
+/// Between two pods of a thread, which makes twenty a second of all: a gap of a tenth of a second meets two of
+/// them, and most of two cores is left to what is tested.
+const EVERY: Duration = Duration::from_millis(200);
+/// What two seconds bring.
+const SOME_MORE: usize = 40;
 
 /// What became of the pods.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     pub(crate) admitted: usize,
-    /// When, since the load began, and why.
-    pub(crate) refused: Vec<(Duration, String)>,
+    /// When, and why.
+    pub(crate) refused: Vec<(Timestamp, String)>,
 }
 
-/// Two at a time, until it is ended.
+/// A steady stream of them, until it is ended.
 pub(crate) struct Load {
-    began: Instant,
     ended: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Answers>>,
     admitted: Arc<AtomicUsize>,
@@ -34,30 +42,31 @@ pub(crate) struct Load {
 impl Load {
     /// Of pods that ask for the Dataset `books` of a namespace.
     pub(crate) fn begin(namespace: &str) -> Self {
-        let (began, ended) = (Instant::now(), Arc::new(AtomicBool::new(false)));
-        let admitted = Arc::new(AtomicUsize::new(0));
-        let threads = (0..2)
+        let (ended, admitted) = <(Arc<AtomicBool>, Arc<AtomicUsize>)>::default();
+        let threads = (0..THREADS)
             .map(|number| {
-                let (namespace, ended) = (namespace.to_owned(), Arc::clone(&ended));
-                let admitted = Arc::clone(&admitted);
+                let (namespace, pod) = (namespace.to_owned(), pod(number));
+                let (ended, admitted) = (Arc::clone(&ended), Arc::clone(&admitted));
                 thread::spawn(move || {
-                    let pods = pods(number);
                     let mut answers = Answers::default();
+                    sleep(EVERY * number / THREADS); // in turns, not four at once
                     while !ended.load(Ordering::Relaxed) {
-                        let refused = send(&namespace, &pods);
-                        answers.admitted += BATCH - refused.len();
-                        admitted.fetch_add(BATCH - refused.len(), Ordering::Relaxed);
-                        let now = began.elapsed();
-                        answers
-                            .refused
-                            .extend(refused.into_iter().map(|why| (now, why)));
+                        let next = Instant::now() + EVERY;
+                        match create_dry(&namespace, &pod) {
+                            Ok(()) => {
+                                answers.admitted += 1;
+                                admitted.fetch_add(1, Ordering::Relaxed);
+                            }
+                            Err(why) => answers.refused.push((Timestamp::now(), why)),
+                        }
+                        // The rate is what is asked for here.
+                        sleep(next.saturating_duration_since(Instant::now()));
                     }
                     answers
                 })
             })
             .collect();
         let load = Self {
-            began,
             ended,
             threads,
             admitted,
@@ -66,17 +75,12 @@ impl Load {
         load
     }
 
-    /// How long it has been going on.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.began.elapsed()
-    }
-
     /// Waits for some more pods to be admitted.
     pub(crate) fn goes_on(&self) {
         let before = self.admitted.load(Ordering::Relaxed);
         eventually("more pods to be admitted", Duration::from_secs(30), || {
             let now = self.admitted.load(Ordering::Relaxed);
-            if now >= before + 2 * BATCH {
+            if now >= before + SOME_MORE {
                 Ok(())
             } else {
                 Err(format!("{} since", now - before))
@@ -103,21 +107,16 @@ impl Drop for Load {
     }
 }
 
-fn pods(number: usize) -> String {
-    let mut pods = String::new();
-    for index in 0..BATCH {
-        let name = format!("load-{number}-{index}");
-        let _ = writeln!(pods, "{}---", pod(&name, "dataset.0.id: books", "true", ""));
-    }
-    pods
-}
-
-/// Reasons of those that were refused.
-fn send(namespace: &str, pods: &str) -> Vec<String> {
-    let create = ["-n", namespace, "create", "--dry-run=server", "-f", "-"];
-    let answer = kubectl_with(&create, pods);
-    let made = answer.text.lines().count();
-    let mut refused: Vec<String> = answer.error.lines().map(str::to_owned).collect();
-    refused.resize(BATCH.saturating_sub(made), "without a word".to_owned());
-    refused
+fn pod(number: u32) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": format!("load-{number}"),
+            "labels": { "dataset.0.id": "books" },
+        },
+        "spec": {
+            "containers": [{ "name": "main", "image": settings().get("TEST_IMAGE"), "command": ["true"] }],
+        },
+    })
 }

@@ -14,7 +14,15 @@ mod memory;
 mod node;
 mod operator;
 mod ours;
+mod records;
 mod refusals;
+mod requests;
 mod source;
 mod webhook;
 mod writes;
+
+/// Runs last: namespaces of tests go while others run.
+#[test]
+fn nothing_is_left_of_deleted_namespaces() {
+    dlf_tests::nothing_is_left();
+}

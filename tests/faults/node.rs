@@ -2,28 +2,25 @@
 
 use std::{process::Command, time::Duration};
 
-use dlf_tests::{DATASETS, Reader, eventually, kubectl, on_our_own_cluster};
+use dlf_tests::{DATASETS, Reader, eventually, list, nothing_is_left, on_our_own_cluster};
+
+use crate::ours::{SYSTEM, is_up, names, ours};
 
 /// A node that is away reports nothing; what only it knew is asked of the API server.
 const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 #[test]
 fn killing_the_node_driver_and_rolling_it_out_anew_give_a_reading_pod_no_error() {
-    let test = "killing_the_node_driver_and_rolling_it_out_anew_give_a_reading_pod_no_error";
-    if !on_our_own_cluster(test, "it kills the node driver") {
+    if !on_our_own_cluster("it kills the node driver") {
         return;
     }
     let reader = Reader::start("driver");
     let killed = ["delete", "pod", "--force", "--grace-period=0"];
     let _ = reader.of_its_node("csi", &killed).expect_ok();
-    let driver = |arguments: &[&str]| {
-        let all = [&["-n", "dlf-system", "rollout"], arguments].concat();
-        let _ = kubectl(&all).expect_ok();
-    };
-    driver(&["status", "daemonset/dlf-csi", "--timeout=120s"]);
+    is_up("daemonset/dlf-csi");
     reader.goes_on();
-    driver(&["restart", "daemonset/dlf-csi"]);
-    driver(&["status", "daemonset/dlf-csi", "--timeout=120s"]);
+    let _ = ours(&["rollout", "restart", "daemonset/dlf-csi"]);
+    is_up("daemonset/dlf-csi");
     reader.goes_on();
     assert_eq!(reader.errors(), "");
     reader.another_reads();
@@ -31,11 +28,10 @@ fn killing_the_node_driver_and_rolling_it_out_anew_give_a_reading_pod_no_error()
 
 #[test]
 fn a_killed_child_of_the_mounter_and_a_killed_mounter_are_replaced_within_thirty_seconds() {
-    let test =
-        "a_killed_child_of_the_mounter_and_a_killed_mounter_are_replaced_within_thirty_seconds";
-    if !on_our_own_cluster(test, "it kills a process") {
+    if !on_our_own_cluster("it kills a process") {
         return;
     }
+    nothing_is_left(); // a mounter that still takes others' mounts down has more to do
     let reader = Reader::start("mounter");
     let device = reader.device();
     let volume = reader.namespace.get("pvc", "books")["spec"]["volumeName"].clone();
@@ -71,12 +67,11 @@ impl NoDrivers {
         let guard = Self;
         Self::select(r#""true""#);
         eventually("the drivers to go", GONE_WITHIN, || {
-            let label = "app.kubernetes.io/component=csi";
-            let left = kubectl(&["-n", "dlf-system", "get", "pods", "-l", label, "-o", "name"]);
-            if left.ok && left.text.is_empty() {
+            let left = list("pods", SYSTEM, "app.kubernetes.io/component=csi");
+            if left.is_empty() {
                 Ok(())
             } else {
-                Err(left.text)
+                Err(names(&left).join(" "))
             }
         });
         guard
@@ -86,38 +81,20 @@ impl NoDrivers {
     fn select(value: &str) {
         let selector = format!(r#"{{"nodeSelector":{{"dlf.dev/nowhere":{value}}}}}"#);
         let patch = format!(r#"{{"spec":{{"template":{{"spec":{selector}}}}}}}"#);
-        let driver = [
-            "-n",
-            "dlf-system",
-            "patch",
-            "daemonset/dlf-csi",
-            "--type=merge",
-            "-p",
-            &patch,
-        ];
-        let _ = kubectl(&driver).expect_ok();
+        let _ = ours(&["patch", "daemonset/dlf-csi", "--type=merge", "-p", &patch]);
     }
 }
 
 impl Drop for NoDrivers {
     fn drop(&mut self) {
         Self::select("null");
-        let status = [
-            "-n",
-            "dlf-system",
-            "rollout",
-            "status",
-            "daemonset/dlf-csi",
-            "--timeout=120s",
-        ];
-        let _ = kubectl(&status).expect_ok();
+        is_up("daemonset/dlf-csi");
     }
 }
 
 #[test]
 fn a_dataset_goes_although_its_last_pods_node_cannot_tell_that_it_went() {
-    let test = "a_dataset_goes_although_its_last_pods_node_cannot_tell_that_it_went";
-    if !on_our_own_cluster(test, "it takes the node drivers away") {
+    if !on_our_own_cluster("it takes the node drivers away") {
         return;
     }
     let reader = Reader::start("silent");

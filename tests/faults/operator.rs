@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use dlf_tests::{
-    Bucket, DATASETS, Namespace, POD_WITHIN, Reader, contains, dataset, eventually, kubectl,
-    kubectl_with, on_our_own_cluster, pod,
+    Bucket, DATASETS, Namespace, POD_WITHIN, Reader, contains, dataset, eventually, kubectl_with,
+    on_our_own_cluster, pod,
 };
+use serde_json::Value;
 
-use crate::ours::{is_up, kill_pod, leader, ours};
+use crate::ours::{is_up, kill_pod, leader, made, ours};
 
 /// A dead leader is noticed after 15 s; then there is work to catch up with.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_mins(2);
@@ -35,8 +36,7 @@ impl Drop for NoOperator {
 
 #[test]
 fn without_an_operator_mounts_go_on_and_only_pods_that_ask_for_datasets_are_refused() {
-    let test = "without_an_operator_mounts_go_on_and_only_pods_that_ask_for_datasets_are_refused";
-    if !on_our_own_cluster(test, "it stops the operator") {
+    if !on_our_own_cluster("it stops the operator") {
         return;
     }
     let reader = Reader::start("away");
@@ -80,9 +80,7 @@ const MANY: usize = 50;
 
 #[test]
 fn when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_made_twice() {
-    let test =
-        "when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_made_twice";
-    if !on_our_own_cluster(test, "it kills the operator") {
+    if !on_our_own_cluster("it kills the operator") {
         return;
     }
     let (namespace, bucket) = (Namespace::new("many"), Bucket::new("many"));
@@ -92,16 +90,11 @@ fn when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_
         let one = dataset(&format!("d{number}"), &place, "");
         let _ = writeln!(manifests, "{one}---");
     }
-    let count = |kind: &str| {
-        let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
-        let listed = kubectl(&["get", kind, "-A", "-l", &label, "-o", "name"]);
-        listed.expect_ok().lines().count()
-    };
     let before = leader();
     let killed_at = std::thread::scope(|scope| {
         let applied = scope.spawn(|| namespace.apply(&manifests));
         let made = eventually("some to be made", POD_WITHIN, || {
-            let made = count("persistentvolumes");
+            let made = made("persistentvolumes", &namespace);
             if made >= 5 {
                 Ok(made)
             } else {
@@ -117,15 +110,11 @@ fn when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_
         "all were made before the leader was killed"
     );
     eventually("all to be ready", CAUGHT_UP_WITHIN, || {
-        let path = "jsonpath={range .items[*]}{.status.provision.status}{\"\\n\"}{end}";
-        let listed = namespace
-            .kubectl(&["get", DATASETS, "-o", path])
-            .expect_ok();
-        let ready = listed.lines().filter(|status| *status == "OK").count();
-        if ready == MANY {
-            Ok(())
-        } else {
-            Err(format!("{ready} of {MANY}"))
+        let listed = namespace.list(DATASETS, "");
+        let is_ready = |dataset: &&Value| dataset["status"]["provision"]["status"] == "OK";
+        match listed.iter().filter(is_ready).count() {
+            MANY => Ok(()),
+            ready => Err(format!("{ready} of {MANY}")),
         }
     });
     assert_ne!(leader(), before);
@@ -136,7 +125,7 @@ fn when_the_leader_dies_amid_fifty_new_datasets_all_become_ready_and_nothing_is_
         ("secrets", 2 * MANY), // what consumers read, and inline keys
     ]
     .into_iter()
-    .filter(|(kind, wanted)| count(kind) != *wanted)
+    .filter(|(kind, wanted)| made(kind, &namespace) != *wanted)
     .collect();
     assert!(found.is_empty(), "not as many as wanted: {found:?}");
     for number in [0, MANY / 2, MANY - 1] {

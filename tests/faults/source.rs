@@ -6,8 +6,8 @@ use std::{
 };
 
 use dlf_tests::{
-    Bucket, DATASETS, NAMED_WITHIN, Reader, SecondS3, contains, dataset, eventually,
-    on_our_own_cluster, s3_at, settings, unique,
+    Bucket, DATASETS, NAMED_WITHIN, Reader, SecondS3, contains, dataset, on_our_own_cluster, s3_at,
+    settings, unique,
 };
 
 /// How long the server is away; less than the 90 s that a request waits for its source.
@@ -23,8 +23,7 @@ fn at_second(second: &SecondS3, name: &str, bucket: &str, more: &str) -> String 
 
 #[test]
 fn while_its_s3_server_is_away_reads_wait_and_a_deletion_that_needs_it_says_so() {
-    let test = "while_its_s3_server_is_away_reads_wait_and_a_deletion_that_needs_it_says_so";
-    if !on_our_own_cluster(test, "it kills a server") {
+    if !on_our_own_cluster("it kills a server") {
         return;
     }
     let second = SecondS3::start();
@@ -48,12 +47,12 @@ fn while_its_s3_server_is_away_reads_wait_and_a_deletion_that_needs_it_says_so()
         .kubectl(&["delete", DATASETS, "goes", "--wait=false"])
         .expect_ok();
     let kind = format!("{DATASETS}/goes");
-    eventually("the reason to be named", NAMED_WITHIN, || {
-        let (reason, message) = namespace.wait_condition(&kind, "Ready", "False", NAMED_WITHIN);
-        contains(&reason, "Deleting")?;
-        contains(&message, &second.endpoint)?;
-        contains(&message, "to keep the bucket")
-    });
+    let look = |reason: &str, message: &str| {
+        contains(reason, "Deleting")?;
+        contains(message, &second.endpoint)?;
+        contains(message, "to keep the bucket")
+    };
+    namespace.await_condition(&kind, "Ready", "False", NAMED_WITHIN, look);
     thread::sleep(AWAY.saturating_sub(killed.elapsed())); // what is shown: so long is waited for
     assert!(
         reader.rounds() <= before + 1,

@@ -3,12 +3,11 @@
 use std::{fmt::Write, time::Duration};
 
 use dlf_tests::{
-    Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, eventually, kubectl,
-    on_our_own_cluster,
+    Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset, eventually, on_our_own_cluster,
 };
 
 use crate::{
-    ours::{is_up, kill_pod, leader},
+    ours::{is_up, kill_pod, leader, made, names},
     refusals::{POLICY, Refusal, Refusals},
 };
 
@@ -48,9 +47,7 @@ const DELETION: [Refusal; 8] = [
 
 #[test]
 fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_half_gone() {
-    let test =
-        "a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_half_gone";
-    if !on_our_own_cluster(test, "it kills the operator") {
+    if !on_our_own_cluster("it kills the operator") {
         return;
     }
     let (namespace, bucket) = (Namespace::new("writes"), Bucket::new("writes"));
@@ -74,7 +71,7 @@ fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_h
         ] {
             names_the_refusal(&namespace, dataset);
         }
-        let made = made(&namespace);
+        let made = all_made(&namespace);
         assert!(
             made.iter().all(|(_, count)| *count < CREATION.len()),
             "{made:?}"
@@ -94,7 +91,7 @@ fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_h
         ("secrets", 2 * all + 1), // inline keys and what consumers read, and what one keeps
         ("datasetsinternal.com.ie.ibm.hpsys", all),
     ];
-    assert_eq!(made(&namespace), wanted);
+    assert_eq!(all_made(&namespace), wanted);
     is_up("deployment/dlf-operator");
     {
         let _refused = Refusals::begin(&DELETION);
@@ -104,13 +101,12 @@ fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_h
         let mut stuck: Vec<&str> = DELETION.iter().map(|refusal| refusal.dataset).collect();
         stuck.sort_unstable();
         eventually("all others to go", NAMED_WITHIN, || {
-            let left =
-                namespace.kubectl(&["get", DATASETS, "-o", "jsonpath={.items[*].metadata.name}"]);
-            let left = left.expect_ok();
-            if left.split(' ').eq(stuck.iter().copied()) {
+            let left = namespace.list(DATASETS, "");
+            let left = names(&left);
+            if left == stuck {
                 Ok(())
             } else {
-                Err(left)
+                Err(left.join(" "))
             }
         });
         kill_pod(&leader());
@@ -123,17 +119,16 @@ fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_h
 }
 
 fn names_the_refusal(namespace: &Namespace, dataset: &str) {
-    eventually(&format!("the refusal at {dataset}"), NAMED_WITHIN, || {
-        let kind = format!("{DATASETS}/{dataset}");
-        let (reason, message) = namespace.wait_condition(&kind, "Ready", "False", NAMED_WITHIN);
-        contains(&reason, "RefusedByCluster")?;
-        contains(&message, POLICY)
-    });
+    let kind = format!("{DATASETS}/{dataset}");
+    let look = |reason: &str, message: &str| {
+        contains(reason, "RefusedByCluster")?;
+        contains(message, POLICY)
+    };
+    namespace.await_condition(&kind, "Ready", "False", NAMED_WITHIN, look);
 }
 
 /// How many objects of each kind the operator made for Datasets of a namespace.
-fn made(namespace: &Namespace) -> [(&'static str, usize); 5] {
-    let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
+fn all_made(namespace: &Namespace) -> [(&'static str, usize); 5] {
     [
         "persistentvolumeclaims",
         "persistentvolumes",
@@ -141,8 +136,5 @@ fn made(namespace: &Namespace) -> [(&'static str, usize); 5] {
         "secrets",
         "datasetsinternal.com.ie.ibm.hpsys",
     ]
-    .map(|kind| {
-        let listed = kubectl(&["get", kind, "-A", "-l", &label, "-o", "name"]);
-        (kind, listed.expect_ok().lines().count())
-    })
+    .map(|kind| (kind, made(kind, namespace)))
 }

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use dlf_tests::{Bucket, DATASETS, NAMED_WITHIN, Namespace, Reader, contains, eventually, kubectl};
+use dlf_tests::{
+    Bucket, DATASETS, NAMED_WITHIN, Namespace, Reader, await_object, contains, eventually, find,
+    kubectl, timeout,
+};
 
 use crate::installed::{
-    CACHED_WITHIN, asked, cached, caches, leader_says, name_of, objects, seen, served, wait_gone,
-    with_plugins,
+    CACHED_WITHIN, CACHES, GONE_WITHIN, asked, cached, caches, leader_says, name_of, objects, seen,
+    served, wait_gone, with_plugins,
 };
 
 /// Reads a file through a plugin's cache, and again when the source has lost it.
@@ -33,14 +36,9 @@ fn reads_from_cache(plugin: &str) {
     let answered = asked(&namespace, "again", &endpoint, &bucket);
     assert_eq!(answered, "from the cache\n");
     let cache = name_of(&endpoint);
-    let policy = caches(&[
-        "get",
-        "networkpolicy",
-        &cache,
-        "-o",
-        "jsonpath={.spec.ingress[0].from}",
-    ]);
-    contains(&policy, &namespace.name).unwrap();
+    let policy = find("networkpolicy", CACHES, &cache).unwrap();
+    let from = policy["spec"]["ingress"][0]["from"].to_string();
+    contains(&from, &namespace.name).unwrap();
     assert_eq!(seen(plugin)["state"], "ready");
     contains(&leader_says("metrics"), "dlf_caches{state=\"Ready\"} ").unwrap();
     // Another source is another cache.
@@ -69,21 +67,21 @@ fn reads_from_cache(plugin: &str) {
 
 #[test]
 fn a_dataset_is_served_through_the_plugin_in_rust() {
-    if with_plugins("a_dataset_is_served_through_the_plugin_in_rust") {
+    if with_plugins() {
         reads_from_cache("nginx");
     }
 }
 
 #[test]
 fn a_dataset_is_served_through_the_plugin_in_python() {
-    if with_plugins("a_dataset_is_served_through_the_plugin_in_python") {
+    if with_plugins() {
         reads_from_cache("varnish");
     }
 }
 
 #[test]
 fn a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader() {
-    if !with_plugins("a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader") {
+    if !with_plugins() {
         return;
     }
     let bucket = Bucket::new("cache-life");
@@ -109,9 +107,11 @@ fn a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader() {
 
     // What somebody deletes is made again.
     let _ = caches(&["delete", "service", &first]);
-    eventually("the Service to be made again", CACHED_WITHIN, || {
-        let found = kubectl(&["-n", "dlf-caches", "get", "service", &first]);
-        if found.ok { Ok(()) } else { Err(found.error) }
+    let (what, service) = ("the Service to be made again", ("service", CACHES, &*first));
+    await_object(what, CACHED_WITHIN, service, |service| {
+        service
+            .map(|_| ())
+            .ok_or_else(|| "there is none".to_owned())
     });
     reader.goes_on();
     let _ = served(namespace, "books");
@@ -148,7 +148,14 @@ impl NoNginx {
         Self::scale("0");
         // A pod that is about to go may still answer.
         let pods = "app.kubernetes.io/component=plugin-nginx";
-        let gone = ["wait", "pod", "-l", pods, "--for=delete", "--timeout=60s"];
+        let gone = [
+            "wait",
+            "pod",
+            "-l",
+            pods,
+            "--for=delete",
+            &timeout(GONE_WITHIN),
+        ];
         let _ = kubectl(&[&["-n", "dlf-system"], &gone[..]].concat()).expect_ok();
         away
     }
@@ -167,8 +174,7 @@ impl Drop for NoNginx {
 
 #[test]
 fn what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies() {
-    let test = "what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies";
-    if !with_plugins(test) {
+    if !with_plugins() {
         return;
     }
     let bucket = Bucket::new("cache-away");
@@ -178,13 +184,8 @@ fn what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies() {
     let endpoint = served(namespace, "books");
     let cache = name_of(&endpoint);
     let uid = || {
-        caches(&[
-            "get",
-            "deployment",
-            &cache,
-            "-o",
-            "jsonpath={.metadata.uid}",
-        ])
+        let deployment = find("deployment", CACHES, &cache).unwrap();
+        deployment["metadata"]["uid"].clone()
     };
     let before = uid();
     let away = NoNginx::at_all();

@@ -2,7 +2,9 @@
 
 use std::{fs, process::Command};
 
-use dlf_tests::{Bucket, contains, dataset_with_secret, keys, run, settings, unique};
+use dlf_tests::{
+    Bucket, LONG_LIMIT, contains, dataset_with_secret, keys, run_within, settings, unique,
+};
 
 use crate::installed::with_plugins;
 
@@ -19,7 +21,7 @@ const STEPS: [&str; 8] = [
 
 #[test]
 fn an_installed_plugin_passes_all_of_the_check() {
-    if !with_plugins("an_installed_plugin_passes_all_of_the_check") {
+    if !with_plugins() {
         return;
     }
     let bucket = Bucket::new("check");
@@ -44,7 +46,7 @@ fn an_installed_plugin_passes_all_of_the_check() {
         .arg(settings().get("KUBECONFIG"))
         .args(["--image", &settings().get("TEST_IMAGE"), "-f"])
         .args([first.as_path(), "--rotated".as_ref(), &rotated]);
-    let report = run(&mut check, b"");
+    let report = run_within(LONG_LIMIT, &check, b"");
     fs::remove_dir_all(&directory).unwrap();
     let report = report.expect_ok();
     for step in STEPS {

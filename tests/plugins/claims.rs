@@ -6,11 +6,13 @@ use std::{
     path::PathBuf,
 };
 
-use dlf_tests::{Bucket, DATASETS, Namespace, eventually, kubectl, kubectl_with, settings, unique};
-use serde_json::json;
+use dlf_tests::{
+    Bucket, DATASETS, Namespace, eventually, kubectl, kubectl_with, list, settings, unique,
+};
+use serde_json::{Value, json};
 
 use crate::installed::{
-    CACHED_WITHIN, asked, cached, caches, name_of, objects, served, with_plugins,
+    CACHED_WITHIN, CACHES, asked, cached, caches, name_in, name_of, objects, served, with_plugins,
 };
 
 /// As `up.sh` configures the plugin.
@@ -56,13 +58,18 @@ impl Drop for Disk {
 /// Claims of a cache, by name.
 fn claims(cache: &str) -> Vec<String> {
     let label = format!("dlf.dev/cache={cache}");
-    let listed = caches(&["get", "pvc", "-l", &label, "-o", "name"]);
-    listed.lines().map(str::to_owned).collect()
+    list("pvc", CACHES, &label).iter().map(name_in).collect()
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    let mut all = conditions.into_iter().flatten();
+    all.any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
 #[test]
 fn a_cache_on_a_claim_outlives_its_pods_and_its_claims_go_with_it() {
-    if !with_plugins("a_cache_on_a_claim_outlives_its_pods_and_its_claims_go_with_it") {
+    if !with_plugins() {
         return;
     }
     let _disks = [Disk::make(), Disk::make()];
@@ -83,10 +90,13 @@ fn a_cache_on_a_claim_outlives_its_pods_and_its_claims_go_with_it() {
     bucket.delete("kept.txt");
     let label = format!("dlf.dev/cache={cache}");
     let _ = caches(&["delete", "pod", "-l", &label]);
-    let ready = ["wait", "--for=condition=Ready", "pod", "-l", &label];
     eventually("the cache's next pod", CACHED_WITHIN, || {
-        let found = kubectl(&[&["-n", "dlf-caches"], &ready[..], &["--timeout=1s"]].concat());
-        if found.ok { Ok(()) } else { Err(found.error) }
+        let pods = list("pods", CACHES, &label);
+        if !pods.is_empty() && pods.iter().all(is_ready) {
+            Ok(())
+        } else {
+            Err(format!("{pods:?}"))
+        }
     });
     let again = asked(&namespace, "again", &endpoint, &bucket);
     assert_eq!(again, "from the disk\n");

@@ -18,8 +18,7 @@ const ROLE: &str = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetada
 
 #[test]
 fn a_dataset_waits_for_the_controller_that_is_its_plugin_and_reads_where_that_says() {
-    let test = "a_dataset_waits_for_the_controller_that_is_its_plugin_and_reads_where_that_says";
-    if !with_plugins(test) {
+    if !with_plugins() {
         return;
     }
     let (bucket, copy) = (Bucket::new("external"), Bucket::new("external-copy"));

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use dlf_tests::{Bucket, DATASETS, Namespace, contains, dataset, eventually, kubectl};
+use dlf_tests::{Bucket, DATASETS, Namespace, contains, dataset, list};
+use serde_json::Value;
 
 use crate::{
-    installed::{cached, objects, with_plugins},
+    installed::{cached, name_in, objects, with_plugins},
     reconciles::Reconciles,
 };
 
@@ -51,15 +52,18 @@ fn times(namespace: &Namespace, bucket: &Bucket, purpose: &str, count: usize) ->
     times
 }
 
-fn operator_pods() -> String {
-    let path = "jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount} {end}";
-    let label = "app.kubernetes.io/component=operator";
-    kubectl(&["-n", "dlf-system", "get", "pods", "-l", label, "-o", path]).expect_ok()
+/// Names of the operator's pods, and how often each has restarted.
+fn operator_pods() -> Vec<(String, Value)> {
+    let pods = list("pods", "dlf-system", "app.kubernetes.io/component=operator");
+    let restarts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].clone();
+    pods.iter()
+        .map(|pod| (name_in(pod), restarts(pod)))
+        .collect()
 }
 
 #[test]
 fn a_hostile_plugin_is_named_and_harms_nobody() {
-    if !with_plugins("a_hostile_plugin_is_named_and_harms_nobody") {
+    if !with_plugins() {
         return;
     }
     let bucket = Bucket::new("hostile");
@@ -74,8 +78,9 @@ fn a_hostile_plugin_is_named_and_harms_nobody() {
             &format!("  name: victim\n  labels: {{do: {misdeed}}}\n"),
         );
         let _ = namespace.apply(&manifest).expect_ok();
-        let message = eventually(&format!("{expected} for {misdeed}"), NAMED_WITHIN, || {
-            let conditions = namespace.get(DATASETS, "victim")["status"]["conditions"].clone();
+        let what = format!("{expected} for {misdeed}");
+        let message = namespace.await_object(&what, NAMED_WITHIN, DATASETS, "victim", |victim| {
+            let conditions = &victim.ok_or("there is none")?["status"]["conditions"];
             let mut all = conditions.as_array().into_iter().flatten();
             let found = all.find(|one| one["type"] == "CacheReady");
             let text = |key: &str| found.and_then(|one| one[key].as_str()).unwrap_or_default();

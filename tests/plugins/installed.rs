@@ -1,29 +1,52 @@
 //! DLF with the plugins of these tests.
 
-use std::{path::Path, process::Command, sync::OnceLock, time::Duration};
+use std::{fs::File, path::Path, process::Command, sync::OnceLock, time::Duration};
 
 use dlf_tests::{
-    Bucket, DATASETS, Namespace, dataset, eventually, kubectl, on_our_own_cluster, run, settings,
+    Bucket, DATASETS, LONG_LIMIT, Namespace, dataset, eventually, find, kubectl, list,
+    on_our_own_cluster, run_within, settings, tool_is_ready,
 };
 use serde_json::Value;
 
 /// A plugin's answer, its cache's image and pods, and what follows.
 pub(crate) const CACHED_WITHIN: Duration = Duration::from_secs(90);
 
-const GONE_WITHIN: Duration = Duration::from_mins(1);
+/// What nothing needs any more.
+pub(crate) const GONE_WITHIN: Duration = Duration::from_mins(1);
 
-static DONE: OnceLock<()> = OnceLock::new();
-
-/// Whether the plugins are installed; says that `test` is skipped where they may not be.
-pub(crate) fn with_plugins(test: &str) -> bool {
-    if !on_our_own_cluster(test, "it installs plugins") {
+/// Whether the plugins are installed; says that this test is skipped where they may not be. Whoever runs all
+/// tests has installed them; for a test that somebody runs alone it is done here.
+pub(crate) fn with_plugins() -> bool {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    if !on_our_own_cluster("it installs plugins") || !tool_is_ready("cache-images") {
         return false;
     }
-    DONE.get_or_init(|| {
-        let script = Path::new("plugins/up.sh");
-        let _ = run(&mut Command::new(script), b"").expect_ok();
+    INSTALLED.get_or_init(|| {
+        if are_there() {
+            return;
+        }
+        // Each test is a process, and several may find them missing.
+        let turn = File::create("../target/test-plugins.lock").unwrap();
+        turn.lock().unwrap();
+        if !are_there() {
+            let script = Path::new("plugins/up.sh");
+            let _ = run_within(LONG_LIMIT, &Command::new(script), b"").expect_ok();
+        }
     });
     true
+}
+
+/// Whether the plugins of `up.sh` that have pods are there. The hostile one's may just have died of its deeds.
+fn are_there() -> bool {
+    ["nginx", "kept", "varnish", "hostile"]
+        .iter()
+        .all(|plugin| {
+            let name = format!("dlf-plugin-{plugin}");
+            find("deployment", "dlf-system", &name).is_some_and(|deployment| {
+                let available = deployment["status"]["availableReplicas"].as_u64();
+                available.is_some_and(|pods| pods > 0) || *plugin == "hostile"
+            })
+        })
 }
 
 /// A Dataset of a bucket with a cache by this plugin.
@@ -54,9 +77,18 @@ pub(crate) fn served(namespace: &Namespace, name: &str) -> String {
     )
 }
 
+/// The namespace of caches.
+pub(crate) const CACHES: &str = "dlf-caches";
+
 /// Runs kubectl in the namespace of caches.
 pub(crate) fn caches(arguments: &[&str]) -> String {
-    kubectl(&[&["-n", "dlf-caches"], arguments].concat()).expect_ok()
+    kubectl(&[&["-n", CACHES], arguments].concat()).expect_ok()
+}
+
+/// An object's own name.
+pub(crate) fn name_in(object: &Value) -> String {
+    let name = object["metadata"]["name"].as_str();
+    name.unwrap_or_default().to_owned()
 }
 
 /// What a cache answers to an S3 client in a pod of this name that asks for `kept.txt`.
@@ -79,10 +111,14 @@ pub(crate) fn name_of(endpoint: &str) -> String {
 
 /// Objects of a Dataset's caches, as `kind/name`.
 pub(crate) fn objects(namespace: &Namespace) -> Vec<String> {
-    let kinds = "deployments,services,configmaps,networkpolicies";
+    let kinds = ["deployments", "services", "configmaps", "networkpolicies"];
     let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
-    let listed = kubectl(&["-n", "dlf-caches", "get", kinds, "-l", &label, "-o", "name"]);
-    listed.expect_ok().lines().map(str::to_owned).collect()
+    let listed = kinds.iter().flat_map(|kind| list(kind, CACHES, &label));
+    let line = |object: Value| {
+        let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
+        format!("{kind}/{}", name_in(&object))
+    };
+    listed.map(line).collect()
 }
 
 /// Waits until nothing of the caches whose names begin so is left.
@@ -100,17 +136,8 @@ pub(crate) fn wait_gone(namespace: &Namespace, cache: &str) {
 
 /// What the operator that leads answers at a path.
 pub(crate) fn leader_says(path: &str) -> String {
-    let holder = "jsonpath={.spec.holderIdentity}";
-    let lease = [
-        "-n",
-        "dlf-system",
-        "get",
-        "lease",
-        "dlf-operator",
-        "-o",
-        holder,
-    ];
-    let leader = kubectl(&lease).expect_ok();
+    let lease = find("lease", "dlf-system", "dlf-operator").unwrap();
+    let leader = lease["spec"]["holderIdentity"].as_str().unwrap();
     let path = format!("/api/v1/namespaces/dlf-system/pods/{leader}:8080/proxy/{path}");
     kubectl(&["get", "--raw", &path]).expect_ok()
 }

@@ -1,5 +1,4 @@
 //! Plugins of others on a real cluster: caches by them, and what becomes of a cluster with bad ones.
-//! One test at a time: they share the installed plugins.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,3 +11,8 @@ mod installed;
 mod policies;
 mod reconciles;
 mod source;
+
+#[test]
+fn nothing_is_left_of_deleted_namespaces() {
+    dlf_tests::nothing_is_left();
+}

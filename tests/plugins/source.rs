@@ -14,7 +14,7 @@ const FOUND_WITHIN: Duration = Duration::from_mins(1);
 
 #[test]
 fn nothing_is_deployed_for_a_bucket_that_is_not_there() {
-    if !with_plugins("nothing_is_deployed_for_a_bucket_that_is_not_there") {
+    if !with_plugins() {
         return;
     }
     let namespace = Namespace::new("early");
@@ -23,11 +23,15 @@ fn nothing_is_deployed_for_a_bucket_that_is_not_there() {
         .apply(&cached("books", &name, "nginx"))
         .expect_ok();
     let kind = format!("{DATASETS}/books");
-    eventually("the reason", NAMED_WITHIN, || {
-        let (reason, message) =
-            namespace.wait_condition(&kind, "CacheReady", "False", NAMED_WITHIN);
-        contains(&reason, "SourceNotReachable").and(contains(&message, "NoSuchBucket"))
-    });
+    namespace.await_condition(
+        &kind,
+        "CacheReady",
+        "False",
+        NAMED_WITHIN,
+        |reason, message| {
+            contains(reason, "SourceNotReachable").and(contains(message, "NoSuchBucket"))
+        },
+    );
     assert_eq!(objects(&namespace), Vec::<String>::new());
     let _bucket = Bucket::at(&settings().get("S3_ENDPOINT"), &name);
     let _ = namespace.wait_condition(&kind, "SourceReachable", "True", FOUND_WITHIN);
@@ -37,7 +41,7 @@ fn nothing_is_deployed_for_a_bucket_that_is_not_there() {
 
 #[test]
 fn a_withdrawn_cache_stays_while_an_environment_has_its_address() {
-    if !with_plugins("a_withdrawn_cache_stays_while_an_environment_has_its_address") {
+    if !with_plugins() {
         return;
     }
     let bucket = Bucket::new("told");

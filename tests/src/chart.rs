@@ -4,7 +4,12 @@ use std::{path::Path, process::Command, thread, time::Duration};
 
 use sha2::{Digest, Sha256};
 
-use crate::{Output, POD_WITHIN, eventually, kubectl, run, settings};
+use crate::{LONG_LIMIT, Output, POD_WITHIN, await_object, find, run_within, settings, timeout};
+
+const NAMESPACE: &str = "dlf-system";
+
+/// Helm waits for every Deployment and `DaemonSet` of the chart, of which nodes make one pod after the other.
+const RELEASED_WITHIN: Duration = Duration::from_mins(3);
 
 /// A leader that has the present values makes the mounter. It may first have to be elected.
 const MOUNTER_MADE_WITHIN: Duration = Duration::from_mins(1);
@@ -21,9 +26,9 @@ pub fn helm_with(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(settings().get("HELM"));
     command
         .env("KUBECONFIG", settings().get("KUBECONFIG"))
-        .args(["--namespace", "dlf-system"])
+        .args(["--namespace", NAMESPACE])
         .args(arguments);
-    run(&mut command, input.as_bytes())
+    run_within(LONG_LIMIT, &command, input.as_bytes())
 }
 
 /// Upgrades the release to the working tree's chart with these values besides those it has, and waits
@@ -32,7 +37,11 @@ pub fn upgrade(values: &[&str]) {
     let chart = Path::new("../deploy/chart");
     let chart = chart.to_string_lossy();
     // Values of the release over the defaults of this chart, which an older one did not have.
-    let wait = ["--reset-then-reuse-values", "--wait", "--timeout", "3m"];
+    let wait = [
+        "--reset-then-reuse-values",
+        "--wait",
+        &timeout(RELEASED_WITHIN),
+    ];
     let _ = helm(&[&["upgrade", "dlf", &chart], &wait[..], values].concat()).expect_ok();
     let _ = installed_mounter();
 }
@@ -41,24 +50,30 @@ pub fn upgrade(values: &[&str]) {
 /// not wait for it: the operator makes it, and one with earlier values may still make its own meanwhile.
 ///
 /// # Panics
-/// When it does not come.
+/// When it does not come, or the release has no template of one.
 #[must_use]
 pub fn installed_mounter() -> String {
-    let ours = |name: &str, path: &str| kubectl(&["-n", "dlf-system", "get", name, "-o", path]);
-    let path = "jsonpath={.data.daemonset\\.yaml}";
-    let template = ours("configmap/dlf-mounter-template", path).expect_ok();
-    let revision = hex::encode(&Sha256::digest(template.as_bytes())[..4]);
-    let name = format!("daemonset.apps/dlf-mounter-{revision}");
-    let runs_within = MOUNTER_MADE_WITHIN + POD_WITHIN;
-    eventually("the mounter to run on every node", runs_within, || {
-        let path = "jsonpath={.status.numberReady} {.status.desiredNumberScheduled}";
-        let counts = ours(&name, path);
-        match counts.text.split_once(' ') {
-            Some((ready, wanted)) if ready == wanted && ready != "0" => Ok(()),
-            _ => Err(format!("{name}: {counts:?}")),
+    let map = find("configmap", NAMESPACE, "dlf-mounter-template").unwrap_or_default();
+    let template = map["data"]["daemonset.yaml"].as_str();
+    let template = template.unwrap_or_else(|| panic!("dlf-mounter-template has no daemonset.yaml"));
+    let revision = hex::encode(&Sha256::digest(template)[..4]);
+    let name = format!("dlf-mounter-{revision}");
+    let what = format!("{name} to run on every node");
+    let (runs_within, mounter) = (
+        MOUNTER_MADE_WITHIN + POD_WITHIN,
+        ("daemonset", NAMESPACE, &*name),
+    );
+    await_object(&what, runs_within, mounter, |mounter| {
+        let status = &mounter.ok_or("there is none")?["status"];
+        let count = |key: &str| status[key].as_u64().unwrap_or_default();
+        let ready = count("numberReady");
+        if ready > 0 && ready == count("desiredNumberScheduled") {
+            Ok(())
+        } else {
+            Err(status.to_string())
         }
     });
-    name
+    format!("daemonset.apps/{name}")
 }
 
 /// Values as they were before a test changed them: they are again when this is dropped.
@@ -82,7 +97,8 @@ impl Values {
 impl Drop for Values {
     fn drop(&mut self) {
         let back = ["rollback", "dlf", &self.revision];
-        let rolled = helm(&[&back[..], &["--wait", "--timeout", "3m"]].concat());
+        let wait = ["--wait", &timeout(RELEASED_WITHIN)];
+        let rolled = helm(&[&back[..], &wait].concat());
         if thread::panicking() {
             eprintln!("going back to the values: {}", rolled.error);
         } else {

@@ -6,23 +6,45 @@ use std::{
     process::Command,
 };
 
-use crate::{Namespace, Output, run, settings};
+use crate::{LONG_LIMIT, Namespace, Output, is_long, run, run_within, settings, skip};
 
-/// Whether the cluster is our own; if not, says that `test` is skipped because `it` needs that.
+/// Whether the cluster is our own; if not, says that this test is skipped because `it` needs that.
 #[must_use]
-pub fn on_our_own_cluster(test: &str, it: &str) -> bool {
+pub fn on_our_own_cluster(it: &str) -> bool {
     let ours = settings().is_our_own();
     if !ours {
-        println!("SKIPPED {test}: {it}, and this is not our own cluster");
+        skip(&format!("{it}, and this is not our own cluster"));
     }
     ours
 }
+
+/// Whether a tool that only some tests need has been had (`tests/tools.sh`); if not, says that this test is
+/// skipped, and why.
+///
+/// # Panics
+/// When it has not and the long form of tests is asked for, which leaves nothing out.
+#[must_use]
+pub fn tool_is_ready(tool: &str) -> bool {
+    let asked = run(Command::new("./tools.sh").args(["ready", tool]), b"");
+    let reason = format!("{}{}", asked.text.trim(), asked.error.trim());
+    assert!(
+        asked.ok || (asked.code == Some(NOT_READY) && !is_long()),
+        "{tool}: {reason}"
+    );
+    if !asked.ok {
+        skip(&reason);
+    }
+    asked.ok
+}
+
+/// The code of `tools.sh ready` for a tool that is not.
+const NOT_READY: i32 = 3;
 
 /// Runs a script of `tests/cluster`.
 #[must_use]
 pub fn cluster_script(name: &str, arguments: &[&str]) -> Output {
     let script = Path::new("cluster").join(name);
-    run(Command::new(script).args(arguments), b"")
+    run_within(LONG_LIMIT, Command::new(script).args(arguments), b"")
 }
 
 /// Whether the nodes' kernel, which is this machine's, has an NFS client.
@@ -79,7 +101,7 @@ impl Node {
             .arg(format!("--net=/run/netns/{}", self.name))
             .arg(format!("--mount={}", mounts.display()))
             .args(["sh", "-c", script]);
-        run(&mut command, b"")
+        run(&command, b"")
     }
 
     /// Bytes that have come and gone through its network interface.

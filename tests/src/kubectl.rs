@@ -1,6 +1,6 @@
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
-use crate::{Output, run, settings};
+use crate::{Output, patience, run, settings};
 
 /// Runs `kubectl` with these arguments.
 #[must_use]
@@ -18,5 +18,11 @@ pub fn kubectl_with(arguments: &[&str], input: &str) -> Output {
     command
         .env("KUBECONFIG", settings().get("KUBECONFIG"))
         .args(arguments);
-    run(&mut command, input.as_bytes())
+    run(&command, input.as_bytes())
+}
+
+/// The flag by which kubectl and helm wait for so long, times the patience factor.
+#[must_use]
+pub fn timeout(within: Duration) -> String {
+    format!("--timeout={}s", patience(within).as_secs())
 }

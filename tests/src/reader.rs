@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use crate::{Bucket, Namespace, Node, Output, POD_WITHIN, dataset, eventually, kubectl, pod};
+use crate::{Bucket, Namespace, Node, Output, POD_WITHIN, dataset, kubectl, patience, pod};
 
 /// Each round opens the file anew. What failed stands in /tmp/errors, the rounds that went well are
 /// counted in /tmp/count, which is never seen half-written.
 const LOOP: &str = "n=0; touch /tmp/errors; while true; do if cat /mnt/datasets/books/hello.txt > /tmp/got 2>> /tmp/errors; \
                     then n=$((n+1)); echo $n > /tmp/next; mv /tmp/next /tmp/count; else echo failed >> /tmp/errors; fi; \
                     sleep 0.05; done";
+
+/// What is waited for in the pod is seen within this.
+const SEEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// The pod, its namespace and its node.
 #[derive(Debug)]
@@ -63,16 +66,41 @@ impl Reader {
     }
 
     /// Waits for some more rounds.
+    ///
+    /// # Panics
+    /// When there are none within 30 s, times the patience factor: with what failed.
     pub fn goes_on(&self) {
-        let before = self.rounds();
-        eventually("the loop to go on", Duration::from_secs(30), || {
-            let now = self.rounds();
-            if now > before + 3 {
-                Ok(())
-            } else {
-                Err(format!("{now} rounds; errors: {}", self.errors()))
-            }
-        });
+        self.wait_in_pod(
+            "count() { cat /tmp/count || echo 0; }; before=$(count); \
+             look() { test $(count) -gt $((before + 3)); }; say() { count; cat /tmp/errors; }",
+        );
+    }
+
+    /// Waits for a new open that is served, within 30 s, by another file system than `device`.
+    ///
+    /// # Panics
+    /// When there is none: with what the last one says.
+    pub fn is_served_anew(&self, device: &str) {
+        self.wait_in_pod(&format!(
+            "seen() {{ stat -c %d /mnt/datasets/books; }}; text() {{ cat /mnt/datasets/books/hello.txt; }}; \
+             look() {{ now=$(seen) && test \"$(text)\" = hello && test $now != {device}; }} 2> /dev/null; \
+             say() {{ seen; text; }}"
+        ));
+        self.goes_on();
+    }
+
+    /// Waits in the pod, in one command, until its shell's function `look` is true; if that is not in time,
+    /// `say` tells why.
+    fn wait_in_pod(&self, functions: &str) {
+        let within = patience(SEEN_WITHIN).as_secs();
+        // Seconds since the machine began, because tests of the clock set it.
+        let script = format!(
+            "{functions}; seconds() {{ read -r up _ < /proc/uptime; echo ${{up%.*}}; }}; \
+             end=$(($(seconds) + {within})); \
+             until look; do if test $(seconds) -gt $end; then say; exit 1; fi; sleep 0.1; done"
+        );
+        let waited = self.namespace.exec("loop", &script);
+        assert!(waited.ok, "waited {within} s in the pod: {waited:?}");
     }
 
     /// What failed.
@@ -101,19 +129,6 @@ impl Reader {
         let field = format!("spec.nodeName={}", self.node.name);
         let select = ["-n", "dlf-system", "-l", &label, "--field-selector", &field];
         kubectl(&[arguments, &select].concat())
-    }
-
-    /// Waits for a new open that is served, within 30 s, by another file system than `device`.
-    pub fn is_served_anew(&self, device: &str) {
-        eventually("a new open", Duration::from_secs(30), || {
-            let script = "stat -c %d /mnt/datasets/books && cat /mnt/datasets/books/hello.txt";
-            let read = self.namespace.exec("loop", script);
-            match read.text.split_once('\n') {
-                Some((now, "hello\n")) if read.ok && now != device => Ok(()),
-                _ => Err(format!("{read:?}")),
-            }
-        });
-        self.goes_on();
     }
 
     /// The device number of the file system that the pod sees.

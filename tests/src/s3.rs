@@ -3,7 +3,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::{command::run_raw, settings};
+use crate::{
+    command::{LIMIT, run_raw},
+    settings,
+};
 
 /// Sends one signed request to the test cluster's S3; gives the body.
 ///
@@ -51,18 +54,15 @@ pub fn s3_at(endpoint: &str, method: &str, path: &str, body: &[u8]) -> Result<Ve
     if method == "HEAD" {
         command.arg("--head");
     }
-    let output = run_raw(&mut command, keys.as_bytes());
+    let (status, said, error) = run_raw(LIMIT, &command, keys.as_bytes());
     if let Some(file) = file {
         let _ = std::fs::remove_file(file);
     }
-    if output.status.success() {
-        Ok(output.stdout)
+    if status.success() {
+        Ok(said)
     } else {
-        Err(format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stderr),
-            String::from_utf8_lossy(&output.stdout)
-        ))
+        let text = String::from_utf8_lossy;
+        Err(format!("{}{}", text(&error), text(&said)))
     }
 }
 

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, env, fs, path::PathBuf, sync::OnceLock};
 
+use crate::skip;
+
 /// What the test cluster offers, as `make cluster` wrote it to `target/cluster/cluster.env`.
 #[derive(Debug)]
 pub struct Settings(BTreeMap<String, String>);
@@ -28,13 +30,13 @@ impl Settings {
     }
 }
 
-/// Whether all of `names` are set; if not, says that `test` is skipped. Another cluster than our own has
+/// Whether all of `names` are set; if not, says that this test is skipped. Another cluster than our own has
 /// what its user gave.
 #[must_use]
-pub fn is_given(test: &str, names: &[&str]) -> bool {
+pub fn is_given(names: &[&str]) -> bool {
     let missing = names.iter().find(|name| settings().find(name).is_none());
     if let Some(missing) = missing {
-        println!("SKIPPED {test}: {missing} is not given");
+        skip(&format!("{missing} is not given"));
     }
     missing.is_none()
 }

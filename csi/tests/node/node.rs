@@ -227,13 +227,16 @@ impl Drop for Node {
 }
 
 /// A port that nobody listens on at this moment, and that is given out once. Below those that the kernel
-/// takes for connections: one of these may be taken while the driver is not running.
+/// takes for connections: one of these may be taken while the driver is not running. The runner gives each
+/// test that runs a slot of its own, so that no two processes are given the same.
 pub(crate) fn free_address() -> SocketAddr {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const PORTS_OF_A_SLOT: u32 = 100;
+    let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").map_or(0, |slot| slot.parse().unwrap());
     loop {
-        let number = std::process::id().wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(20_000 + number % 10_000).unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let number = PORTS_OF_A_SLOT * slot + given % PORTS_OF_A_SLOT;
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(20_000 + number).unwrap()));
         if std::net::TcpListener::bind(address).is_ok() {
             return address;
         }

@@ -80,9 +80,9 @@ hash_of() {
   cat -- "$@" | sha256sum | cut -c1-16
 }
 
-# The directory of one group of Go tools; a change of its go.mod or go.sum names a new one.
+# The directory of one group of Go tools; a change of what it is made of names a new one.
 tool_dir() {
-  printf '%s/tools/%s-%s' "$CACHE" "$1" "$(hash_of "$HERE/tools/$1/go.mod" "$HERE/tools/$1/go.sum")"
+  printf '%s/tools/%s-%s' "$CACHE" "$1" "$(hash_of "$HERE/tools/$1"/*)"
 }
 
 # Ready binaries of the control plane come first, then ours.

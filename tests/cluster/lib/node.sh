@@ -95,6 +95,7 @@ evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available:
 imageGCHighThresholdPercent: 100
 enforceNodeAllocatable: []
 registryPullQPS: 0
+syncFrequency: 5s # a mounted ConfigMap follows within it; a minute by default, which tests would spend waiting
 resolvConf: /etc/resolv.conf
 YAML
 }

@@ -10,6 +10,7 @@ use dlf_tests::{
     Bucket, DATASETS, Namespace, SLEEP, dataset, dataset_with_secret, eventually, keys,
     kubectl_with, pod, settings, source,
 };
+use serde_json::Value;
 
 /// Datasets of one batch. The first is used by a pod: two nodes on two cores start two to three
 /// pods a second, and everything else has to run beside them.
@@ -22,6 +23,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// it, however slow the machine is.
 const LANES: u32 = 6;
 
+/// A pod's time to be ready, on a machine that has more to do.
+const READY_WITHIN: Duration = Duration::from_mins(2);
 /// A pod's time to go, and its Dataset's after it, on a machine that has more to do.
 const GONE_WITHIN: Duration = Duration::from_mins(2);
 
@@ -47,9 +50,12 @@ pub(super) fn round(purpose: &str, length: Duration) -> String {
             .collect();
         lanes.into_iter().map(|lane| lane.join().unwrap()).collect()
     });
+    // What did nothing cannot show that it leaves nothing.
+    assert!(lanes.iter().all(|done| done.batches > 0), "{lanes:?}");
     let sum = |count: fn(&Done) -> usize| lanes.iter().map(count).sum::<usize>();
     let (batches, in_use) = (sum(|done| done.batches), sum(|done| done.in_use));
     let s3fs = sum(|done| done.s3fs);
+    assert!(in_use > 0 && s3fs > 0, "{lanes:?}");
     format!(
         "{purpose}: {} Datasets and {batches} pods in {:.0} s, and {:.0} s until all had gone; \
          {in_use} deleted under their pod, {s3fs} mounted by s3fs",
@@ -59,10 +65,10 @@ pub(super) fn round(purpose: &str, length: Duration) -> String {
     )
 }
 
-fn lane(purpose: &str, number: u32, bucket: &str, began: Instant, length: Duration) -> Done {
+fn lane(purpose: &str, lane: u32, bucket: &str, began: Instant, length: Duration) -> Done {
     let namespace = Namespace::new(purpose);
     let mut done = Done::default();
-    let mut turn = EVERY * number;
+    let mut turn = EVERY * lane;
     while turn < length {
         // The rate is what is asked for here; a lane that is late goes on at once.
         sleep(turn.saturating_sub(began.elapsed()));
@@ -70,13 +76,15 @@ fn lane(purpose: &str, number: u32, bucket: &str, began: Instant, length: Durati
         let batch = Batch {
             namespace: &namespace,
             bucket,
-            number: done.batches,
+            // Each lane begins with another kind of batch, so that the first of all are of every kind.
+            number: lane as usize + done.batches,
         };
         done.in_use += usize::from(batch.run(last));
         done.s3fs += usize::from(batch.uses_s3fs());
         done.batches += 1;
         turn = (turn + EVERY * LANES).max(began.elapsed());
     }
+    namespace.remove();
     done
 }
 
@@ -99,9 +107,7 @@ impl Batch<'_> {
         let label = format!("dataset.0.id: {}", name(0));
         let pod = pod(&reader, &label, &script, "");
         self.apply(&format!("{}{pod}", self.manifests(false)));
-        let pod = format!("pod/{reader}");
-        let ready = ["wait", "--for=condition=Ready", "--timeout=120s", &pod];
-        let _ = self.namespace.kubectl(&ready).expect_ok();
+        self.namespace.wait_ready(&reader, READY_WITHIN);
 
         let (map, secret) = (
             format!("configmap/{}", name(5)),
@@ -114,13 +120,13 @@ impl Batch<'_> {
         }
         self.delete(&parts);
         self.apply(&self.manifests(true));
-        let phase = ["get", &pod, "-o", "jsonpath={.status.phase}"];
-        let phase = self.namespace.kubectl(&phase).expect_ok();
-        assert_eq!(phase, "Running", "{pod} could not read");
+        let phase = &self.namespace.get("pod", &reader)["status"]["phase"];
+        assert_eq!(phase, "Running", "{reader} could not read");
 
         let datasets: Vec<String> = (0..BATCH)
             .map(|dataset| format!("{}/{}", self.plural(), name(dataset)))
             .collect();
+        let pod = format!("pod/{reader}");
         let secret = format!("secret/{}", self.secret());
         let mut all: Vec<&str> = datasets.iter().map(String::as_str).collect();
         let in_use = self.number % 2 == 1;
@@ -128,7 +134,7 @@ impl Batch<'_> {
         all.push(&secret);
         if !last {
             self.delete(&all);
-            self.wait_gone(&datasets);
+            self.wait_gone();
         }
         in_use
     }
@@ -217,19 +223,14 @@ impl Batch<'_> {
         let _ = kubectl_with(&[&apply[..], &["-f", "-"]].concat(), manifests).expect_ok();
     }
 
-    fn wait_gone(&self, datasets: &[String]) {
+    fn wait_gone(&self) {
+        let names: Vec<String> = (0..BATCH).map(|dataset| self.name(dataset)).collect();
         eventually("the batch to go", GONE_WITHIN, || {
-            let listed = self
-                .namespace
-                .kubectl(&["get", self.plural(), "-o", "name"]);
-            let left = datasets.iter().filter(|dataset| {
-                let name = dataset.split_once('/').map(|(_, name)| name);
-                let mut names = listed.text.lines().filter_map(|line| line.split_once('/'));
-                names.any(|(_, left)| Some(left) == name)
-            });
-            match left.count() {
-                0 if listed.ok => Ok(()),
-                left => Err(format!("{left} left; {}", listed.error)),
+            let listed = self.namespace.list(self.plural(), "");
+            let is_ours = |one: &&Value| names.iter().any(|name| one["metadata"]["name"] == *name);
+            match listed.iter().filter(is_ours).count() {
+                0 => Ok(()),
+                left => Err(format!("{left} left")),
             }
         });
     }
