@@ -67,7 +67,7 @@ unit() {
 
 control-plane() {
   with_dlf control-plane deploy/scripts/install.sh || return
-  cluster_tests control-plane deploy/scripts/install.sh --test control_plane --test-threads 4
+  cluster_tests control-plane deploy/scripts/install.sh 4 --test control_plane
   # Its quickest section, so that `make bench` still works when somebody wants figures.
   if on_test_cluster; then check control-plane bench 15 bench/run.sh webhook; else
     skip control-plane bench 'figures are of processes on this machine'
@@ -80,12 +80,12 @@ end-to-end() {
   ! on_test_cluster || install=tests/plugins/up.sh
   wait_for_tools
   with_dlf end-to-end "$install" || return
-  cluster_tests end-to-end "$install" --test end_to_end --test attacks --test plugins --test-threads 4
+  cluster_tests end-to-end "$install" 4 --test end_to_end --test attacks --test plugins
 }
 
 faults() {
   with_dlf faults deploy/scripts/install.sh || return
-  cluster_tests faults deploy/scripts/install.sh --test faults --test-threads 1
+  cluster_tests faults deploy/scripts/install.sh 1 --test faults
 }
 
 # Nothing is run once more, and nothing is skipped for want of a tool.

@@ -6,6 +6,8 @@ CLUSTER_ENV=$ROOT/target/cluster/cluster.env
 # shellcheck disable=SC2034 # used by those who source this
 NAMESPACE=${DLF_NAMESPACE:-dlf-system}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/dlf/target}
+# A test that installs has cargo's variables of its own package, for which ring would be built anew.
+unset "${!CARGO_PKG_@}" "${!CARGO_MANIFEST_@}"
 umask 022
 shopt -s inherit_errexit # `set -e` holds in $(...) too
 BEGAN=$(date +%s%N)

@@ -41,11 +41,11 @@ judged() { # STAGE REPORT [REPORT]
   verdict judge "$1" "$TIMES" "${@:2}" || fail "$1" verdict "its report could not be read: ${*:2}"
 }
 
-# cluster_tests STAGE INSTALL OPTION...: what fails is run once more, alone, after a reset by INSTALL.
+# cluster_tests STAGE INSTALL THREADS OPTION...: what fails is run once more, alone, after a reset by INSTALL.
 cluster_tests() {
-  local stage=$1 install=$2 log=$OUT/$1.log again
-  shift 2
-  nextest "$log" cluster -p dlf-tests "$@"
+  local stage=$1 install=$2 threads=$3 log=$OUT/$1.log again
+  shift 3
+  nextest "$log" cluster -p dlf-tests "$@" --test-threads "$threads"
   ran "$log" cluster "$stage" || return
   again=$(verdict again "$OUT/$stage.xml")
   if [[ -z $again ]]; then
@@ -53,14 +53,33 @@ cluster_tests() {
     return
   fi
   printf '\n-- %s: what failed, once more, alone\n' "$stage"
+  evidence "$OUT/$stage-cluster.log"
   if ! reset "$install"; then
     judged "$stage" "$OUT/$stage.xml"
     fail "$stage" reset 'the cluster could not be brought back, so nothing was run once more'
     return
   fi
   nextest "$OUT/$stage-again.log" cluster -p dlf-tests "$@" --test-threads 1 --filterset "$again"
-  ran "$OUT/$stage-again.log" cluster "$stage-again" && judged "$stage" "$OUT/$stage.xml" "$OUT/$stage-again.xml"
+  if ran "$OUT/$stage-again.log" cluster "$stage-again"; then
+    judged "$stage" "$OUT/$stage.xml" "$OUT/$stage-again.xml"
+  else
+    judged "$stage" "$OUT/$stage.xml"
+  fi
 }
+
+# evidence FILE: what there is and what our programs said, before a reset takes it away.
+evidence() (
+  use_cluster
+  ours=(--request-timeout 20s --namespace "$NAMESPACE")
+  kubectl --request-timeout 20s get namespaces,dlf,pods --all-namespaces --output wide
+  kubectl --request-timeout 20s get dlf --all-namespaces --output yaml
+  kubectl "${ours[@]}" get events --sort-by .lastTimestamp
+  kubectl "${ours[@]}" get pods --output name | while read -r pod; do
+    printf '\n==> %s\n' "$pod"
+    kubectl "${ours[@]}" logs "$pod" --all-containers --since 30m </dev/null
+    kubectl "${ours[@]}" logs "$pod" --all-containers --since 30m --previous </dev/null
+  done
+) >"$1" 2>&1
 
 # reset INSTALL: a cluster as a stage finds it: chart as installed, a leader, nothing of tests.
 reset() {

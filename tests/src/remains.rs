@@ -1,6 +1,6 @@
 //! What datasets leave when their namespace is deleted: nothing, once that has taken its time.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ const DATASETS: [&str; 4] = [
 struct Trace {
     /// The dataset's namespace.
     namespace: String,
-    /// Kind, namespace and name.
+    /// Kind, namespace, name and conditions.
     object: String,
 }
 
@@ -45,9 +45,16 @@ impl Trace {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let metadata = &object["metadata"];
         let (kind, name) = (text(&object["kind"]), text(&metadata["name"]));
+        let mut traced = format!("{kind} {}/{name}", text(&metadata["namespace"]));
+        let conditions = object["status"]["conditions"].as_array();
+        for condition in conditions.into_iter().flatten() {
+            let [kind, reason, message] =
+                ["type", "reason", "message"].map(|key| text(&condition[key]));
+            let _ = write!(traced, "; {kind} {reason} {message}");
+        }
         Self {
             namespace: text(namespace),
-            object: format!("{kind} {}/{name}", text(&metadata["namespace"])),
+            object: traced,
         }
     }
 }
