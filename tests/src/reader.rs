@@ -1,8 +1,10 @@
 //! A pod that reads one file in a loop, and remembers what failed.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
-use crate::{Bucket, Namespace, Node, Output, POD_WITHIN, dataset, kubectl, patience, pod};
+use crate::{
+    Bucket, Namespace, Node, Output, POD_WITHIN, dataset, kubectl, objects::delete, patience, pod,
+};
 
 /// Each round opens the file anew. What failed stands in /tmp/errors, the rounds that went well are
 /// counted in /tmp/count, which is never seen half-written.
@@ -138,5 +140,16 @@ impl Reader {
             .namespace
             .exec("loop", "stat -c %d /mnt/datasets/books");
         number.expect_ok().trim().to_owned()
+    }
+}
+
+impl Drop for Reader {
+    /// The pod goes before its bucket does: a read of a bucket that is gone waits for the source's time-out, and
+    /// no signal ends it meanwhile.
+    fn drop(&mut self) {
+        let deleted = delete("pod", &self.namespace.name, "loop");
+        if deleted.is_ok() && !thread::panicking() {
+            self.namespace.wait_gone("pod", "loop", POD_WITHIN);
+        }
     }
 }
