@@ -71,7 +71,7 @@ build() {
 for group; do
   [[ -f tools/$group/go.sum ]] || die "no group of tools called $group"
   built "$group" || {
-    exclusively tools # two runs at once build once
+    exclusively "tools-$group" # two runs at once build once
     built "$group" || build "$group"
   }
 done

@@ -18,11 +18,11 @@ use crate::requests::create_dry;
 /// Each sends by itself: while one waits for a webhook that does not answer, the others show whether those
 /// that come after are answered.
 const THREADS: u32 = 4;
-/// Between two pods of a thread, which makes twenty a second of all: a gap of a tenth of a second meets two of
+/// Between two pods of a thread, which makes fifty a second of all: a gap of a tenth of a second meets five of
 /// them, and most of two cores is left to what is tested.
-const EVERY: Duration = Duration::from_millis(200);
+const EVERY: Duration = Duration::from_millis(80);
 /// What two seconds bring.
-const SOME_MORE: usize = 40;
+const SOME_MORE: usize = 100;
 
 /// What became of the pods.
 #[derive(Debug, Default)]
