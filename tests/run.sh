@@ -94,7 +94,7 @@ long() {
   export DLF_LONG=1
   timeout 40m tests/tools.sh || { fail long tools 'what the tests need could not be had'; return; }
   with_dlf long deploy/scripts/install.sh || return
-  for name in "${!LONG_TESTS[@]}"; do
+  for name in "${LONG[@]}"; do
     began=$SECONDS
     rust_tests "long-$name" long -p dlf-tests --test faults --test-threads 1 --filterset "${LONG_TESTS[$name]}"
     if ! awk -F '\t' -v s="long-$name" '$1 == s { print $3 }' "$TIMES" | grep -qvx passed; then
