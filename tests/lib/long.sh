@@ -4,6 +4,7 @@
 
 PASSES=tests/long.tsv
 LONG=(burst certificates clock first-chart growth) # the longest last
+# shellcheck disable=SC2034 # run.sh chooses tests by it
 declare -A LONG_TESTS=(
   [growth]='test(/^growth::/)'
   [clock]='test(/^clock::/)'
