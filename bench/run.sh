@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Figures of the working tree on the test cluster, side by side with what a user would pick instead.
-#   run.sh [SECTION...]    sections: mount, plugins, and those of `cargo run -p dlf-bench -- --help`; all without arguments
+#   run.sh [SECTION...]    sections: mount, plugins, and those of `cargo run --bin dlf-bench -- --help`; all without arguments
 # With SCALE=number section scale has that many Datasets and pods instead of 20,000.
 set -euo pipefail
 # shellcheck source=deploy/scripts/lib.sh
@@ -19,9 +19,9 @@ for section; do
 done
 
 if [[ $plugins == yes ]]; then
-  cargo build --locked -q -p dlf-plugin-isolated --bins --examples
+  cargo build --locked -q --bin dlf-plugin-host --example carriers --example hostile --example proxy
   printf '\n'
-  cargo run --locked -q -p dlf-plugin-isolated --example carriers
+  cargo run --locked -q --example carriers
 fi
 [[ $mount == yes || ${#sections[@]} -gt 0 ]] || exit 0
 tests/cluster/up.sh
@@ -32,13 +32,13 @@ if ((${#sections[@]} > 0)); then
     trap 'tests/cluster/kwok.sh stop' EXIT
     tests/cluster/kwok.sh start
   fi
-  cargo run --locked -q -p dlf-bench -- ${SCALE:+--scale "$SCALE"} "${sections[@]}"
+  cargo run --locked -q --bin dlf-bench -- ${SCALE:+--scale "$SCALE"} "${sections[@]}"
 fi
 if [[ $mount == yes ]]; then
   tests/cluster/packages.sh s3fs
-  cargo build --locked -q -p dlf-mount --bins --example bench
+  cargo build --locked -q --bin dlf-mounter --example bench
   printf '\nreads and writes through a mount, program native\n'
-  cargo run --locked -q -p dlf-mount --example bench native
+  cargo run --locked -q --example bench native
   # libfuse looks for the system's fusermount first, which would mount by itself: for this one run, and
   # for nobody else, that is the mounter's, as in its image.
   printf '\nreads and writes through a mount, program s3fs\n'

@@ -59,7 +59,7 @@ with_dlf() {
 unit() {
   if on_test_cluster; then with_cluster || { fail unit cluster 'no cluster'; return; }; else export DLF_TEST_ENV=/dev/null; fi
   # Some are libraries that tests load.
-  check unit examples 30 cargo build --locked --workspace --exclude dlf-tests --examples
+  check unit examples 30 cargo build --locked --workspace --examples
   rust_tests unit default --workspace --lib --bins --tests --filterset 'not (package(dlf-tests) & kind(test))'
   check unit plugin-minimal 15 tests/examples.sh minimal
   check unit plugin-template 15 tests/examples.sh template
@@ -96,7 +96,7 @@ long() {
   with_dlf long deploy/scripts/install.sh || return
   for name in "${LONG[@]}"; do
     began=$SECONDS
-    rust_tests "long-$name" long -p dlf-tests --test faults --test-threads 1 --filterset "${LONG_TESTS[$name]}"
+    rust_tests "long-$name" long --test faults --test-threads 1 --filterset "${LONG_TESTS[$name]}"
     if ! awk -F '\t' -v s="long-$name" '$1 == s { print $3 }' "$TIMES" | grep -qvx passed; then
       long_passed "$name" $((SECONDS - began))
     fi

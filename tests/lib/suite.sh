@@ -1,5 +1,7 @@
 # shellcheck shell=bash
 # Rust tests by cargo-nextest (.config/nextest.toml), and one more run of those that failed on a cluster.
+# Targets are chosen by name and never by package: features are those of all packages at hand, and with others much
+# would be compiled once more.
 # Sourced by run.sh.
 
 JUNIT=target/nextest
@@ -19,7 +21,7 @@ nextest() {
   return "${PIPESTATUS[0]}"
 }
 
-verdict() { cargo run --locked -q -p dlf-tests --bin dlf-verdict -- "$@"; }
+verdict() { cargo run --locked -q --bin dlf-verdict -- "$@"; }
 
 # ran LOG PROFILE NAME: keeps the runner's report as NAME.xml; without one, nothing ran.
 ran() {
@@ -45,7 +47,7 @@ judged() { # STAGE REPORT [REPORT]
 cluster_tests() {
   local stage=$1 install=$2 threads=$3 log=$OUT/$1.log again
   shift 3
-  nextest "$log" cluster -p dlf-tests "$@" --test-threads "$threads"
+  nextest "$log" cluster "$@" --test-threads "$threads"
   ran "$log" cluster "$stage" || return
   again=$(verdict again "$OUT/$stage.xml")
   if [[ -z $again ]]; then
@@ -59,7 +61,7 @@ cluster_tests() {
     fail "$stage" reset 'the cluster could not be brought back, so nothing was run once more'
     return
   fi
-  nextest "$OUT/$stage-again.log" cluster -p dlf-tests "$@" --test-threads 1 --filterset "$again"
+  nextest "$OUT/$stage-again.log" cluster "$@" --test-threads 1 --filterset "$again"
   if ran "$OUT/$stage-again.log" cluster "$stage-again"; then
     judged "$stage" "$OUT/$stage.xml" "$OUT/$stage-again.xml"
   else

@@ -8,7 +8,7 @@ use_cluster
 
 say "building the plugins and what their caches run in"
 "$ROOT/tests/cluster/cache-images.sh" >/dev/null
-(cd "$ROOT" && cargo build --locked -p dlf-plugin-isolated --example hostile >&2 && cargo build --locked -p dlf-cli >&2)
+(cd "$ROOT" && cargo build --locked --example hostile --bin kubectl-dlf >&2)
 cargo build --locked --manifest-path "$ROOT/examples/plugin-minimal/Cargo.toml" >&2
 context=$ROOT/target/images/test-plugins
 mkdir -p "$context"
