@@ -34,10 +34,10 @@ files_of() {
   )
 }
 
-# own_target_directory: checkouts share it, and cargo compares times of files, not what is in them. Whoever comes
-# after another checkout gives each file that is the same the time it has there, and every other one the present:
-# cargo then builds what it would have built there, and what differs. Of a checkout that has gone the times are
-# known that its files had when its scripts ran last.
+# own_target_directory: checkouts share one target directory, and cargo compares the times of files, not their
+# content. A checkout that follows another gives each file that is the same the time of the other's file, and each
+# file that differs the present time, so that cargo builds what differs. For a checkout that no longer exists, the
+# times recorded when its scripts last ran are used.
 own_target_directory() {
   local files=$CARGO_TARGET_DIR/files owner time hash path
   declare -A known=()

@@ -108,7 +108,10 @@ KERNEL=$(kernel_package)
 [[ -n $KERNEL ]] || cannot "no package of a kernel with an NFS client is known here"
 RELEASE=${KERNEL#linux-image-}
 VM=$CACHE/vm/$RELEASE-$(hash_of vm/init nfs-vm.sh)
-[[ $action != is-prepared ]] || { [[ -d $VM ]] && exit 0 || exit 1; }
+if [[ $action == is-prepared ]]; then
+  [[ -d $VM ]]
+  exit
+fi
 if [[ ! -d $VM ]]; then
   exclusively vm
   [[ -d $VM ]] || make_base

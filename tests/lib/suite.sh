@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Rust tests by cargo-nextest (.config/nextest.toml), and one more run of those that failed on a cluster.
-# Targets are chosen by name and never by package: features are those of all packages at hand, and with others much
-# would be compiled once more.
+# Targets are chosen by name, never by package: for one package alone cargo resolves other features, and compiles
+# much once more.
 # Sourced by run.sh.
 
 JUNIT=target/nextest
