@@ -96,7 +96,7 @@ long() {
   with_dlf long deploy/scripts/install.sh || return
   for name in "${LONG[@]}"; do
     began=$SECONDS
-    rust_tests "long-$name" long --test faults --test-threads 1 --filterset "${LONG_TESTS[$name]}"
+    rust_tests "long-$name" long --test "${LONG_PROGRAMS[$name]:-faults}" --test-threads 1 --filterset "${LONG_TESTS[$name]}"
     if ! awk -F '\t' -v s="long-$name" '$1 == s { print $3 }' "$TIMES" | grep -qvx passed; then
       long_passed "$name" $((SECONDS - began))
     fi

@@ -4,14 +4,15 @@
 #   tools.sh ready NAME   ends with 0 if it is there; else says so and ends with 3
 #   tools.sh programs     prints the directory of cargo-deny and cargo-nextest
 # What all stages need comes first: programs (and shellcheck), cluster (its programs, images and servers). What
-# only some tests need comes after it: csi-sanity, cache-images (what the examples' caches run in), nfs-vm (the
-# small virtual machine). `make test` has it got in the background of stages lint and unit.
+# only some tests need comes after it: python-packages (what data scientists save with), csi-sanity, cache-images (what
+# the examples' caches run in), vm (the small virtual machine). `make test` has it got in the background of stages lint
+# and unit.
 set -euo pipefail
 . "$(dirname "$0")/cluster/lib/common.sh"
 # shellcheck source=tests/cluster/lib/images.sh
 . "$HERE/lib/images.sh"
 
-ALL=(programs cluster csi-sanity cache-images nfs-vm)
+ALL=(programs cluster python-packages csi-sanity cache-images vm)
 TESTS=$REPO/tests
 
 programs_home() { printf '%s/programs-%s' "$CACHE" "$(hash_of "$TESTS/requirements.txt")"; }
@@ -36,6 +37,9 @@ ready_programs() { [[ -x $(programs_home)/cargo-nextest && -x $(programs_home)/c
 get_cluster() { "$HERE/prepare.sh"; }
 ready_cluster() { [[ -d $(tool_dir kubernetes) && -d $(tool_dir coredns) ]]; }
 
+get_python-packages() { "$HERE/packages.sh" python3-numpy python3-h5py python3-openpyxl; }
+ready_python-packages() { /usr/bin/python3 -c 'import numpy, h5py, openpyxl' 2>/dev/null; }
+
 get_csi-sanity() { "$HERE/tools.sh" csi-sanity; }
 ready_csi-sanity() { [[ -x $(tool_dir csi-sanity)/csi-sanity ]]; }
 
@@ -47,8 +51,8 @@ ready_cache-images() {
   done
 }
 
-get_nfs-vm() { "$HERE/nfs-vm.sh" --prepare; }
-ready_nfs-vm() { "$HERE/nfs-vm.sh" --is-prepared 2>/dev/null; }
+get_vm() { "$HERE/vm.sh" --prepare; }
+ready_vm() { "$HERE/vm.sh" --is-prepared 2>/dev/null; }
 
 known() { [[ " ${ALL[*]} " == *" $1 "* ]] || die "no tool called '$1'; there are: ${ALL[*]}"; }
 

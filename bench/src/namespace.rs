@@ -19,7 +19,7 @@ const CONCURRENCY: usize = 16;
 /// Between two looks at what is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Nothing measured here takes longer.
-const PATIENCE: Duration = Duration::from_mins(15);
+const TIMEOUT: Duration = Duration::from_mins(15);
 
 /// Measures in a namespace of its own, which is gone afterwards.
 pub(crate) async fn within(
@@ -102,10 +102,10 @@ pub(crate) fn has(object: &DynamicObject, condition: &str, status: &str) -> bool
 
 /// Looks until it is so.
 pub(crate) async fn until(what: &str, mut look: impl AsyncFnMut() -> Outcome<bool>) -> Outcome<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !look().await? {
         if Instant::now() > deadline {
-            return Err(format!("waited {PATIENCE:?} for {what}").into());
+            return Err(format!("waited {TIMEOUT:?} for {what}").into());
         }
         sleep(LOOK_EVERY).await;
     }

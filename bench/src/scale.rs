@@ -227,14 +227,14 @@ async fn rotate(cluster: &Cluster, attached: &Drivers, count: usize) -> Outcome<
     secrets
         .patch("keys", &PatchParams::default(), &Patch::Merge(&keys))
         .await?;
-    let told = async |share: usize| -> Outcome<f64> {
+    let updated = async |share: usize| -> Outcome<f64> {
         until("the nodes to be told", async || {
             Ok(attached.count(newest) >= share)
         })
         .await?;
         Ok(began.elapsed().as_secs_f64())
     };
-    let (half, all) = (told(count / 2).await?, told(count).await?);
+    let (half, all) = (updated(count / 2).await?, updated(count).await?);
     let after = Scrape::of(leader.address).await?;
     println!(
         "  the Secret with the keys of all {count} changes: half of the nodes' mounts are told after {half:.1} s, all after {all:.1} s, {:.0} writes; {}",

@@ -106,7 +106,7 @@ async fn write(store: &ObjectStore, size: u64) -> Outcome<()> {
             parts.push(store.upload_part(&upload, number, piece).await?);
             left -= length;
         }
-        store.complete(&upload, &parts).await?;
+        store.complete(&upload, &parts, PutCondition::None).await?;
     }
     report(
         "write",

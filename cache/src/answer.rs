@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::ErrorKind;
+use crate::error::{Code, ErrorKind, Failure};
 use crate::object::ETag;
 use crate::origin::is_region;
 use crate::request::Request;
@@ -32,7 +32,7 @@ pub(crate) enum Verdict {
         region: Option<String>,
     },
     /// There is nothing to correct.
-    Failed(ErrorKind),
+    Failed(Failure),
 }
 
 /// Judges an answer that is no success. `now` is the time the request was signed with; the rest of
@@ -86,7 +86,7 @@ fn verdict(
         return Verdict::Region(region);
     }
     if status.is_redirection() {
-        return Verdict::Failed(ErrorKind::RedirectRefused("to nowhere"));
+        return Verdict::Failed(ErrorKind::RedirectRefused("to nowhere").into());
     }
     let server_time = text(DATE.as_str()).and_then(parse_http_date);
     let bodiless_refusal = status == StatusCode::FORBIDDEN && request.method == Method::HEAD;
@@ -97,21 +97,26 @@ fn verdict(
         }
         _ => {}
     }
-    match by_code(code) {
+    let kind = match by_code(code) {
         // Asked for a bucket, it looked for an object: the host's name stands for the bucket.
         Some(ErrorKind::NotFound) if code == "NoSuchKey" && request.of_bucket => {
-            Verdict::Failed(ErrorKind::BucketInEndpoint)
+            ErrorKind::BucketInEndpoint
         }
-        Some(kind) => Verdict::Failed(kind),
-        None => Verdict::Failed(by_status(request, status)),
-    }
+        Some(kind) => kind,
+        None => by_status(request, status),
+    };
+    let code = Code::of(code);
+    Verdict::Failed(Failure { kind, code })
 }
 
 /// The failure in the body of an answer whose status is success.
-pub(crate) fn late_failure(body: &[u8]) -> Option<ErrorKind> {
+pub(crate) fn late_failure(body: &[u8]) -> Option<Failure> {
     let error = xml::is_error(body).then(|| xml::error(body))?;
     let failing = ErrorKind::SourceFailing(StatusCode::INTERNAL_SERVER_ERROR.as_u16());
-    Some(by_code(&error.code).unwrap_or(failing))
+    Some(Failure {
+        kind: by_code(&error.code).unwrap_or(failing),
+        code: Code::of(&error.code),
+    })
 }
 
 /// The codes that S3 servers use, as far as they lead to different actions.
@@ -126,11 +131,9 @@ pub(crate) fn by_code(code: &str) -> Option<ErrorKind> {
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => ErrorKind::AccessDenied,
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
-        | "InvalidToken"
-        | "ExpiredToken"
-        | "TokenRefreshRequired"
         | "InvalidSecurity"
         | "AuthorizationHeaderMalformed" => ErrorKind::KeysRejected,
+        "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => ErrorKind::KeysExpired,
         "RequestTimeTooSkewed" => ErrorKind::ClockSkew,
         "PreconditionFailed" | "ConditionalRequestConflict" => ErrorKind::PreconditionFailed,
         "InvalidRange" => ErrorKind::RangeNotSatisfiable,

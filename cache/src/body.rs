@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,9 +12,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::{ErrorKind, StoreError};
 use crate::object::ETag;
-use crate::retry::Patience;
-use crate::site::STALL_MAX;
+use crate::origin_client::{OriginClient, STALL_MAX};
+use crate::retry::Retries;
 use crate::store::ObjectStore;
+use crate::store::dispatch::{CACHE_TIMEOUT, Route};
 use crate::transport;
 
 /// A stream of bytes that has begun.
@@ -24,12 +26,17 @@ pub(crate) struct Opened {
     /// What the stream holds: the range asked for, cut at the object's end.
     pub(crate) range: Range<u64>,
     pub(crate) stream: Incoming,
+    /// How long other keys were waited for.
+    pub(crate) for_keys: Duration,
+    /// Who sends it, unless that is the source.
+    pub(crate) cache: Option<Arc<OriginClient>>,
 }
 
 /// A stretch of one version of an object, streamed without copies.
 ///
-/// A stream that breaks is taken up again behind its last byte, with `If-Match`, so bytes of two
-/// versions never mix. Dropping it unread closes its connection; read it to the end to keep that.
+/// A stream that breaks is taken up again behind its last byte, at the source and with `If-Match`,
+/// so bytes of two versions never mix. One that a cache breaks costs the source none of its
+/// time, and the cache its turn: it rests. Dropping it unread closes its connection; read it to the end to keep that.
 pub struct ObjectBody {
     store: ObjectStore,
     key: String,
@@ -41,21 +48,27 @@ pub struct ObjectBody {
     end: u64,
     /// `None` between a break and the resumption.
     stream: Option<Incoming>,
-    patience: Patience,
+    /// Who is to blame when the stream breaks, unless that is the source.
+    cache: Option<Arc<OriginClient>>,
+    /// With who sends the stream.
+    retries: Retries,
     /// When the caller last had the word.
     returned: Instant,
     failed: bool,
 }
 
 /// The slowest stream that is read on, in bytes per second. One that is slower for so long that a
-/// silent source would be given up is given up too: nobody waits for what it holds.
+/// silent server would be given up is given up too: nobody waits for what it holds.
 const READ_RATE_MIN: u64 = 1024;
 
 impl ObjectBody {
     /// Hands out `opened`, of which everything from its first byte on is still to come.
     pub(crate) fn new(store: ObjectStore, key: &str, opened: Opened) -> Self {
         Self {
-            patience: Patience::new(store.source_timeout()),
+            retries: Retries::new(match opened.cache {
+                Some(_) => CACHE_TIMEOUT,
+                None => store.source_timeout(),
+            }),
             store,
             key: key.to_owned(),
             etag: opened.etag,
@@ -63,6 +76,7 @@ impl ObjectBody {
             position: opened.range.start,
             end: opened.range.end,
             stream: Some(opened.stream),
+            cache: opened.cache,
             returned: Instant::now(),
             failed: false,
         }
@@ -94,15 +108,16 @@ impl ObjectBody {
             return None;
         }
         let began = Instant::now();
-        // Only waiting for the source counts.
-        self.patience.skip(began - self.returned);
+        // Only waiting for the server counts.
+        self.retries.skip(began - self.returned);
         let chunk = self.receive().await;
         self.store.counters().waited(began.elapsed());
         match &chunk {
             Ok(bytes) => {
                 self.position += bytes.len() as u64;
-                self.store.counters().read(bytes.len() as u64);
-                self.patience.credit(time_of(bytes.len() as u64));
+                let of_cache = self.cache.is_some();
+                self.store.counters().read(bytes.len() as u64, of_cache);
+                self.retries.credit(time_of(bytes.len() as u64));
             }
             Err(_) => self.failed = true,
         }
@@ -128,23 +143,29 @@ impl ObjectBody {
     /// The next bytes, from this stream or from one that resumes it.
     async fn receive(&mut self) -> Result<Bytes, StoreError> {
         loop {
-            let broken = match self.next_frame().await {
+            let kind = match self.next_frame().await {
                 Ok(bytes) => return Ok(bytes),
-                Err(kind) => self.store.source_error(kind),
+                Err(kind) => kind,
             };
             self.stream = None;
-            if !self.patience.pause().await {
+            tracing::debug!(position = self.position, %kind, "resuming a read");
+            if let Some(cache) = self.cache.take() {
+                cache.let_rest();
+                self.store.counters().cache_failed();
+                self.retries = Retries::new(self.store.source_timeout());
+            } else if self.retries.pause().await {
+                self.store.counters().retry();
+            } else {
                 self.store.counters().error();
-                return Err(broken);
+                return Err(self.store.source_error(kind));
             }
-            self.store.counters().retry();
-            tracing::debug!(position = self.position, %broken, "resuming a read");
             let rest = self.position..self.end;
             let opened = self
                 .store
-                .with_timeout(self.patience.remaining())
-                .open(&self.key, rest, Some(&self.etag))
+                .with_timeout(self.retries.remaining())
+                .open(Route::Source, &self.key, rest, Some(&self.etag))
                 .await?;
+            self.retries.skip(opened.for_keys);
             self.stream = Some(opened.stream);
         }
     }
@@ -153,7 +174,7 @@ impl ObjectBody {
     async fn next_frame(&mut self) -> Result<Bytes, ErrorKind> {
         let cut = || ErrorKind::Unreachable("the connection was closed in the middle".to_owned());
         let stream = self.stream.as_mut().ok_or_else(cut)?;
-        let stall = STALL_MAX.min(self.patience.remaining());
+        let stall = STALL_MAX.min(self.retries.remaining());
         loop {
             let frame = timeout(stall, stream.frame())
                 .await

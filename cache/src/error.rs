@@ -1,7 +1,9 @@
 //! What can go wrong with a store, in classes that a program can act on and a person understand.
 //!
 //! An error names the endpoint and the bucket and nothing that the source wrote: its reply bodies
-//! are read for their error code alone, and only codes of the tables here have an effect.
+//! are read for their error code alone, and only codes of our table have an effect and are shown,
+//! because they are what people search for. Whoever wants to show any other word of the source's
+//! asks for it ([`StoreError::code`]).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,22 +11,32 @@ use std::sync::Arc;
 
 use dlf_core::network::AddressNotAllowed;
 
+use crate::answer::by_code;
 use crate::origin::Origin;
 
 /// An operation that failed, after all retries.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{place}: {kind}")]
+#[error("{place}: {kind}{}", self.known_code())]
 pub struct StoreError {
     kind: ErrorKind,
+    code: Option<Code>,
     place: Arc<Place>,
 }
 
 impl StoreError {
-    pub(crate) fn new(kind: ErrorKind, place: &Arc<Place>) -> Self {
+    pub(crate) fn new(failure: impl Into<Failure>, place: &Arc<Place>) -> Self {
+        let Failure { kind, code } = failure.into();
         Self {
             kind,
+            code,
             place: Arc::clone(place),
         }
+    }
+
+    /// Bucket and endpoint, for a person.
+    #[must_use]
+    pub fn place(&self) -> impl fmt::Display {
+        &*self.place
     }
 
     /// What happened.
@@ -37,6 +49,49 @@ impl StoreError {
     #[must_use]
     pub fn class(&self) -> &'static str {
         self.kind.class()
+    }
+
+    /// In brackets, unless it says what the class says.
+    fn known_code(&self) -> String {
+        let known = |code: &&str| *code != self.class() && by_code(code).is_some();
+        let known = self.code().filter(known);
+        known.map_or_else(String::new, |code| format!(" ({code})"))
+    }
+
+    /// The server's own word for it, as `QuotaExceeded`, if it gave one that can be shown anywhere:
+    /// letters and digits, at most 64.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_ref().map(|code| &*code.0)
+    }
+}
+
+/// A failure, and what the server called it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) kind: ErrorKind,
+    pub(crate) code: Option<Code>,
+}
+
+impl From<ErrorKind> for Failure {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind, code: None }
+    }
+}
+
+/// An error code as a server wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Code(Arc<str>);
+
+impl Code {
+    /// Twice as long as any that we know (`by_code`), and short enough for a line that people read.
+    const BYTES_MAX: usize = 64;
+
+    /// None if this is no word that can be shown anywhere.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let fits = (1..=Self::BYTES_MAX).contains(&text.len());
+        (is_word && fits).then(|| Self(text.into()))
     }
 }
 
@@ -89,6 +144,9 @@ pub enum ErrorKind {
     /// The keys are not known there, or the secret does not belong to the identifier.
     #[error("the server does not accept the keys")]
     KeysRejected,
+    /// Temporary keys whose time is over, or whose session token is not what came with them.
+    #[error("the temporary keys have expired, or their session token is not valid")]
+    KeysExpired,
     /// The server's clock or ours is wrong, and its answer does not help.
     #[error("the server's clock and ours differ too much")]
     ClockSkew,
@@ -180,6 +238,7 @@ impl ErrorKind {
             Self::NoSuchUpload => "NoSuchUpload",
             Self::AccessDenied => "AccessDenied",
             Self::KeysRejected => "KeysRejected",
+            Self::KeysExpired => "KeysExpired",
             Self::ClockSkew => "ClockSkew",
             Self::WrongRegion { .. } => "WrongRegion",
             Self::PreconditionFailed => "PreconditionFailed",
@@ -214,7 +273,13 @@ impl ErrorKind {
 
     /// Whether other keys might help.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::AccessDenied | Self::KeysRejected)
+        *self == Self::AccessDenied || self.rejects_keys()
+    }
+
+    /// Whether these keys will do nothing more: who may wait for others does.
+    #[must_use]
+    pub fn rejects_keys(&self) -> bool {
+        matches!(self, Self::KeysRejected | Self::KeysExpired)
     }
 
     /// Whether the origin could not answer at all, so that a later one should be asked.

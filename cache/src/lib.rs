@@ -7,12 +7,15 @@
 //! cheap to clone and all clones share connections, configuration and accounting.
 //!
 //! Read [`ObjectStore`] first, then:
-//! - `store`: the operations, and `store::road`, which all of them take: rounds over the origins,
-//!   retries;
-//! - `site`: one exchange with one origin, and what its answers correct (region, clock, address);
+//! - `store`: the operations, and `store::dispatch`, which all of them go through: rounds over the
+//!   origins, retries; `store::rotation`: waiting for new keys; `store::proof`: whether a write whose
+//!   answer was lost took effect;
+//! - `origin_client`: one exchange with one origin, and what its answers correct (region, clock,
+//!   address);
 //! - `answer` and `error`: what answers mean;
 //! - `transport`: name resolution, address rules, TCP and TLS;
-//! - `sign`, `target`, `xml`: Signature Version 4, URLs and messages.
+//! - `sign`, `url`, `xml`: Signature Version 4, URLs and messages;
+//! - `read`: ranges and streams on top of it, and the memory of a mount.
 //!
 //! Architecture invariant: this crate knows neither Kubernetes nor FUSE, never logs a key and never
 //! passes on what a source wrote into its answers: whoever chose the endpoint wrote that too.
@@ -23,23 +26,25 @@ mod error;
 mod object;
 mod options;
 mod origin;
+mod origin_client;
+mod read;
 mod request;
 mod retry;
 mod sign;
-mod site;
 mod store;
-mod target;
 mod transport;
+mod url;
 mod usage;
 mod xml;
 
 pub use body::ObjectBody;
 pub use error::{ErrorKind, StoreError};
 pub use object::{
-    BucketCreation, DeleteFailure, ETag, ListPage, ListRequest, ObjectMeta, ObjectVersion, Part,
-    Payload, PutCondition, Upload, UploadPage, VersionMarker, VersionPage, VersionRequest,
+    BucketCreation, Copied, DeleteFailure, ETag, ListPage, ListRequest, ObjectMeta, ObjectVersion,
+    Part, Payload, PutCondition, Upload, UploadPage, VersionMarker, VersionPage, VersionRequest,
 };
 pub use options::ClientOptions;
 pub use origin::{ConfigError, Endpoint, Keys, Origin};
+pub use read::{Budget, BudgetUsage, Lease, Object, Reader, read_range};
 pub use store::ObjectStore;
 pub use usage::UsageSnapshot;

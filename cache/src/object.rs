@@ -56,6 +56,15 @@ pub struct ObjectMeta {
     pub last_modified: Option<SystemTime>,
 }
 
+/// What a copy has made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The copy's version; not always that of what was copied.
+    pub etag: ETag,
+    /// Of the copy, if the store told: of large copies it does not.
+    pub last_modified: Option<SystemTime>,
+}
+
 /// What to list, and where to go on.
 #[derive(Clone, Debug, Default)]
 pub struct ListRequest {
@@ -120,7 +129,7 @@ pub struct VersionPage {
     pub next: Option<VersionMarker>,
 }
 
-/// When a `put` may happen.
+/// When an object may be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PutCondition {
     /// Always: what was there is replaced.
@@ -175,6 +184,25 @@ pub struct Upload {
     pub id: String,
     /// When it began, if the store told (listings do).
     pub initiated: Option<SystemTime>,
+    /// What its object carries to be known by; none of an upload that a listing told of.
+    pub(crate) token: Option<WriteToken>,
+}
+
+/// A random name that one write gives its object (metadata `dlf-upload`), so that the object is
+/// known again where the answer to the write was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WriteToken(String);
+
+impl WriteToken {
+    /// 128 bits: no two writes of one key ever share a token.
+    pub(crate) fn random() -> Self {
+        Self(format!("{:032x}", fastrand::u128(..)))
+    }
+
+    /// As a header holds it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// One part of an upload, as the store acknowledged it.

@@ -1,4 +1,4 @@
-//! Patience: when to ask again, and when to give up.
+//! Retries: when to ask again, and when to give up.
 
 use std::time::Duration;
 
@@ -13,21 +13,45 @@ const PAUSE_MAX: Duration = Duration::from_secs(4);
 /// An attempt with less time than this would say "timeout" where the one before knew better.
 const ATTEMPT_MIN: Duration = Duration::from_millis(500);
 
+/// How long a server may show in all that it is at work, by bytes that come before its answer, without
+/// that counting as waiting. AWS speaks of several minutes for large uploads; one that keeps sending
+/// spaces beyond that will not come to an end.
+const STRETCH_MAX: Duration = Duration::from_mins(10);
+
 /// Counts the attempts of one operation and the time since it last got anywhere.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Retries {
     limit: Duration,
     since: Instant,
     failures: u32,
+    /// What is left of [`STRETCH_MAX`].
+    stretch: Duration,
 }
 
-impl Patience {
+impl Retries {
     pub(crate) fn new(limit: Duration) -> Self {
+        Self::since(Instant::now(), limit)
+    }
+
+    /// Of somebody who has waited since then.
+    pub(crate) fn since(since: Instant, limit: Duration) -> Self {
         Self {
             limit,
-            since: Instant::now(),
+            since,
             failures: 0,
+            stretch: STRETCH_MAX,
         }
+    }
+
+    /// For how long a server may yet show that it is at work.
+    pub(crate) fn stretch(&self) -> Duration {
+        self.stretch
+    }
+
+    /// A server showed for so long that it was at work, and failed then: that was no waiting.
+    pub(crate) fn stretched(&mut self, time: Duration) {
+        self.stretch = self.stretch.saturating_sub(time);
+        self.skip(time);
     }
 
     /// The caller did something else for so long: that was no waiting.
@@ -99,22 +123,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn gives_up_when_time_is_up_and_not_before() {
         let limit = Duration::from_secs(90);
-        let mut patience = Patience::new(limit);
+        let mut retries = Retries::new(limit);
         let began = Instant::now();
-        while patience.pause().await {}
+        while retries.pause().await {}
         assert!(began.elapsed() <= limit);
         assert!(began.elapsed() + PAUSE_MAX + ATTEMPT_MIN >= limit);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_renews_patience_as_far_as_it_goes() {
+    async fn progress_renews_the_limit_as_far_as_it_goes() {
         let limit = Duration::from_secs(2);
-        let mut patience = Patience::new(limit);
-        while patience.pause().await {}
+        let mut retries = Retries::new(limit);
+        while retries.pause().await {}
         // Less than what was waited for, however short chance made the pauses.
-        patience.credit(limit / 10);
-        assert!(patience.remaining() >= limit / 10 && patience.failures() > 0);
-        patience.credit(limit * 10);
-        assert_eq!((patience.remaining(), patience.failures()), (limit, 0));
+        retries.credit(limit / 10);
+        assert!(retries.remaining() >= limit / 10 && retries.failures() > 0);
+        retries.credit(limit * 10);
+        assert_eq!((retries.remaining(), retries.failures()), (limit, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_shown_is_no_waiting_within_a_bound() {
+        let limit = Duration::from_secs(90);
+        let mut retries = Retries::new(limit);
+        tokio::time::sleep(STRETCH_MAX).await;
+        retries.stretched(STRETCH_MAX);
+        assert_eq!(retries.remaining(), limit);
+        assert_eq!(retries.stretch(), Duration::ZERO);
     }
 }

@@ -12,7 +12,7 @@ use ring::{digest, hmac};
 
 use crate::object::Payload;
 use crate::origin::Keys;
-use crate::target::Target;
+use crate::url::Url;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "s3";
@@ -60,10 +60,10 @@ pub(crate) struct Signer<'a> {
     pub(crate) is_signed: fn(&str) -> bool,
 }
 
-/// Adds the headers that sign `method`, `target` and those headers that are there already.
+/// Adds the headers that sign `method`, `url` and those headers that are there already.
 pub(crate) fn sign(
     method: &Method,
-    target: &Target,
+    url: &Url,
     headers: &mut HeaderMap,
     payload: &PayloadHash,
     signer: &Signer<'_>,
@@ -76,7 +76,7 @@ pub(crate) fn sign(
     } = *signer;
     let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();
     let date = now.strftime("%Y%m%d").to_string();
-    headers.insert(HOST, HeaderValue::from_str(&target.host_header())?);
+    headers.insert(HOST, HeaderValue::from_str(&url.host_header())?);
     headers.insert(DATE, HeaderValue::from_str(&time)?);
     headers.insert(CONTENT_SHA256, HeaderValue::from_str(payload.as_str())?);
     if let Some(token) = &keys.session_token {
@@ -87,8 +87,8 @@ pub(crate) fn sign(
     let (names, lines) = canonical_headers(headers, is_signed);
     let request = format!(
         "{method}\n{}\n{}\n{lines}\n{names}\n{}",
-        target.path,
-        target.query,
+        url.path,
+        url.query,
         payload.as_str()
     );
     let scope = format!("{date}/{region}/{SERVICE}/{TERMINATOR}");
@@ -106,9 +106,10 @@ pub(crate) fn sign(
 }
 
 /// Whether a header is to be part of the signature. S3 asks for that of `host` and `x-amz-*` only, and HTTP
-/// caches between us and a source ask it for whole objects and without conditions.
+/// caches between us and a source ask it for whole objects and without conditions. What encodings are
+/// accepted proxies say for themselves, Google's own among them.
 pub(crate) fn survives_caches(name: &str) -> bool {
-    !(name == "range" || name.starts_with("if-"))
+    !(name == "range" || name == "accept-encoding" || name.starts_with("if-"))
 }
 
 /// The names of those headers that are signed joined by `;`, and their lines, both in the order of
@@ -129,10 +130,20 @@ fn canonical_headers(headers: &HeaderMap, is_signed: fn(&str) -> bool) -> (Strin
         names.push_str(name);
         lines.push_str(name);
         lines.push(':');
-        lines.push_str(String::from_utf8_lossy(value.as_bytes()).trim());
+        push_words(&String::from_utf8_lossy(value.as_bytes()), &mut lines);
         lines.push('\n');
     }
     (names, lines)
+}
+
+/// A header's value with single spaces, as both sides of a signature write it.
+fn push_words(value: &str, line: &mut String) {
+    let mut words = value.split_ascii_whitespace();
+    line.extend(words.next());
+    for word in words {
+        line.push(' ');
+        line.push_str(word);
+    }
 }
 
 fn signing_key(keys: &Keys, date: &str, region: &str) -> hmac::Tag {
@@ -175,7 +186,7 @@ mod tests {
             secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
             session_token: None,
         };
-        let target = Target::absolute(&url.parse().unwrap()).unwrap();
+        let url = Url::absolute(&url.parse().unwrap()).unwrap();
         let mut map: HeaderMap = headers
             .iter()
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
@@ -188,7 +199,7 @@ mod tests {
             now,
             is_signed,
         };
-        sign(method, &target, &mut map, &hash, &signer).unwrap();
+        sign(method, &url, &mut map, &hash, &signer).unwrap();
         let authorization = map[AUTHORIZATION].to_str().unwrap().to_owned();
         authorization
             .rsplit_once("Signature=")
@@ -204,10 +215,45 @@ mod tests {
             signature_of(survives_caches, &Method::GET, url, headers, "")
         };
         let plain = signature(&[]);
-        let changed = [("range", "bytes=0-9"), ("if-match", "\"1\"")];
+        let changed = [
+            ("range", "bytes=0-9"),
+            ("if-match", "\"1\""),
+            ("accept-encoding", "identity"),
+        ];
         assert_eq!(signature(&changed), plain);
         let owned = [("x-amz-copy-source-if-match", "\"1\"")];
         assert_ne!(signature(&owned), plain);
+    }
+
+    #[test]
+    fn a_session_token_is_sent_and_signed_and_printed_nowhere() {
+        let keys = Keys {
+            access_key_id: "AK".into(),
+            secret_access_key: "secret".into(),
+            session_token: Some("hush".into()),
+        };
+        let url = Url::absolute(&"https://s3.example.com/b".parse().unwrap()).unwrap();
+        let (mut headers, hash) = (HeaderMap::new(), PayloadHash::Unsigned);
+        let signer = Signer {
+            keys: &keys,
+            region: "us-east-1",
+            now: Timestamp::UNIX_EPOCH,
+            is_signed: survives_caches,
+        };
+        sign(&Method::GET, &url, &mut headers, &hash, &signer).unwrap();
+        assert_eq!(headers[SECURITY_TOKEN], "hush");
+        let said = headers[AUTHORIZATION].to_str().unwrap();
+        let names = "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token,";
+        assert!(said.contains(names), "{said}");
+        assert!(!format!("{headers:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_value_is_signed_with_single_spaces() {
+        let url = "https://examplebucket.s3.amazonaws.com/test.txt";
+        let signature = |value| signature(&Method::GET, url, &[("x-amz-meta-a", value)], "");
+        assert_eq!(signature("  a   b\tc "), signature("a b c"));
+        assert_ne!(signature("ab c"), signature("a b c"));
     }
 
     #[test]

@@ -1,28 +1,35 @@
 //! The store: what it is made of and how it is reconfigured. Its operations are in the modules
-//! beneath; all of them take the `road`.
+//! beneath; all of them go through `dispatch`.
 
 mod bucket;
 mod copy;
 mod delete;
+mod delete_version;
+pub(crate) mod dispatch;
 mod multipart;
+mod proof;
 pub(crate) mod read;
-mod road;
+mod rotation;
 mod versions;
+mod whole;
 mod write;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dlf_core::network::AddressRules;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::error::{ErrorKind, StoreError};
 use crate::options::ClientOptions;
 use crate::origin::{ConfigError, Origin};
-use crate::site::Site;
+use crate::origin_client::OriginClient;
+use crate::retry::Retries;
 use crate::usage::{Usage, UsageSnapshot};
 
-use road::{Reply, Route};
+use dispatch::{Reply, Route};
+use rotation::KeyClock;
 
 /// Requests of one store that wait for the head of their answer at the same time. Far more than
 /// fill any link; what comes on top waits here and not in sockets.
@@ -30,49 +37,73 @@ const REQUESTS_MAX: usize = 256;
 
 /// A client of one dataset's objects; clones share connections, configuration and accounting.
 ///
-/// Origins are ordered: a read asks the first and goes on to the next where one cannot answer; the
-/// last is the source, and writes and buckets are its business alone.
+/// Origins are ordered, and the last is the source. A read of a known version asks the first and
+/// goes on to the next where one does not have it; everything else (writes, heads, listings,
+/// buckets) is the source's business alone.
 ///
 /// Keys are relative to each origin's prefix and may hold any character but NUL.
 ///
 /// Failures that may pass are retried with growing, jittered pauses until the operation has gone
-/// [`ClientOptions::source_timeout`] without progress; so every operation ends.
+/// [`ClientOptions::source_timeout`] without progress, and refused keys are waited out for
+/// [`ClientOptions::key_grace`]; so every operation ends.
 #[derive(Clone, Debug)]
 pub struct ObjectStore {
     shared: Arc<Shared>,
     source_timeout: Duration,
+    key_grace: Duration,
+    /// When the operation began that all requests of this clone belong to.
+    began: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    current: RwLock<Current>,
+    current: watch::Sender<Current>,
     usage: Usage,
     gate: Semaphore,
+    /// When the source last answered anybody.
+    answered: Mutex<Option<Instant>>,
 }
 
 /// What `reconfigure` and `set_rules` replace.
 #[derive(Clone, Debug)]
 struct Current {
-    sites: Arc<[Arc<Site>]>,
-    /// The last of `sites`, of which there is at least one.
-    source: Arc<Site>,
+    /// In their order, the source last.
+    clients: Arc<[Arc<OriginClient>]>,
+    /// The last of `clients`, of which there is at least one.
+    source: Arc<OriginClient>,
     rules: Arc<AddressRules>,
+    /// Of the source's keys.
+    keys: Arc<KeyClock>,
 }
 
 impl Current {
     fn new(
         origins: Vec<Origin>,
         rules: Arc<AddressRules>,
-        before: &[Arc<Site>],
+        before: &[Arc<OriginClient>],
     ) -> Result<Self, ConfigError> {
-        let site = |origin| Site::succeed(origin, before, &rules).map(Arc::new);
-        let sites: Arc<[_]> = origins.into_iter().map(site).collect::<Result<_, _>>()?;
-        let source = sites.last().cloned().ok_or(ConfigError::NoOrigin)?;
+        let client = |origin| OriginClient::succeed(origin, before, &rules).map(Arc::new);
+        let clients: Arc<[_]> = origins.into_iter().map(client).collect::<Result<_, _>>()?;
+        let source = clients.last().cloned().ok_or(ConfigError::NoOrigin)?;
         Ok(Self {
-            sites,
+            clients,
             source,
             rules,
+            keys: Arc::default(),
         })
+    }
+
+    /// What is known of the keys stays known while they are the same.
+    fn after(mut self, before: &Self) -> Self {
+        if self.source.origin == before.source.origin {
+            self.keys = Arc::clone(&before.keys);
+        }
+        self
+    }
+
+    /// What stands before the source.
+    fn caches(&self) -> &[Arc<OriginClient>] {
+        self.clients.split_last().map_or(&[], |(_, caches)| caches)
     }
 }
 
@@ -81,22 +112,26 @@ impl ObjectStore {
     pub fn new(origins: Vec<Origin>, options: ClientOptions) -> Result<Self, ConfigError> {
         let current = Current::new(origins, Arc::new(options.rules), &[])?;
         let shared = Shared {
-            current: RwLock::new(current),
+            current: watch::Sender::new(current),
             usage: Usage::default(),
             gate: Semaphore::new(REQUESTS_MAX),
+            answered: Mutex::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
             source_timeout: options.source_timeout,
+            key_grace: options.key_grace,
+            began: None,
         })
     }
 
     /// Replaces the origins between two requests: keys, endpoint, CA, order. Requests in flight
-    /// finish as they began; their retries are sent to the new origins.
+    /// finish as they began; their retries are sent to the new origins, and so are those that wait
+    /// because the old keys were refused.
     ///
     /// On an error the old ones stay.
     pub fn reconfigure(&self, origins: Vec<Origin>) -> Result<(), ConfigError> {
-        self.update(|before| Current::new(origins, Arc::clone(&before.rules), &before.sites))
+        self.update(|before| Current::new(origins, Arc::clone(&before.rules), &before.clients))
     }
 
     /// Replaces the address rules. Connections made under the old ones are not used again.
@@ -105,7 +140,7 @@ impl ObjectStore {
             if *before.rules == rules {
                 return Ok(before.clone());
             }
-            let origins = before.sites.iter().map(|site| site.origin.clone());
+            let origins = before.clients.iter().map(|client| client.origin.clone());
             Current::new(origins.collect(), Arc::new(rules), &[])
         })
     }
@@ -114,9 +149,25 @@ impl ObjectStore {
     #[must_use]
     pub fn with_timeout(&self, source_timeout: Duration) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
             source_timeout,
+            ..self.clone()
         }
+    }
+
+    /// The same store for the requests of one operation that begins now: a source that answers nobody
+    /// is waited for once, however many requests the operation makes and whatever it waited for before.
+    #[must_use]
+    pub fn of_one_operation(&self) -> Self {
+        Self {
+            began: Some(Instant::now()),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the source has answered nobody for so long.
+    #[must_use]
+    pub fn is_silent(&self, time: Duration) -> bool {
+        self.answered().is_none_or(|at| at.elapsed() >= time)
     }
 
     /// What this store and its clones have done.
@@ -133,12 +184,22 @@ impl ObjectStore {
         self.source_timeout
     }
 
+    /// For a request that begins now.
+    fn retries(&self) -> Retries {
+        let answered = *self.answered();
+        let since = self
+            .began
+            .map(|began| answered.map_or(began, |at| at.max(began)));
+        Retries::since(since.unwrap_or_else(Instant::now), self.source_timeout)
+    }
+
+    fn answered(&self) -> MutexGuard<'_, Option<Instant>> {
+        let answered = self.shared.answered.lock();
+        answered.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn current(&self) -> Current {
-        self.shared
-            .current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.current.borrow().clone()
     }
 
     /// One change after the other: made from an older state, one would undo the other.
@@ -146,10 +207,20 @@ impl ObjectStore {
         &self,
         change: impl FnOnce(&Current) -> Result<Current, ConfigError>,
     ) -> Result<(), ConfigError> {
-        let current = &self.shared.current;
-        let mut current = current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = change(&current)?;
-        Ok(())
+        let mut outcome = Ok(());
+        self.shared
+            .current
+            .send_if_modified(|current| match change(current) {
+                Ok(changed) => {
+                    *current = changed.after(current);
+                    true
+                }
+                Err(error) => {
+                    outcome = Err(error);
+                    false
+                }
+            });
+        outcome
     }
 
     pub(crate) fn source_error(&self, kind: ErrorKind) -> StoreError {
@@ -188,5 +259,33 @@ mod tests {
                 assert_eq!(store.current().source.origin, origin(number));
             }
         });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operation_waits_once_for_a_source_that_answers_nobody() {
+        let source = Origin {
+            endpoint: "http://s3".parse().unwrap(),
+            bucket: "bucket".to_owned(),
+            prefix: String::new(),
+            region: String::new(),
+            keys: None,
+            ca_pem: None,
+        };
+        let store = ObjectStore::new(vec![source], ClientOptions::default()).unwrap();
+        let limit = store.source_timeout();
+        let operation = store.of_one_operation();
+        tokio::time::sleep(limit / 3).await;
+        assert_eq!(operation.retries().remaining(), limit * 2 / 3);
+        assert_eq!(store.retries().remaining(), limit);
+        assert!(store.is_silent(limit / 3));
+        *store.answered() = Some(Instant::now());
+        assert!(!store.is_silent(limit / 3));
+        tokio::time::sleep(limit / 3).await;
+        assert!(store.is_silent(limit / 3));
+        assert_eq!(operation.retries().remaining(), limit * 2 / 3);
+        tokio::time::sleep(limit).await;
+        assert_eq!(operation.retries().remaining(), Duration::ZERO);
+        let later = store.of_one_operation();
+        assert_eq!(later.retries().remaining(), limit);
     }
 }

@@ -8,6 +8,10 @@ use std::time::Duration;
 pub struct UsageSnapshot {
     /// Bytes of object data received.
     pub bytes_read: u64,
+    /// Of those, bytes that a cache sent.
+    pub cached_bytes_read: u64,
+    /// Reads that a cache was to answer, and the source had to.
+    pub cache_failures: u64,
     /// Bytes of object data sent, repeated sends included.
     pub bytes_written: u64,
     /// Requests put on the wire, retries included.
@@ -24,6 +28,8 @@ pub struct UsageSnapshot {
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     bytes_read: AtomicU64,
+    cached_bytes_read: AtomicU64,
+    cache_failures: AtomicU64,
     bytes_written: AtomicU64,
     requests: AtomicU64,
     retries: AtomicU64,
@@ -32,8 +38,15 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn read(&self, bytes: u64) {
+    pub(crate) fn read(&self, bytes: u64, of_cache: bool) {
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        if of_cache {
+            self.cached_bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn cache_failed(&self) {
+        self.cache_failures.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn written(&self, bytes: u64) {
@@ -61,6 +74,8 @@ impl Usage {
     pub(crate) fn snapshot(&self) -> UsageSnapshot {
         UsageSnapshot {
             bytes_read: self.bytes_read.load(Ordering::Relaxed),
+            cached_bytes_read: self.cached_bytes_read.load(Ordering::Relaxed),
+            cache_failures: self.cache_failures.load(Ordering::Relaxed),
             bytes_written: self.bytes_written.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),

@@ -1,28 +1,28 @@
 //! The XML that S3 speaks, as far as we do.
 
+mod requests;
 mod versions;
 
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use quick_xml::escape::escape;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ErrorKind;
-use crate::object::{ETag, ListPage, ObjectMeta, Part, Upload, UploadPage};
-use crate::target::decode;
+use crate::object::{Copied, ETag, ListPage, ObjectMeta, Upload, UploadPage};
+use crate::url::decode;
 
+pub(crate) use requests::{can_hold, complete, delete, location, tagging};
 pub(crate) use versions::version_page;
-
-const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 /// Reads the document `name`; serde does not look at the outermost element's name.
 fn parse<T: DeserializeOwned>(body: &[u8], name: &str) -> Result<T, ErrorKind> {
     let foreign = ErrorKind::Protocol("its answer is not the XML of S3");
     match std::str::from_utf8(body) {
+        // Spaces before it kept the connection while the server worked.
         Ok(text) if root(body) == name.as_bytes() => {
-            quick_xml::de::from_str(text).map_err(|_| foreign)
+            quick_xml::de::from_str(text.trim_start()).map_err(|_| foreign)
         }
         _ => Err(foreign),
     }
@@ -92,13 +92,10 @@ struct CommonPrefix {
 /// Reads a page of `ListObjectsV2` whose keys all begin with the origin's `prefix`.
 pub(crate) fn list_page(body: &[u8], prefix: &str) -> Result<ListPage, ErrorKind> {
     let result: ListBucketResult = parse(body, "ListBucketResult")?;
-    let keys = Keys {
-        encoded: result.encoding_type.is_some(),
-        prefix,
-    };
+    let format = KeyFormat::new(result.encoding_type.as_deref(), prefix);
     let object = |contents: Contents| {
         Ok(ObjectMeta {
-            key: keys.read(&contents.key)?,
+            key: format.read(&contents.key)?,
             size: contents.size,
             etag: ETag::from_wire(&contents.etag),
             last_modified: contents.last_modified.as_deref().and_then(time),
@@ -118,7 +115,7 @@ pub(crate) fn list_page(body: &[u8], prefix: &str) -> Result<ListPage, ErrorKind
         common_prefixes: result
             .common_prefixes
             .iter()
-            .map(|common| keys.read(&common.prefix))
+            .map(|common| format.read(&common.prefix))
             .collect::<Result<_, _>>()?,
         next: result
             .next_continuation_token
@@ -127,12 +124,18 @@ pub(crate) fn list_page(body: &[u8], prefix: &str) -> Result<ListPage, ErrorKind
 }
 
 /// How keys are written in one answer.
-struct Keys<'a> {
+struct KeyFormat<'a> {
     encoded: bool,
     prefix: &'a str,
 }
 
-impl Keys<'_> {
+impl<'a> KeyFormat<'a> {
+    /// As the answer says of its encoding; some servers say it is none with an empty element.
+    fn new(encoding: Option<&str>, prefix: &'a str) -> Self {
+        let encoded = encoding.is_some_and(|name| !name.trim().is_empty());
+        Self { encoded, prefix }
+    }
+
     /// The full key; none if its encoding is broken.
     fn whole(&self, text: &str) -> Option<String> {
         if self.encoded {
@@ -177,15 +180,13 @@ struct UploadEntry {
 /// Reads a page of `ListMultipartUploads` whose keys all begin with the origin's `prefix`.
 pub(crate) fn upload_page(body: &[u8], prefix: &str) -> Result<UploadPage, ErrorKind> {
     let result: ListMultipartUploadsResult = parse(body, "ListMultipartUploadsResult")?;
-    let keys = Keys {
-        encoded: result.encoding_type.is_some(),
-        prefix,
-    };
+    let format = KeyFormat::new(result.encoding_type.as_deref(), prefix);
     let upload = |entry: UploadEntry| {
         Ok(Upload {
-            key: keys.read(&entry.key)?,
+            key: format.read(&entry.key)?,
             id: entry.upload_id,
             initiated: entry.initiated.as_deref().and_then(time),
+            token: None,
         })
     };
     Ok(UploadPage {
@@ -209,7 +210,23 @@ pub(crate) fn upload_id(body: &[u8]) -> Result<String, ErrorKind> {
     Ok(result.upload_id)
 }
 
-/// Reads the new version from the answer `name`, to a copy, a copied part or a completed upload.
+/// Reads the answer to a copy.
+pub(crate) fn copied(body: &[u8]) -> Result<Copied, ErrorKind> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct CopyObjectResult {
+        #[serde(rename = "ETag")]
+        etag: String,
+        last_modified: Option<String>,
+    }
+    let result: CopyObjectResult = parse(body, "CopyObjectResult")?;
+    Ok(Copied {
+        etag: ETag::from_wire(&result.etag),
+        last_modified: result.last_modified.as_deref().and_then(time),
+    })
+}
+
+/// Reads the new version from the answer `name`, to a copied part or a completed upload.
 pub(crate) fn new_etag(body: &[u8], name: &str) -> Result<ETag, ErrorKind> {
     #[derive(Deserialize)]
     struct Versioned {
@@ -268,58 +285,6 @@ pub(crate) fn tags(body: &[u8]) -> Result<Vec<(String, String)>, ErrorKind> {
         .into_iter()
         .map(|tag| (tag.key, tag.value))
         .collect())
-}
-
-/// Whether `key` survives a journey through XML 1.0: control characters do not.
-pub(crate) fn can_hold(key: &str) -> bool {
-    let forbidden = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
-    !key.contains(forbidden)
-}
-
-/// The body of `DeleteObjects`, of keys or of single versions of them. Every key must be one that
-/// XML [`can_hold`].
-pub(crate) fn delete<'a>(doomed: impl Iterator<Item = (String, Option<&'a str>)>) -> String {
-    let object = |(key, version): (String, Option<&str>)| {
-        let version = version.map(|id| format!("<VersionId>{}</VersionId>", escape(id)));
-        let (key, version) = (escape(&key), version.unwrap_or_default());
-        format!("<Object><Key>{key}</Key>{version}</Object>")
-    };
-    let objects = doomed.map(object).collect::<Vec<_>>().concat();
-    format!(r#"<Delete xmlns="{NAMESPACE}"><Quiet>true</Quiet>{objects}</Delete>"#)
-}
-
-/// The body of `CompleteMultipartUpload`.
-pub(crate) fn complete(parts: &[Part]) -> String {
-    let part = |part: &Part| {
-        let (number, etag) = (part.number, part.etag.to_wire());
-        format!(
-            "<Part><PartNumber>{number}</PartNumber><ETag>{}</ETag></Part>",
-            escape(&etag)
-        )
-    };
-    let parts: String = parts.iter().map(part).collect();
-    format!(r#"<CompleteMultipartUpload xmlns="{NAMESPACE}">{parts}</CompleteMultipartUpload>"#)
-}
-
-/// The body of `PutBucketTagging`.
-pub(crate) fn tagging(tags: &[(String, String)]) -> String {
-    let tag = |(key, value): &(String, String)| {
-        format!(
-            "<Tag><Key>{}</Key><Value>{}</Value></Tag>",
-            escape(key),
-            escape(value)
-        )
-    };
-    let tags: String = tags.iter().map(tag).collect();
-    format!(r#"<Tagging xmlns="{NAMESPACE}"><TagSet>{tags}</TagSet></Tagging>"#)
-}
-
-/// The body of `CreateBucket` outside of the default region.
-pub(crate) fn location(region: &str) -> String {
-    let region = escape(region);
-    format!(
-        r#"<CreateBucketConfiguration xmlns="{NAMESPACE}"><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"#
-    )
 }
 
 #[cfg(test)]

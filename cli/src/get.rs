@@ -88,7 +88,11 @@ fn table(found: &[View], columns: Columns, now: Timestamp) -> String {
 
 fn row(view: &View, columns: Columns, now: Timestamp) -> Vec<String> {
     let nothing = || NOTHING.to_owned();
-    let usage = view.status().and_then(|status| status.usage.as_ref());
+    // A Dataset that no pod has used yet has no figures.
+    let usage = view
+        .status()
+        .map(|status| status.usage.clone().unwrap_or_default());
+    let usage = usage.as_ref();
     let age = view.created().map(|created| text::age(created, now));
     let mut row = vec![
         view.name().to_owned(),

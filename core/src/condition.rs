@@ -17,9 +17,22 @@ pub enum ConditionType {
     InUse,
     /// `mount.size` was changed after the claim was made.
     SizePending,
+    /// The source does not take what pods write.
+    WritesRefused,
 }
 
 impl ConditionType {
+    /// All there are.
+    pub const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::SourceReachable,
+        Self::Provisioned,
+        Self::CacheReady,
+        Self::InUse,
+        Self::SizePending,
+        Self::WritesRefused,
+    ];
+
     /// The type as it stands in the status.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -30,6 +43,7 @@ impl ConditionType {
             Self::CacheReady => "CacheReady",
             Self::InUse => "InUse",
             Self::SizePending => "SizePending",
+            Self::WritesRefused => "WritesRefused",
         }
     }
 }

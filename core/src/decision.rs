@@ -15,7 +15,7 @@ const DEFAULT_CAPACITY: u64 = 10 << 30;
 /// How stale a read may be when the Dataset does not say.
 const DEFAULT_REVALIDATE_MS: u64 = 60_000;
 /// Shards of a cache of one dataset; more would be a mistake in a spec.
-const REPLICAS_MAX: u32 = 64;
+pub const REPLICAS_MAX: u32 = 64;
 
 /// What was decided about a dataset's cache.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,4 +11,5 @@ pub mod names;
 pub mod network;
 pub mod plugin;
 pub mod program;
+pub mod shown;
 pub mod source;

@@ -29,6 +29,16 @@ impl Program {
         }
     }
 
+    /// Whether it can sign with temporary keys. s3fs takes their token from its environment only, where
+    /// anybody of the node's could read it, and would never take the next one.
+    #[must_use]
+    pub const fn takes_session_token(self) -> bool {
+        match self {
+            Self::Native => true,
+            Self::S3fs => false,
+        }
+    }
+
     /// The keys it takes, and what may stand behind each.
     const fn options(self) -> &'static [(&'static str, Value)] {
         match self {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::directories::{FreeMin, Limits, Size};
+
 /// The DLF node driver.
 #[derive(Debug, Parser)]
 #[command(name = "dlf-csi", version)]
@@ -52,6 +54,39 @@ pub struct DriverArgs {
     /// Address of /livez, /readyz and /metrics.
     #[arg(long, env = "DLF_HTTP", default_value = "0.0.0.0:9808")]
     pub http: SocketAddr,
+    /// How much of the node's disk datasets may fill.
+    #[command(flatten)]
+    pub staging: StagingArgs,
+}
+
+/// Limits of the node's disk; the chart's values tell their reasons.
+#[derive(Args, Clone, Debug)]
+pub struct StagingArgs {
+    /// Bytes of one file, as a quantity.
+    #[arg(long, env = "DLF_STAGING_PER_FILE", default_value = "64Gi")]
+    pub staging_per_file: Size,
+    /// Bytes of one dataset.
+    #[arg(long, env = "DLF_STAGING_PER_DATASET", default_value = "128Gi")]
+    pub staging_per_dataset: Size,
+    /// Bytes of all datasets.
+    #[arg(long, env = "DLF_STAGING_PER_NODE", default_value = "256Gi")]
+    pub staging_per_node: Size,
+    /// What stays free, as a quantity or a percentage of the disk.
+    #[arg(long, env = "DLF_STAGING_MIN_FREE", default_value = "15%")]
+    pub staging_min_free: FreeMin,
+}
+
+impl StagingArgs {
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            per_file: self.staging_per_file.0,
+            per_dataset: self.staging_per_dataset.0,
+            per_node: self.staging_per_node.0,
+            min_free: self.staging_min_free,
+        }
+    }
 }
 
 /// Flags of `mount-nfs`.

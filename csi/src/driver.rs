@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 
 use crate::cli::{DriverArgs, MountNfsArgs};
+use crate::directories::Directories;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::mounters::Mounters;
@@ -30,7 +31,7 @@ use crate::state::{State, StateError};
 use crate::sys::SysError;
 use crate::sys::staging::{Staging, mount_private_tmpfs};
 use crate::volumes::restore::{RestoreError, restore};
-use crate::volumes::{Parts, Volumes};
+use crate::volumes::{Dependencies, Volumes};
 use crate::{http, socket};
 
 /// Why the driver cannot run.
@@ -82,10 +83,12 @@ pub async fn run(args: DriverArgs) -> Result<Infallible, DriverError> {
     let dialer = Dialer::new(&args.operator, &args.ca, &args.token)?;
     let (operator, connection, orders) = Operator::new(dialer, args.node.clone());
     let (mounters, events) = Mounters::watch(layout.mounters());
-    let volumes = Volumes::new(Parts {
+    let directories = Directories::open(layout.staging(), args.staging.limits())?;
+    let volumes = Volumes::new(Dependencies {
         host: args.host_dir,
         state: State::load(&layout.state())?,
         staging: Arc::new(Staging::new(layout.state().join("staging"))?),
+        directories: Arc::new(directories),
         operator,
         mounters,
         metrics: metrics.clone(),

@@ -64,6 +64,12 @@ impl Layout {
         self.plugin().join("mounts")
     }
 
+    /// Directory with one subdirectory for each dataset's files on the node's disk.
+    #[must_use]
+    pub fn staging(&self) -> PathBuf {
+        self.plugin().join("staging")
+    }
+
     /// Directory with one subdirectory for each mounter revision.
     #[must_use]
     pub fn mounters(&self) -> PathBuf {

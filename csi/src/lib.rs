@@ -6,11 +6,13 @@
 //! server.
 
 pub mod cli;
+pub mod directories;
 pub mod driver;
+pub mod endings;
 pub mod host_path;
 pub mod http;
+pub mod keyed_locks;
 pub mod layout;
-pub mod locks;
 pub mod metrics;
 pub mod mounters;
 pub mod mountinfo;

@@ -129,8 +129,8 @@ mod tests {
             "fuse.dlf"
         );
         assert!(table.top(Path::new("/k")).is_none());
-        let held = table.holding(Path::new("/k/mounts/a/deeper")).unwrap();
-        assert!(held.shared);
+        let mount = table.holding(Path::new("/k/mounts/a/deeper")).unwrap();
+        assert!(mount.shared);
         assert!(!table.holding(&point.join("x")).unwrap().shared);
     }
 

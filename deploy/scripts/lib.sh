@@ -41,7 +41,7 @@ files_of() {
 own_target_directory() {
   local files=$CARGO_TARGET_DIR/files owner time hash path
   declare -A known=()
-  owner=$(head -n 1 "$files" 2>/dev/null)
+  owner=$(head -n 1 "$files" 2>/dev/null) || true # none yet
   if [[ $owner == "$ROOT" && -z $(find "$ROOT" -name .git -prune -o -path "$ROOT/target" -prune -o -type f -newer "$files" -print -quit) ]]; then
     return
   fi

@@ -10,25 +10,26 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 
-use crate::held::Place;
+use crate::counts::AddressPermit;
 
-/// A TCP connection with its place among all and among those of its address, free again when this is dropped.
+/// A TCP connection with two permits: one of all, and one of its address. Both are free again when
+/// this is dropped.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    _place: Place,
+    _address_permit: AddressPermit,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
     pub(crate) const fn new(
         stream: TcpStream,
-        place: Place,
+        address_permit: AddressPermit,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Self {
         Self {
             stream,
-            _place: place,
+            _address_permit: address_permit,
             _permit: permit,
         }
     }

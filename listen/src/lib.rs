@@ -5,14 +5,14 @@
 //! a pod alone keeps nobody out.
 
 mod connection;
-mod held;
+mod counts;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
 
 pub use connection::Connection;
-use held::Held;
+use counts::ConnectionCounts;
 
 /// Accepting fails when descriptors run out; trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -36,8 +36,8 @@ pub const OF_HEALTH: Limits = Limits {
 #[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
-    places: Arc<Semaphore>,
-    held: Arc<Held>,
+    permits: Arc<Semaphore>,
+    counts: Arc<ConnectionCounts>,
 }
 
 impl Listener {
@@ -50,8 +50,8 @@ impl Listener {
         let port = tcp.local_addr()?.port();
         Ok(Self {
             tcp,
-            places: Arc::new(Semaphore::new(limits.all)),
-            held: Arc::new(Held::new(port, limits.of_address)),
+            permits: Arc::new(Semaphore::new(limits.all)),
+            counts: Arc::new(ConnectionCounts::new(port, limits.of_address)),
         })
     }
 
@@ -63,23 +63,25 @@ impl Listener {
         self.tcp.local_addr()
     }
 
-    /// How many connections were closed because their address held as many as one may; goes on
+    /// How many connections were closed because their address had as many as one may; goes on
     /// counting.
     #[must_use]
     pub fn refused(&self) -> Refused {
-        Refused(Arc::clone(&self.held))
+        Refused(Arc::clone(&self.counts))
     }
 
-    /// The next connection that has a place, and who it is from. Nothing is lost when the future is
-    /// dropped.
+    /// The next connection that has its permits, and who it is from. Nothing is lost when the future
+    /// is dropped.
     pub async fn accept(&mut self) -> (Connection, SocketAddr) {
         // The semaphore is never closed, so there is always a permit to come.
-        let permit = Arc::clone(&self.places).acquire_owned().await.ok();
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         loop {
             match self.tcp.accept().await {
                 Ok((stream, peer)) => {
-                    if let Some(place) = Held::take(&self.held, peer.ip().to_canonical()) {
-                        return (Connection::new(stream, place, permit), peer);
+                    if let Some(address_permit) =
+                        ConnectionCounts::take(&self.counts, peer.ip().to_canonical())
+                    {
+                        return (Connection::new(stream, address_permit, permit), peer);
                     }
                 }
                 Err(error) => {
@@ -93,7 +95,7 @@ impl Listener {
 
 /// A count that goes on.
 #[derive(Clone, Debug)]
-pub struct Refused(Arc<Held>);
+pub struct Refused(Arc<ConnectionCounts>);
 
 impl Refused {
     /// Connections closed so far.

@@ -89,7 +89,7 @@ async fn nothing_is_kept_of_addresses_that_have_gone() {
     for host in 2..6 {
         let _peer = dial(host, address).await;
         let _accepted = listener.accept().await;
-        assert_eq!(listener.held.addresses(), 1);
+        assert_eq!(listener.counts.addresses(), 1);
     }
-    assert_eq!(listener.held.addresses(), 0);
+    assert_eq!(listener.counts.addresses(), 0);
 }

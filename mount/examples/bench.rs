@@ -1,9 +1,11 @@
-//! Figures of a real mount over a real S3 server: sequential, random, and many small files.
+//! Figures of a real mount over a real S3 server: sequential, random, and many small files; and
+//! many readers beside many writers at a source with a rate and a delay.
 //!
-//! `cargo run -p dlf-mount --example bench [PROGRAM]`, as root, after `cargo build -p dlf-mount`;
-//! PROGRAM is `native` (default) or `s3fs`. The server is found as by the tests. Each figure is
-//! taken with the kernel's page cache dropped; the processor time is the child's. `READ_AHEAD_KB`
-//! sets the kernel's read-ahead, as the node driver does after mounting.
+//! `cargo run -p dlf-mount --example bench [PROGRAM [PART...]]`, as root, after `cargo build -p
+//! dlf-mount`; PROGRAM is `native` (default) or `s3fs`, PART `files` or `load`, both unless told.
+//! The server is found as by the tests. Each figure is taken with the kernel's page cache dropped;
+//! the processor time is the child's. `READ_AHEAD_KB` sets the kernel's read-ahead, as the node
+//! driver does after mounting.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,8 +22,11 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use dlf_wire::dataset::v1::{FuseVolume, dataset_config};
+use support::Server;
 use support::bucket::Bucket;
+use support::load::{Load, Outcome};
 use support::mounter::{Mount, Mounter, dataset, with_volume};
+use support::shaped::{Shape, Shaped};
 
 const MIB: usize = 1024 * 1024;
 const BIG_BYTES: usize = 512 * MIB;
@@ -30,14 +35,38 @@ const SMALL_BYTES: usize = 64 * 1024;
 const RANDOM_READS: usize = 300;
 const RANDOM_BYTES: usize = 256 * 1024;
 
+/// The load: so many readers that go on and that stop, and so many writers.
+const MOVING: usize = 12;
+const PAUSED: usize = 4;
+const WRITERS: u64 = 64;
+const LOAD_SECONDS: usize = 30;
+
+/// Bytes per second of the source, and of each writer: what is asked of a mount, and a quarter of it,
+/// which leaves two cores time that also run the server, the network and all readers and writers.
+const LOADS: [(u32, usize); 2] = [(200_000_000, 1_000_000), (50_000_000, 250_000)];
+const ROUND_TRIP: Duration = Duration::from_millis(30);
+
 fn main() {
-    let program = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "native".to_owned());
+    let mut arguments = std::env::args().skip(1);
+    let program = arguments.next().unwrap_or_else(|| "native".to_owned());
+    let parts: Vec<_> = arguments.collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|it| it == part);
     let Some(server) = support::server("bench") else {
         return;
     };
-    let bucket = Bucket::new(&server, "bench");
+    if wanted("files") {
+        files(&server, program);
+    }
+    if wanted("load") {
+        for (source, writer) in LOADS {
+            load(&server, source, writer);
+        }
+    }
+}
+
+/// One reader or writer at a time.
+fn files(server: &Server, program: String) {
+    let bucket = Bucket::new(server, "bench");
     bucket.put("big", noise(BIG_BYTES));
     for n in 0..SMALL_FILES {
         bucket.put(&format!("small/{n:04}"), noise(SMALL_BYTES));
@@ -58,14 +87,17 @@ fn main() {
     let child = mounter.pid_of("bench");
     for run in 1..=3 {
         println!("run {run}");
-        let before = processor_time(child);
-        sequential(&mount);
-        let spent = processor_time(child).saturating_sub(before);
-        println!("    in {:.2} s of processor time", spent.as_secs_f64());
-        random(&mount);
-        small(&mount);
+        let timed = |what: fn(&Mount)| {
+            let before = processor_time(child);
+            what(&mount);
+            let spent = processor_time(child).saturating_sub(before);
+            println!("    in {:.2} s of processor time", spent.as_secs_f64());
+        };
+        timed(sequential);
+        timed(random);
+        timed(small);
+        timed(write);
     }
-    write(&mount);
 }
 
 /// Bytes that no layer compresses.
@@ -168,5 +200,64 @@ fn write(mount: &Mount) {
     let began = Instant::now();
     fs::write(mount.join("written"), &body).expect("it can be written");
     let rate = rate(body.len(), began.elapsed());
-    println!("write of {} MiB: {rate}", body.len() / MIB);
+    println!("  write of {} MiB: {rate}", body.len() / MIB);
+}
+
+/// Readers alone, and beside writers.
+fn load(server: &Server, source: u32, writer: usize) {
+    let bucket = Bucket::new(server, "load");
+    bucket.put("piece", noise(16 * MIB));
+    let names = |what: &str, count| (0..count).map(|n| format!("{what}{n}")).collect::<Vec<_>>();
+    let (moving, paused) = (names("moving", MOVING), names("paused", PAUSED));
+    for name in moving.iter().chain(&paused) {
+        bucket.repeat(name, "piece", 16);
+    }
+    let shape = Shape {
+        bytes_per_second: source,
+        round_trip: ROUND_TRIP,
+    };
+    let shaped = Shaped::start(server.endpoint.trim_start_matches("http://"), shape);
+    let mut origin = bucket.origin();
+    origin.endpoint = shaped.endpoint();
+    let mut mounter = Mounter::start();
+    let mount = mounter.mount("load", &dataset(origin), None);
+    let child = mounter.pid_of("load");
+    let alone = Load {
+        mount: &mount.path,
+        moving,
+        paused,
+        writers: 0,
+        bytes_per_second: writer,
+        seconds: LOAD_SECONDS,
+        at_least: Duration::from_secs(LOAD_SECONDS as u64),
+    };
+    println!(
+        "{MOVING} readers that go on and {PAUSED} that stop, at {} MB/s and {} ms",
+        source / 1_000_000,
+        ROUND_TRIP.as_millis()
+    );
+    let first = alone.run(child);
+    show("alone", &first);
+    let both = Load {
+        writers: WRITERS,
+        ..alone
+    };
+    let beside = both.run(child);
+    show(
+        &format!("beside {WRITERS} writers of {} kB/s", writer / 1_000),
+        &beside,
+    );
+    let part = beside.read_per_second / first.read_per_second;
+    println!("  {part:.2} of what they have alone");
+}
+
+fn show(what: &str, outcome: &Outcome) {
+    let (failed, memory) = (outcome.failed.len(), outcome.memory >> 20);
+    let rate = outcome.read_per_second / 1e6;
+    println!("  {what}: {rate:.0} MB/s, {failed} failed, {memory} MiB of memory at most");
+    outcome
+        .failed
+        .iter()
+        .take(1)
+        .for_each(|error| println!("    {error}"));
 }

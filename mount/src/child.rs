@@ -1,22 +1,31 @@
 //! One mount: a process of its own, which the mounter starts with a socket as standard input.
 
 mod confine;
+mod report;
+mod requests;
 mod server;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use dlf_cache::UsageSnapshot;
+use dlf_cache::{Budget, UsageSnapshot};
 use dlf_core::program::ProgramError;
 use dlf_wire::channel::{Channel, ChannelError};
 use dlf_wire::mounter::v1::{
-    Done, Failed, FromMounter, Start, ToMounter, Usage, from_mounter, to_mounter,
+    Done, Failed, FromMounter, Start, ToMounter, Usage, WritesOf, from_mounter, to_mounter,
 };
+use dlf_wire::writes::v1::Writes;
 
+use self::report::Report;
+use self::requests::Requests;
 use self::server::Server;
 use crate::convert::InvalidConfig;
+use crate::node::Node;
+use crate::node::endings::Endings;
+use crate::node::staging::Staging;
 use crate::s3fs::S3fsError;
 
 /// Tasks of all requests share these; the rest of the node's processors belong to its pods.
@@ -53,6 +62,9 @@ pub enum ChildError {
     /// The kernel's side of the file system failed.
     #[error("the FUSE device: {0}")]
     Device(#[source] io::Error),
+    /// Its place on the node's disk is another's or cannot be made.
+    #[error("the place on the node's disk: {0}")]
+    Staging(#[source] io::Error),
     /// A process or runtime could not be started.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -68,37 +80,65 @@ impl ChildError {
             Self::NextMount => "NextMount",
             Self::Device(_) => "DeviceFailed",
             Self::NoStart => "DescriptorMissing",
+            Self::Staging(_) => "StagingFailed",
             _ => "Internal",
         }
     }
 }
 
 /// Serves the mount that the socket at standard input tells of, until it is unmounted, the mounter
-/// says stop, or the mounter dies.
+/// says stop, or the mounter dies. Its place on the node's disk is in `staging`, if there is one.
 pub fn run(staging: &Path) -> Result<(), ChildError> {
     confine::confine().map_err(ChildError::Confine)?;
-    let staging = confine::own_directory(staging)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve(staging.as_deref()));
+    let result = runtime.block_on(serve(staging));
     // A thread may still be in a read of the device that never ends.
     runtime.shutdown_background();
+    result
+}
+
+async fn serve(directory: &Path) -> Result<(), ChildError> {
+    let channel = Channel::from_socket(io::stdin().as_fd().try_clone_to_owned()?)?;
+    let channel = Arc::new(channel);
+    let (request, start, device) = first_message(&channel).await?;
+    let endings = Endings::new(start.mount_id.clone(), channel.clone());
+    let requests = Requests::of(channel.clone(), endings.clone());
+    let staging = match Staging::enter(directory, &start).map_err(ChildError::Staging) {
+        Ok(staging) => staging,
+        Err(error) => {
+            channel.send(&answer_to(request, Err(&error)), None).await?;
+            return Err(error);
+        }
+    };
+    let memory = start
+        .memory_bytes
+        .map_or(Budget::MOUNT_BYTES_DEFAULT, in_memory);
+    let node = Node {
+        staging: staging.clone(),
+        memory: Budget::new(memory),
+        endings,
+    };
+    let started = Mount::start(start, device, node).await;
+    let result = serve_started(&channel, request, started, requests).await;
+    // Nothing in it outlives the process.
     if let Some(staging) = staging {
-        // Nothing in it outlives the process; what cannot be removed the next owner clears.
-        let _ = std::fs::remove_dir_all(staging);
+        staging.leave();
     }
     result
 }
 
-async fn serve(staging: Option<&Path>) -> Result<(), ChildError> {
-    let channel = Channel::from_socket(io::stdin().as_fd().try_clone_to_owned()?)?;
-    let (request, start, device) = first_message(&channel).await?;
-    let started = Mount::start(start, device, staging).await;
+async fn serve_started(
+    channel: &Channel,
+    request: u64,
+    started: Result<Mount, ChildError>,
+    requests: Requests,
+) -> Result<(), ChildError> {
     let answer = started.as_ref().map(|_| Done::default());
     channel.send(&answer_to(request, answer), None).await?;
-    started?.attend(&channel).await
+    started?.attend(channel, requests).await
 }
 
 async fn first_message(channel: &Channel) -> Result<(u64, Start, OwnedFd), ChildError> {
@@ -119,17 +159,15 @@ struct Mount {
     server: Server,
     epoch: u64,
     reported: UsageSnapshot,
+    report: Report,
 }
 
 impl Mount {
-    async fn start(
-        start: Start,
-        device: OwnedFd,
-        staging: Option<&Path>,
-    ) -> Result<Self, ChildError> {
-        let server = Server::start(&start, device, staging).await?;
+    async fn start(start: Start, device: OwnedFd, node: Node) -> Result<Self, ChildError> {
+        let server = Server::start(&start, device, node).await?;
         Ok(Self {
             id: start.mount_id,
+            report: Report::of(server.writes()),
             server,
             epoch: milliseconds_since_epoch(),
             reported: UsageSnapshot::default(),
@@ -137,22 +175,29 @@ impl Mount {
     }
 
     /// Does what the mounter says and reports, until the end.
-    async fn attend(mut self, channel: &Channel) -> Result<(), ChildError> {
+    async fn attend(mut self, channel: &Channel, mut requests: Requests) -> Result<(), ChildError> {
         let mut tick = tokio::time::interval(USAGE_EVERY);
         loop {
             tokio::select! {
                 end = self.server.ended() => {
                     self.server.shut_down().await;
+                    if let Some(writes) = self.report.rest() {
+                        channel.send(&self.writes_message(writes), None).await?;
+                    }
                     return end.map_err(ChildError::Device);
                 }
                 _ = tick.tick() => {
                     if let Some(usage) = self.usage() {
+                        let usage = from_mounter::Message::Usage(usage);
                         channel.send(&unasked(usage), None).await?;
                     }
                 }
-                received = channel.recv::<ToMounter>() => match received {
-                    Ok((message, _)) => {
-                        if self.obey(channel, message).await? {
+                writes = self.report.next() => {
+                    channel.send(&self.writes_message(writes), None).await?;
+                }
+                request = requests.next() => match request {
+                    Ok(request) => {
+                        if self.obey(channel, request).await? {
                             return Ok(());
                         }
                     }
@@ -174,18 +219,35 @@ impl Mount {
                 let configured = self.server.configure(&configure);
                 configured.map(|()| Done::default())
             }
+            Some(to_mounter::Message::Refresh(_)) => {
+                self.server.refresh().await;
+                Ok(Done::default())
+            }
             Some(to_mounter::Message::Stop(_)) => {
                 self.server.shut_down().await;
                 Ok(Done {
                     usage: self.usage(),
+                    writes: self.report.rest(),
+                    ..Done::default()
                 })
             }
+            Some(to_mounter::Message::Memory(memory)) => Ok(Done {
+                memory_bytes: self.server.resize(in_memory(memory.bytes)),
+                ..Done::default()
+            }),
             _ => Err(ChildError::NoStart),
         };
         channel
             .send(&answer_to(message.request, answer.as_ref().cloned()), None)
             .await?;
         Ok(stop)
+    }
+
+    fn writes_message(&self, writes: Writes) -> FromMounter {
+        unasked(from_mounter::Message::Writes(WritesOf {
+            mount_id: self.id.clone(),
+            writes: Some(writes),
+        }))
     }
 
     /// The counters, if they moved since the last report.
@@ -203,8 +265,14 @@ impl Mount {
             requests: now.requests,
             errors: now.errors,
             read_ms: u64::try_from(now.waited.as_millis()).unwrap_or(u64::MAX),
+            cached_bytes_read: now.cached_bytes_read,
+            cache_failures: now.cache_failures,
         })
     }
+}
+
+fn in_memory(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn answer_to(request: u64, result: Result<Done, &ChildError>) -> FromMounter {
@@ -221,10 +289,10 @@ fn answer_to(request: u64, result: Result<Done, &ChildError>) -> FromMounter {
     }
 }
 
-fn unasked(usage: Usage) -> FromMounter {
+fn unasked(message: from_mounter::Message) -> FromMounter {
     FromMounter {
         request: 0,
-        message: Some(from_mounter::Message::Usage(usage)),
+        message: Some(message),
     }
 }
 

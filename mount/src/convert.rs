@@ -38,6 +38,7 @@ pub(crate) fn store(
 ) -> Result<ObjectStore, InvalidConfig> {
     let options = ClientOptions {
         source_timeout: source_timeout(volume),
+        key_grace: ClientOptions::KEY_GRACE_OF_MOUNT,
         rules: rules(network)?,
     };
     Ok(ObjectStore::new(origins(volume)?, options)?)

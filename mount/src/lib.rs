@@ -12,6 +12,7 @@ pub mod child;
 mod convert;
 pub mod fs;
 pub mod mounter;
+mod node;
 pub mod s3fs;
 
 pub use convert::InvalidConfig;

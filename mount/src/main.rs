@@ -16,7 +16,7 @@ struct Arguments {
     /// Directory of the socket `m.sock`, which must belong to root and to nobody else.
     #[arg(long, env = "DLF_SOCKET_DIR", default_value = "/run/dlf")]
     socket_dir: PathBuf,
-    /// Directory in which each child makes one of its own.
+    /// Directory with one for each dataset, which the driver makes; of a child: its dataset's.
     #[arg(long, env = "DLF_STAGING_DIR", default_value = "/staging")]
     staging_dir: PathBuf,
     /// The revision that the driver knows this mounter by.

@@ -34,8 +34,7 @@ const START_GRACE: Duration = Duration::from_secs(2);
 /// After SIGTERM; what is closed has been uploaded by then.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Space that s3fs leaves free where it keeps the data of open files, in MiB: staging is shared by
-/// all children of the mounter.
+/// Space that s3fs leaves free where it keeps the data of open files, in MiB: the disk is the node's.
 const DISK_FREE_MIB: u32 = 512;
 
 /// Tries after the first. With a time-out of a third of the source's, all of them take as long as

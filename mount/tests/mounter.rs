@@ -8,11 +8,17 @@
 
 mod support;
 
+#[path = "mounter/directory.rs"]
+mod directory;
+#[path = "mounter/versions.rs"]
+mod versions;
+
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use dlf_wire::channel::ChannelError;
 use dlf_wire::dataset::v1::{DatasetConfig, Origin};
-use dlf_wire::mounter::v1::{Start, from_mounter, to_mounter};
+use dlf_wire::mounter::v1::{Configure, Start, from_mounter, to_mounter};
 use rustix::process::{Pid, Signal, kill_process};
 use support::bucket::Bucket;
 use support::mounter::{Mounter, dataset, network};
@@ -29,8 +35,8 @@ fn start(mount_id: &str, dataset: DatasetConfig) -> to_mounter::Message {
     to_mounter::Message::Start(Start {
         mount_id: mount_id.to_owned(),
         dataset: Some(dataset),
-        fs_group: None,
         network: Some(network()),
+        ..Start::default()
     })
 }
 
@@ -123,10 +129,11 @@ fn what_cannot_be_started_is_refused_with_a_reason() {
         reason(mounter.ask(start("wrong", wrong), Some(&device))),
         "InvalidConfiguration"
     );
-    let unknown = to_mounter::Message::Configure(dlf_wire::mounter::v1::Configure {
+    let unknown = to_mounter::Message::Configure(Configure {
         mount_id: "unknown".to_owned(),
         dataset: Some(nowhere()),
         network: Some(network()),
+        ..Configure::default()
     });
     assert_eq!(reason(mounter.ask(unknown, None)), "NotFound");
 }
@@ -139,14 +146,7 @@ fn a_child_has_a_uid_of_its_own_and_no_privilege() {
     let mut uids = Vec::new();
     for mount_id in ["first", "second"] {
         let pid = mounter.pid_of(mount_id);
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let field = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-            line.split_whitespace()
-                .skip(1)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+        let field = |name: &str| status_of(pid, name);
         uids.push(field("Uid:")[0].clone());
         assert_eq!(field("Uid:"), field("Gid:"));
         assert!(field("Groups:").is_empty());
@@ -161,9 +161,28 @@ fn a_child_has_a_uid_of_its_own_and_no_privilege() {
         );
         // Not dumpable: its files in /proc belong to root.
         let owner = fs::metadata(format!("/proc/{pid}/environ")).unwrap();
-        assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0);
+        assert_eq!(owner.uid(), 0);
     }
     assert_ne!(uids[0], uids[1]);
+    // Each has a directory of its own, and no other child gets into it.
+    let staging = mounter.directory.path().join("staging");
+    let pools = fs::read_dir(staging).unwrap();
+    let pools: Vec<_> = pools.map(|entry| entry.unwrap().path()).collect();
+    let [pool] = &pools[..] else {
+        panic!("one directory for all: {pools:?}");
+    };
+    for uid in uids {
+        let own = fs::metadata(pool.join(&uid)).unwrap();
+        assert_eq!((own.uid().to_string(), own.mode() & 0o777), (uid, 0o700));
+    }
+}
+
+/// The words behind a name in `/proc/PID/status`.
+fn status_of(pid: u32, name: &str) -> Vec<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    let words = line.split_whitespace().skip(1);
+    words.map(str::to_owned).collect()
 }
 
 #[test]

@@ -10,18 +10,17 @@ mod support;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use dlf_tests::settings;
-use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume, Keys, dataset_config};
+use dlf_wire::dataset::v1::Keys;
 use support::bucket::Bucket;
+use support::bytes::{MIB, Random, bytes, read_fully};
 use support::mounter::{Mount, Mounter, dataset};
+use support::place::volume;
 use support::proxy::Proxy;
-
-const MIB: usize = 1024 * 1024;
 
 /// A mount of an empty prefix named after the test.
 fn setup(test: &str) -> Option<(Bucket, Mounter, Mount)> {
@@ -30,40 +29,6 @@ fn setup(test: &str) -> Option<(Bucket, Mounter, Mount)> {
     let mut mounter = Mounter::start();
     let mount = mounter.mount("m", &dataset(bucket.origin()), None);
     Some((bucket, mounter, mount))
-}
-
-/// The same bytes for the same seed, different ones everywhere.
-fn bytes(seed: u64, length: usize) -> Vec<u8> {
-    let mut random = Random(seed);
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        bytes.extend_from_slice(&random.next().to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
-/// xorshift64* (Vigna, 2016): enough for offsets.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-}
-
-fn volume(dataset: &mut DatasetConfig) -> &mut FuseVolume {
-    match &mut dataset.volume {
-        Some(dataset_config::Volume::Fuse(volume)) => volume,
-        other => panic!("no FUSE volume: {other:?}"),
-    }
 }
 
 #[test]
@@ -98,18 +63,6 @@ fn any_pattern_of_reads_gives_the_objects_bytes() {
         streamed.extend_from_slice(&piece[..count]);
     }
     assert!(streamed == reference);
-}
-
-fn read_fully(file: &File, buffer: &mut [u8], start: usize) -> usize {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        let offset = (start + filled) as u64;
-        match file.read_at(&mut buffer[filled..], offset).unwrap() {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    filled
 }
 
 #[test]
@@ -316,13 +269,17 @@ fn the_files_of_a_renamed_directory_are_read_as_before() {
     assert!(fs::read(mount.join("f/e/large")).unwrap() == body);
     assert_eq!(fs::read_to_string(mount.join("f/small")).unwrap(), "small");
 
-    // One that is being written, and partly sent, holds its directory where it is.
+    // One that is being written, and of which much may have been sent, goes with its directory.
     let mut file = File::create(mount.join("f/growing")).unwrap();
     file.write_all(&body).unwrap();
-    let busy = fs::rename(mount.join("f"), mount.join("g")).unwrap_err();
-    assert_eq!(busy.kind(), std::io::ErrorKind::ResourceBusy);
+    fs::rename(mount.join("f"), mount.join("g")).unwrap();
+    file.write_all(b"the rest").unwrap();
     drop(file);
-    assert!(bucket.get("f/growing").unwrap() == body);
+    let grown = [body.as_slice(), b"the rest"].concat();
+    assert!(bucket.get("g/growing").unwrap() == grown);
+    assert!(fs::read(mount.join("g/growing")).unwrap() == grown);
+    let left = bucket.keys();
+    assert!(left.iter().all(|key| key.starts_with("g/")), "{left:?}");
 }
 
 #[test]
@@ -474,4 +431,8 @@ fn a_failed_upload_is_reported_by_close_and_leaves_the_old_file() {
     drop(file);
     proxy.come_back();
     assert_eq!(bucket.get("a").unwrap(), "old");
+    // The name is at once what the source has, and the next try is a new one.
+    assert_eq!(fs::read_to_string(mount.join("a")).unwrap(), "old");
+    fs::write(mount.join("a"), "new").unwrap();
+    assert_eq!(bucket.get("a").unwrap(), "new");
 }

@@ -1,4 +1,5 @@
-//! Runs every row of every table of `docs/semantics.md` against a real mount and a real S3 server.
+//! Runs every row of every table of `docs/semantics.md` against a real mount and a real S3 server,
+//! with answers that may be of any age that the table is about.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,34 +11,68 @@ mod support;
 
 #[path = "semantics/document.rs"]
 mod document;
+#[path = "semantics/paths.rs"]
+mod paths;
 #[path = "semantics/steps.rs"]
 mod steps;
+#[path = "semantics/words.rs"]
+mod words;
 
 use std::collections::BTreeMap;
 
 use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume};
 
-use document::{Options, Row};
+use document::{Options, Revalidate, Row, Table};
 use support::bucket::Bucket;
 use support::mounter::{Mount, Mounter, dataset, with_volume};
+use support::place::{REVALIDATE_DEFAULT_MS, volume};
+use support::program;
 
 const DOCUMENT: &str = include_str!("../../docs/semantics.md");
 
 #[test]
-fn the_mount_does_what_the_document_says() {
-    let Some(server) = support::server("the_mount_does_what_the_document_says") else {
+fn the_mount_does_what_the_document_says_when_every_answer_is_fresh() {
+    let test = "the_mount_does_what_the_document_says_when_every_answer_is_fresh";
+    run(test, Revalidate::AtOnce, Some(0));
+}
+
+#[test]
+fn the_mount_does_what_the_document_says_when_answers_may_be_a_minute_old() {
+    let test = "the_mount_does_what_the_document_says_when_answers_may_be_a_minute_old";
+    run(test, Revalidate::Default, Some(REVALIDATE_DEFAULT_MS));
+}
+
+#[test]
+fn the_mount_does_what_the_document_says_when_answers_never_get_old() {
+    let test = "the_mount_does_what_the_document_says_when_answers_never_get_old";
+    run(test, Revalidate::Never, None);
+}
+
+fn run(test: &str, revalidate: Revalidate, revalidate_ms: Option<u64>) {
+    let Some(server) = support::server(test) else {
         return;
     };
-    let root = Bucket::new(&server, "semantics");
+    let root = Bucket::new(&server, &format!("semantics-{revalidate:?}"));
+    let lacks = Lacks {
+        conditions: !root.honours_if_match(),
+        python: !program::is_there("python3"),
+    };
     let mut mounter = Mounter::start();
     let mut wrong = Vec::new();
     let (mut rows, mut not_run) = (0, 0);
-    for table in document::tables(DOCUMENT) {
+    let tables = document::tables(DOCUMENT).into_iter();
+    for table in tables.filter(|table| table.revalidate.contains(&revalidate)) {
         for row in &table.rows {
             // Each in a place of its own: some servers keep directories that have become empty.
             let bucket = root.below(&format!("{rows}/"));
             rows += 1;
-            match check(&mut mounter, &bucket, &table.options, row) {
+            if let Some(reason) = lacks.reason(&table, row) {
+                println!("NOT RUN: `{}`: {reason}", shown(&row.steps));
+                not_run += 1;
+                continue;
+            }
+            let options = (&table.options, revalidate_ms);
+            match check(&mut mounter, &bucket, options, row) {
                 Outcome::Holds => {}
                 Outcome::NotRun => not_run += 1,
                 Outcome::Wrong(what) => wrong.push(format!("{}: {what}", table.heading)),
@@ -50,7 +85,26 @@ fn the_mount_does_what_the_document_says() {
         wrong.len(),
         wrong.join("\n")
     );
+    assert!(rows > 0, "no table is about {revalidate:?}");
     println!("{} rows hold, {not_run} were not run", rows - not_run);
+}
+
+/// What rows need and this machine does not have.
+struct Lacks {
+    conditions: bool,
+    python: bool,
+}
+
+impl Lacks {
+    fn reason(&self, table: &Table, row: &Row) -> Option<&'static str> {
+        if self.conditions && table.needs_conditions {
+            return Some("the server ignores If-Match");
+        }
+        if self.python && row.steps.contains("mmap-write") {
+            return Some("there is no python3");
+        }
+        None
+    }
 }
 
 enum Outcome {
@@ -59,7 +113,12 @@ enum Outcome {
     Wrong(String),
 }
 
-fn check(mounter: &mut Mounter, bucket: &Bucket, options: &Options, row: &Row) -> Outcome {
+fn check(
+    mounter: &mut Mounter,
+    bucket: &Bucket,
+    options: (&Options, Option<u64>),
+    row: &Row,
+) -> Outcome {
     let put = |(key, body): (&String, &String)| bucket.try_put(key, body.clone());
     if row.before.iter().map(put).any(|put| put.is_err()) || !holds(bucket, &row.before) {
         println!("NOT RUN: this server does not hold {:?}", row.before);
@@ -67,22 +126,32 @@ fn check(mounter: &mut Mounter, bucket: &Bucket, options: &Options, row: &Row) -
     }
     let mount = mount(mounter, bucket, options);
     let answer = steps::run(&row.steps, &mount, bucket);
+    mount.settle();
     drop(mount);
+    // What was closed is in the bucket when this returns: an empty file may be on its way till then.
     mounter.stop("m");
     let keys = bucket.keys().into_iter();
     let after: BTreeMap<String, String> = keys
         .map(|key| {
-            let body = bucket.get(&key).unwrap_or_default();
-            (key, String::from_utf8_lossy(&body).into_owned())
+            let body = bucket.text(&key).unwrap_or_default();
+            (key, body)
         })
         .collect();
     if answer == row.answer && after == row.after {
         return Outcome::Holds;
     }
     Outcome::Wrong(format!(
-        "`{}`\n    answer {answer}, not {}\n    left {after:?}, not {:?}",
-        row.steps, row.answer, row.after
+        "`{}`\n    answer {}, not {}\n    left {after:?}, not {:?}",
+        shown(&row.steps),
+        shown(&answer),
+        shown(&row.answer),
+        row.after
     ))
+}
+
+/// As it stands in the document.
+fn shown(text: &str) -> String {
+    text.replace('\0', "\\0")
 }
 
 /// Whether the server shows what it was given: some make one key of two.
@@ -91,16 +160,18 @@ fn holds(bucket: &Bucket, objects: &BTreeMap<String, String>) -> bool {
     keys.len() == objects.len() && keys.iter().all(|key| objects.contains_key(key))
 }
 
-fn mount(mounter: &mut Mounter, bucket: &Bucket, options: &Options) -> Mount {
-    let DatasetConfig { volume, .. } = dataset(bucket.origin());
-    let Some(dlf_wire::dataset::v1::dataset_config::Volume::Fuse(volume)) = volume else {
-        unreachable!("a test's dataset is a FUSE volume");
-    };
+fn mount(
+    mounter: &mut Mounter,
+    bucket: &Bucket,
+    (options, revalidate_ms): (&Options, Option<u64>),
+) -> Mount {
+    let mut dataset = dataset(bucket.origin());
     let volume = FuseVolume {
         uid: options.uid,
         gid: options.gid,
         umask: options.umask,
-        ..volume
+        revalidate_ms,
+        ..volume(&mut dataset).clone()
     };
     let dataset = DatasetConfig {
         readonly: options.readonly,

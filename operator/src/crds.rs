@@ -1,8 +1,9 @@
 //! The operator brings its own CRDs: Helm would install them once and never upgrade them.
+//! Where somebody else brings them, it waits for them.
 
 use std::time::Duration;
 
-use dlf_core::api::schema::definitions;
+use dlf_core::api::{ApiGroup, schema::definitions};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, ResourceExt,
@@ -27,6 +28,12 @@ pub enum CrdError {
         /// What it said.
         source: kube::Error,
     },
+    /// Somebody else was to bring one.
+    #[error(
+        "CustomResourceDefinition {0} is not there, and the chart's value `crds` says that the operator does not make it: \
+         apply the chart's files/crds, or set `crds: operator`"
+    )]
+    Missing(String),
     /// One is there but not served.
     #[error("CustomResourceDefinition {name} is not served after {}s: {reason}", ESTABLISHED_DEADLINE.as_secs())]
     NotEstablished {
@@ -37,22 +44,34 @@ pub enum CrdError {
     },
 }
 
-/// Installs or upgrades them all and waits until they are served. Changes nothing when they are as
-/// they should be.
-pub async fn install(client: Client) -> Result<(), CrdError> {
-    let api = Api::<CustomResourceDefinition>::all(client);
-    let definitions = definitions();
-    for definition in &definitions {
+/// Installs or upgrades those of these groups and waits until they are served. Changes nothing when
+/// they are as they should be.
+pub async fn install(client: Client, groups: &[ApiGroup]) -> Result<(), CrdError> {
+    let api = Api::<CustomResourceDefinition>::all(client.clone());
+    for definition in definitions_of(groups) {
         let name = definition.name_any();
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let applied = api.patch(&name, &params, &Patch::Apply(definition)).await;
+        let applied = api.patch(&name, &params, &Patch::Apply(&definition)).await;
         applied.map_err(|source| CrdError::Apply { name, source })?;
     }
+    wait(client, groups).await
+}
+
+/// Waits until those of these groups are served; who brings them is somebody else's business.
+pub async fn wait(client: Client, groups: &[ApiGroup]) -> Result<(), CrdError> {
+    let api = Api::<CustomResourceDefinition>::all(client);
     let deadline = Instant::now() + ESTABLISHED_DEADLINE;
-    for definition in &definitions {
+    for definition in definitions_of(groups) {
         established(&api, &definition.name_any(), deadline).await?;
     }
     Ok(())
+}
+
+fn definitions_of(groups: &[ApiGroup]) -> impl Iterator<Item = CustomResourceDefinition> {
+    let is_served = |definition: &CustomResourceDefinition| {
+        ApiGroup::parse(&definition.spec.group).is_some_and(|group| groups.contains(&group))
+    };
+    definitions().into_iter().filter(is_served)
 }
 
 async fn established(
@@ -61,11 +80,12 @@ async fn established(
     deadline: Instant,
 ) -> Result<(), CrdError> {
     loop {
-        let found = api.get(name).await;
+        let found = api.get_opt(name).await;
         let found = found.map_err(|source| CrdError::Apply {
             name: name.to_owned(),
             source,
         })?;
+        let found = found.ok_or_else(|| CrdError::Missing(name.to_owned()))?;
         match state(&found) {
             Ok(()) => return Ok(()),
             Err(reason) if Instant::now() >= deadline => {
@@ -105,14 +125,28 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_group_that_is_not_served_needs_no_definition() {
+        let names = |groups: &[ApiGroup]| -> Vec<String> {
+            definitions_of(groups)
+                .map(|definition| definition.name_any())
+                .collect()
+        };
+        assert_eq!(
+            names(&[ApiGroup::Datashim]),
+            ["datasets.datashim.io", "datasetsinternal.datashim.io"]
+        );
+        assert_eq!(names(&ApiGroup::ALL).len(), 4);
+    }
+
     /// For people who read or review them, and for tools that want them before the operator runs.
     #[test]
     fn the_definitions_are_committed_as_they_are_installed() {
-        let directory = Path::new("../deploy/crds");
+        let directory = Path::new("../deploy/chart/files/crds");
         for definition in definitions() {
             let file = directory.join(format!("{}.yaml", definition.name_any()));
             let fresh = format!(
-                "# Written by `DLF_REGENERATE=1 cargo test -p dlf-operator crds`; the operator installs it itself.\n{}",
+                "# Written by `DLF_REGENERATE=1 cargo test -p dlf-operator crds`; by default the operator installs it.\n{}",
                 serde_saphyr::to_string(&definition).unwrap()
             );
             if env::var_os("DLF_REGENERATE").is_some() {

@@ -7,6 +7,7 @@ pub mod crds;
 pub mod http;
 pub mod installation;
 pub mod leader;
+mod memory;
 pub mod metrics;
 pub mod nodes;
 mod once;

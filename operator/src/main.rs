@@ -36,6 +36,7 @@ async fn start() -> Result<(), Box<dyn std::error::Error>> {
             client,
             &settings.namespace,
             &settings.caches_namespace,
+            &settings.api_groups,
             force,
         )
         .await?);

@@ -2,18 +2,19 @@
 //! worker, which brings tasks to sources.
 //!
 //! [`registry`] is the index behind the nodes' streams and [`Hub`] the way to it for controllers;
-//! [`identity`] says who is calling, [`Strangers`] how many may ask that, and [`authorise`] what a pod
+//! [`identity`] says who is calling, [`Handshakes`] how many may ask that, and [`authorise`] what a pod
 //! may have; [`serve`] runs it all.
 
 pub mod authorise;
+mod handshakes;
 mod hub;
 pub mod identity;
 mod limits;
+mod made;
 mod refusal;
 pub mod registry;
 mod service;
 mod shared;
-mod strangers;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -33,8 +34,9 @@ use authorise::FindPod;
 use identity::Identify;
 use service::Service;
 
+pub use handshakes::Handshakes;
 pub use hub::Hub;
-pub use strangers::Strangers;
+pub use made::TellPod;
 
 /// An idle stream is asked for a sign of life this often …
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -62,11 +64,13 @@ pub struct Dependencies {
     /// Who a token belongs to.
     pub identify: Arc<dyn Identify>,
     /// Who is not known yet.
-    pub strangers: Arc<Strangers>,
+    pub handshakes: Arc<Handshakes>,
     /// Where pods are found.
     pub pods: Arc<dyn FindPod>,
-    /// Whether this replica leads. When it stops, all streams end and what they brought is
-    /// forgotten.
+    /// Where pods are told something.
+    pub tell: Arc<dyn TellPod>,
+    /// Whether this replica leads. When it does no longer, all streams end; what they brought is
+    /// forgotten by who laid down the leader's duties.
     pub leading: watch::Receiver<bool>,
 }
 
@@ -107,10 +111,7 @@ async fn follow(
     tokio::pin!(shutdown);
     loop {
         let leads = *dependencies.leading.borrow_and_update();
-        if serving.send_replace(leads) && !leads {
-            dependencies.hub.clear();
-            dependencies.tasks.clear();
-        }
+        serving.send_replace(leads);
         tokio::select! {
             changed = dependencies.leading.changed() => if changed.is_err() { break },
             () = &mut shutdown => break,

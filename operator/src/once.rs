@@ -35,10 +35,7 @@ impl<T: Clone + Eq + Hash> OnceQueue<T> {
         Some(one)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-
+    #[cfg(test)]
     pub(crate) fn contains(&self, one: &T) -> bool {
         self.members.contains(one)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dlf_plugin_host::{
-    Roads,
+    Connectors,
     carrier::socket::{Connect, Stream},
     config::Address,
 };
@@ -15,11 +15,11 @@ use tokio_rustls::TlsConnector;
 use crate::certificates::Leaf;
 
 /// Reaches plugins with this replica's certificate.
-pub struct PluginRoads {
+pub struct PluginConnectors {
     leaf: Leaf,
 }
 
-impl PluginRoads {
+impl PluginConnectors {
     /// With the certificate that `leaf` shows at the time.
     #[must_use]
     pub const fn new(leaf: Leaf) -> Self {
@@ -27,7 +27,7 @@ impl PluginRoads {
     }
 }
 
-impl Roads for PluginRoads {
+impl Connectors for PluginConnectors {
     fn isolated(&self, address: Address) -> Box<dyn Connect> {
         Box::new(Isolated {
             leaf: self.leaf.clone(),

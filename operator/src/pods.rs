@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use index::{DatasetKey, PodIndex, PodKey};
 
 use crate::{
-    waker::{Name, Urgency, Waker},
+    waker::{Name, Waker},
     watches::{Change, follow, stored},
 };
 
@@ -143,7 +143,7 @@ pub async fn watch(
             Change::Listed(listed) => index.keep_only(&listed),
         };
         for dataset in woken {
-            changes.wake(&dataset, Urgency::Later);
+            changes.wake(&dataset);
         }
     })
     .await;

@@ -51,7 +51,7 @@ impl Requests {
     }
 
     fn count<B>(&self, request: &Request<B>) {
-        let target = Target::of(request.uri().path());
+        let target = Resource::of(request.uri().path());
         let verb = verb(request, &target);
         let resource = target.resource;
         self.0.get_or_create(&Kind { verb, resource }).inc();
@@ -92,7 +92,7 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Counted<S> {
 }
 
 /// As roles name them.
-fn verb<B>(request: &Request<B>, target: &Target) -> &'static str {
+fn verb<B>(request: &Request<B>, target: &Resource) -> &'static str {
     match *request.method() {
         Method::POST => "create",
         Method::PUT => "update",
@@ -112,14 +112,14 @@ fn watches(uri: &Uri) -> bool {
 
 /// What a path is about.
 #[derive(Debug, PartialEq, Eq)]
-struct Target {
+struct Resource {
     /// With its subresource, without namespace and name.
     resource: String,
     /// One object, not all of a kind.
     named: bool,
 }
 
-impl Target {
+impl Resource {
     fn of(path: &str) -> Self {
         let mut parts = path.trim_matches('/').split('/');
         // `/api/VERSION` or `/apis/GROUP/VERSION`

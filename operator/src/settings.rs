@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
+use dlf_core::api::ApiGroup;
 
 use crate::telemetry::LogFormat;
 
@@ -19,12 +20,18 @@ pub struct Settings {
     /// Namespace of caches.
     #[arg(long, env = "DLF_CACHES_NAMESPACE", default_value = "dlf-caches")]
     pub caches_namespace: String,
+    /// Names of Secrets there for pulling the images of caches, with a comma between them.
+    #[arg(long, env = "DLF_CACHES_IMAGE_PULL_SECRETS", value_delimiter = ',')]
+    pub caches_image_pull_secrets: Vec<String>,
+    /// API groups whose Datasets are served, with a comma between them.
+    #[arg(long, env = "DLF_API_GROUPS", value_delimiter = ',', value_parser = api_group, default_values = ApiGroup::ALL.map(ApiGroup::name))]
+    pub api_groups: Vec<ApiGroup>,
+    /// Whether this program installs and upgrades the CRDs, or waits until somebody else has.
+    #[arg(long, env = "DLF_INSTALL_CRDS", action = ArgAction::Set, default_value_t = true)]
+    pub install_crds: bool,
     /// Name of this pod, which stands in the Lease while it leads.
     #[arg(long, env = "DLF_POD", default_value = "dlf-operator")]
     pub pod: String,
-    /// Service account under which the operator writes.
-    #[arg(long, env = "DLF_SERVICE_ACCOUNT", default_value = "dlf-operator")]
-    pub service_account: String,
     /// Configuration file (TOML); without it the defaults hold.
     #[arg(long, env = "DLF_CONFIG")]
     pub config: Option<PathBuf>,
@@ -60,15 +67,10 @@ pub enum Command {
     },
 }
 
-impl Settings {
-    /// The user name under which the operator writes.
-    #[must_use]
-    pub fn user(&self) -> String {
-        format!(
-            "system:serviceaccount:{}:{}",
-            self.namespace, self.service_account
-        )
-    }
+fn api_group(name: &str) -> Result<ApiGroup, String> {
+    let known = ApiGroup::ALL.map(ApiGroup::name);
+    let found = ApiGroup::ALL.into_iter().find(|group| group.name() == name);
+    found.ok_or_else(|| format!("expected {}", known.join(" or ")))
 }
 
 #[cfg(test)]
@@ -76,6 +78,25 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn both_groups_are_served_unless_one_is_named() {
+        let groups = |arguments: &[&str]| {
+            let arguments = [&["dlf-operator"], arguments].concat();
+            Settings::try_parse_from(arguments).map(|settings| settings.api_groups)
+        };
+        assert_eq!(groups(&[]).unwrap(), ApiGroup::ALL);
+        assert_eq!(
+            groups(&["--api-groups", "datashim.io"]).unwrap(),
+            [ApiGroup::Datashim]
+        );
+        let refused = groups(&["--api-groups", "datashim"]).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("com.ie.ibm.hpsys or datashim.io")
+        );
+    }
 
     #[test]
     fn every_flag_is_also_an_environment_variable() {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::nodes::registry::Handle;
-use crate::waker::{Changes, Urgency};
+use crate::waker::Changes;
 
 pub use queue::{
     ATTEMPTS_MAX, Assignment, DEADLINE_EXCEEDED, Finished, Freshness, PER_ENDPOINT_MAX,
@@ -111,7 +111,7 @@ impl Tasks {
         let wake = queue.has_news();
         drop(queue);
         for dataset in &changed {
-            self.changes.wake(dataset, Urgency::Soon);
+            self.changes.reports.wake(dataset);
         }
         if wake {
             self.work.send_replace(());

@@ -5,7 +5,7 @@ use dlf_core::{
         FileSystem, Intent, Mount, ObjectStoreMount, OriginRef, PlanError, SecretEntry,
         StoragePlan, StorageRequest, Task, Volume,
     },
-    source::ObjectStoreSource,
+    source::{ObjectStoreSource, keys},
 };
 
 /// The mounter's own file system.
@@ -88,18 +88,24 @@ fn entries(source: &ObjectStoreSource) -> impl Iterator<Item = (&'static str, St
 }
 
 fn secret(source: &ObjectStoreSource, origin: &OriginRef) -> BTreeMap<String, SecretEntry> {
-    let keys = ["accessKeyID", "secretAccessKey"].map(|key| {
-        let entry = match &origin.key_secret {
-            Some(secret) => SecretEntry::Key {
-                secret: secret.clone(),
-                key: key.to_owned(),
-            },
-            None => SecretEntry::Literal(String::new()),
-        };
-        (key.to_owned(), entry)
+    let of_secret = |key: &str, optional| {
+        let secret = origin.key_secret.clone()?;
+        let key = key.to_owned();
+        Some(SecretEntry::Key {
+            secret,
+            key,
+            optional,
+        })
+    };
+    let keys = [keys::ACCESS_KEY_ID, keys::SECRET_ACCESS_KEY].map(|key| {
+        let entry = of_secret(key, false);
+        let none = || SecretEntry::Literal(String::new());
+        (key.to_owned(), entry.unwrap_or_else(none))
     });
+    let token = of_secret(keys::SESSION_TOKEN, true);
+    let token = token.map(|entry| (keys::SESSION_TOKEN.to_owned(), entry));
     let places = entries(source).map(|(key, value)| (key.to_owned(), SecretEntry::Literal(value)));
-    places.chain(keys).collect()
+    places.chain(keys).chain(token).collect()
 }
 
 fn tasks(intent: Intent, source: &ObjectStoreSource, origin: OriginRef) -> Vec<Task> {

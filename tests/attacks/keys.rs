@@ -12,8 +12,11 @@ use crate::{
     tenant::{Tenant, unreachable_for},
 };
 
-/// A store that takes any key, and fails when it is asked for `failing`.
-const BRANCHES: &str = "*failing*) printf 'HTTP/1.1 403 Forbidden\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n' ;;
+/// A store that takes any key, and fails when it is asked for `failing`. The first session token has expired in
+/// bucket `short`, which knows no other but the second.
+const BRANCHES: &str = "*short*) case $token in *token1) refuse '400 Bad Request' ExpiredToken ;; *token2) list ;; \
+*) refuse '403 Forbidden' InvalidAccessKeyId ;; esac ;;
+*failing*) printf 'HTTP/1.1 403 Forbidden\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n' ;;
 *list-type=2*) list good failing ;;
 *) list ;;";
 
@@ -42,7 +45,7 @@ impl Marked<'_> {
             format!("{mark}named{version}"),
             format!("{mark}hidden{version}"),
         );
-        keys("mine", &id, &secret)
+        keys("mine", &id, &secret) + &format!("  sessionToken: {mark}token{version}\n")
     }
 
     /// Of another store, which takes no such key.
@@ -61,6 +64,7 @@ impl Marked<'_> {
             self.secret("1"),
             self.inline("inline", "good", "1"),
             self.named("named", "good"),
+            self.named("expired", "short"),
             self.inline("forbidden", "failing", "1"),
             self.at("rejected", &settings.get("S3_ENDPOINT")),
             self.at("nobody", "http://10.85.255.2:9"),
@@ -82,6 +86,7 @@ impl Marked<'_> {
 /// Each source fails in its own way, and a file that is listed cannot be read.
 fn failures_tell_no_key(namespace: &Namespace, looked_for: &Keys) {
     for (name, reason) in [
+        ("expired", "KeysExpired"),
         ("forbidden", "AccessDenied"),
         ("rejected", "KeysRejected"),
         ("nobody", "Unreachable"),
@@ -138,6 +143,8 @@ fn no_key_is_anywhere_but_where_it_has_to_be() {
     let rotated = [marked.secret("2"), marked.inline("inline", "good", "2")];
     let _ = tenant.apply(&rotated.join("---\n")).expect_ok();
     wait_rotated(namespace, &marked.mark);
+    let healed = format!("{DATASETS}/expired");
+    let _ = namespace.wait_condition(&healed, "SourceReachable", "True", NAMED_WITHIN);
     let _ = tenant.kubectl(&["delete", "secret", "mine"]).expect_ok();
     let kind = format!("{DATASETS}/named");
     let _ = namespace.wait_condition(&kind, "Ready", "False", NAMED_WITHIN);

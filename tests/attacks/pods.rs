@@ -1,6 +1,6 @@
 //! From within a pod: what of the node, of our programs and of other datasets is in its reach.
 
-use dlf_tests::{Bucket, POD_WITHIN, SLEEP, contains, dataset, kubectl, pod};
+use dlf_tests::{Bucket, POD_WITHIN, REFUSED, SLEEP, contains, dataset, kubectl, pod};
 
 use crate::tenant::{Neighbour, Tenant};
 
@@ -11,15 +11,15 @@ test "$(id -u)" = 0
 cat /mnt/datasets/books/it.txt
 test ! -e /var/lib/kubelet
 test -z "$(find / -xdev -type s)"
-! grep -E "csi[.]dlf|m[.]sock|csi[.]sock" /proc/net/unix
+refused grep -E "csi[.]dlf|m[.]sock|csi[.]sock" /proc/net/unix
 for process in /proc/[0-9]*; do tr "\0" " " < $process/cmdline || true; done > /tmp/processes
-! grep "dl[f]-" /tmp/processes
+refused grep "dl[f]-" /tmp/processes
 mknod /tmp/fuse c 10 229
-! head -c 1 /tmp/fuse 2> /dev/null
-! mount -t tmpfs none /mnt 2> /dev/null
-! mount --bind /mnt/datasets /tmp 2> /dev/null
-! umount /mnt/datasets/books 2> /dev/null
-! chroot /proc/1/root/../.. test -e /var/lib/kubelet
+refused head -c 1 /tmp/fuse
+refused mount -t tmpfs none /mnt
+refused mount --bind /mnt/datasets /tmp
+refused umount /mnt/datasets/books
+refused chroot /proc/1/root/../.. test -e /var/lib/kubelet
 cd /mnt/datasets/books/..; test "$(ls)" = books
 ! cp /bin/cat /mnt/datasets/books/cat || ! chmod u+s /mnt/datasets/books/cat || test ! -u /mnt/datasets/books/cat
 echo nothing else
@@ -43,8 +43,9 @@ fn a_root_pod_reaches_neither_the_node_nor_our_programs() {
     bucket.put("it.txt", b"mine\n");
     let _ = thief.apply(&dataset("books", &bucket.name, "")).expect_ok();
     // A block scalar: the script holds quotes of both kinds.
-    let lines: Vec<String> = LOOK_AROUND
-        .lines()
+    let lines: Vec<String> = [REFUSED, LOOK_AROUND]
+        .iter()
+        .flat_map(|part| part.lines())
         .map(|line| format!("      {line}"))
         .collect();
     let script = lines.join("\n");

@@ -9,8 +9,15 @@ use crate::tenant::Tenant;
 const SERVER: &str = r#"
 read -r method path _
 cr=$(printf '\r')
-while read -r line && [ "$line" != "$cr" ]; do :; done
+token=
+while read -r line && [ "$line" != "$cr" ]; do
+  case $line in [xX]-[aA]mz-[sS]ecurity-[tT]oken:*) token=${line#*: } token=${token%"$cr"} ;; esac
+done
 echo "$method $path" >> /tmp/asked
+refuse() { # STATUS CODE
+  body="<Error><Code>$2</Code></Error>"
+  printf 'HTTP/1.1 %s\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' "$1" ${#body} "$body"
+}
 redirect() {
   printf 'HTTP/1.1 307 Temporary Redirect\r\nLocation: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' "$1"
 }
@@ -37,7 +44,8 @@ pub(crate) struct Store<'a> {
 }
 
 impl<'a> Store<'a> {
-    /// Starts one that answers by these branches of a shell's `case $path`.
+    /// Starts one that answers by these branches of a shell's `case $path`; `$token` is the request's session
+    /// token.
     pub(crate) fn start(tenant: &'a Tenant, branches: &str) -> Self {
         let script = format!("{SERVER}case $path in\n{branches}\nesac\n");
         let trap = "echo something >> /tmp/trapped\n";

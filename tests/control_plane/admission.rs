@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use dlf_tests::{Namespace, contains, kubectl};
+use dlf_tests::{NAMED_WITHIN, Namespace, contains, kubectl};
+
+const OPERATOR: &str = "system:serviceaccount:dlf-system:dlf-operator";
 
 fn pod(name: &str, labels: &str) -> String {
     format!(
@@ -90,12 +92,14 @@ fn inline_keys_are_taken_with_a_warning() {
     let applied = namespace.apply(&dataset("d", &local));
     contains(&applied.error, "secret-name").unwrap();
     let _ = applied.expect_ok();
-    let (what, within) = ("Secret d-source", Duration::from_secs(20));
-    let secret = namespace.await_object(what, within, "secret", "d-source", |secret| {
-        secret.cloned().ok_or_else(|| "there is none".to_owned())
-    });
+    let made = |what, kind, name| {
+        namespace.await_object(what, Duration::from_secs(20), kind, name, |made| {
+            made.cloned().ok_or_else(|| "there is none".to_owned())
+        })
+    };
+    let secret = made("Secret d-source", "secret", "d-source");
     assert_eq!(secret["data"]["secretAccessKey"], "bm90LWZvci1sb2dz");
-    let internal = namespace.get("datasetinternal", "d").to_string();
+    let internal = made("DatasetInternal d", "datasetinternal", "d").to_string();
     assert!(!internal.contains("not-for-logs"), "{internal}");
 }
 
@@ -116,7 +120,11 @@ fn nobody_but_the_operator_writes_a_dataset_internal() {
     let namespace = Namespace::new("backdoor");
     let internal = dataset("d", BUCKET).replace("kind: Dataset", "kind: DatasetInternal");
     let refused = namespace.apply(&internal).expect_refused();
-    contains(&refused, "DatasetInternal").unwrap();
+    contains(
+        &refused,
+        "a DatasetInternal is written by the operator, and kubernetes-admin is not it",
+    )
+    .unwrap();
 }
 
 #[test]
@@ -145,18 +153,99 @@ fn dataset_labels_of_a_pod_do_not_change_after_it_was_made() {
     let namespace = Namespace::new("updates");
     let _ = namespace.apply(&dataset("d", BUCKET)).expect_ok();
     let _ = namespace.apply(&pod("p", "dataset.0.id: d")).expect_ok();
-    let refused = namespace
-        .kubectl(&["label", "--overwrite", "pod", "p", "dataset.0.id=e"])
-        .expect_refused();
-    contains(&refused, "dataset.0.id").unwrap();
+    // What kubectl is given, and the key that the refusal begins with.
+    for (change, named) in [
+        (["label", "--overwrite", "dataset.0.id=e"], "dataset.0.id"),
+        (["label", "--overwrite", "dataset.0.id-"], "dataset.0.id"),
+        (["label", "--overwrite", "dataset.1.id=e"], "dataset.1.id"),
+        (
+            ["label", "--overwrite", "dataset.x.useas=mount"],
+            "dataset.x.useas",
+        ),
+        (
+            ["label", "--overwrite", "dataset.-3.word=e"],
+            "dataset.-3.word",
+        ),
+        (
+            ["label", "--overwrite", "dlf.dev/uses-datasets-"],
+            "dlf.dev/uses-datasets",
+        ),
+        (
+            ["annotate", "--overwrite", "dataset.0.subpath=x"],
+            "dataset.0.subpath",
+        ),
+        (
+            ["annotate", "--overwrite", "dataset.x.path=/x"],
+            "dataset.x.path",
+        ),
+        (
+            ["annotate", "--overwrite", "dlf.dev/volumes=e"],
+            "dlf.dev/volumes",
+        ),
+    ] {
+        let [verb, flag, what] = change;
+        let refused = namespace.kubectl(&[verb, flag, "pod", "p", what]);
+        let said = format!("denied request: {named}: cannot be changed on a pod that is there");
+        contains(&refused.expect_refused(), &said).unwrap();
+    }
     let status = r#"{"metadata":{"labels":{"dataset.0.id":"e"}}}"#;
     let refused = namespace
         .kubectl(&["patch", "pod", "p", "--subresource=status", "-p", status])
         .expect_refused();
-    contains(&refused, "dataset.0.id").unwrap();
-    let _ = namespace
-        .kubectl(&["label", "pod", "p", "colour=blue"])
-        .expect_ok();
+    contains(&refused, "dataset.0.id: cannot be changed").unwrap();
+    for (verb, others) in [
+        ("label", "colour=blue"),
+        ("label", "dataset=mine"),
+        ("label", "dataset.team.owner=b"),
+        ("label", "dataset.0.id.old=b"),
+        ("label", "dataset.0.a.b=c"),
+        ("annotate", "dataset.x.id=e"),
+        ("annotate", "colour=blue"),
+    ] {
+        let _ = namespace.kubectl(&[verb, "pod", "p", others]).expect_ok();
+    }
+}
+
+#[test]
+fn whoever_deletes_a_dataset_internal_may_take_finalizers_off_it_and_write_nothing_else() {
+    let namespace = Namespace::new("leaving");
+    let _ = namespace.apply(&dataset("d", BUCKET)).expect_ok();
+    namespace.await_object(
+        "DatasetInternal d",
+        NAMED_WITHIN,
+        "datasetinternal",
+        "d",
+        |found| found.map(|_| ()).ok_or_else(|| "there is none".to_owned()),
+    );
+    let patch = |patch: &str, more: &[&str]| {
+        let patch = ["patch", "datasetinternal", "d", "--type=merge", "-p", patch];
+        namespace.kubectl(&[&patch, more].concat())
+    };
+    let held = r#"{"metadata":{"finalizers":["test.example.com/held"]}}"#;
+    let refused = patch(held, &[]).expect_refused();
+    contains(&refused, "a DatasetInternal is written by the operator").unwrap();
+    let _ = patch(held, &["--as", OPERATOR]).expect_ok();
+    let delete = ["delete", "datasetinternal", "d", "--wait=false"];
+    let _ = namespace.kubectl(&delete).expect_ok();
+    for refused in [
+        patch(
+            r#"{"spec":{"local":{"endpoint":"http://127.0.0.1:1"}}}"#,
+            &[],
+        ),
+        patch(
+            r#"{"status":{"provision":{"info":"forged"}}}"#,
+            &["--subresource=status"],
+        ),
+    ] {
+        contains(
+            &refused.expect_refused(),
+            "have an administrator add kubernetes-admin to admission.internal_writers",
+        )
+        .unwrap();
+    }
+    let before = namespace.get("datasetinternal", "d")["metadata"]["uid"].clone();
+    let _ = patch(r#"{"metadata":{"finalizers":null}}"#, &[]).expect_ok();
+    let _ = namespace.wait_made_again("datasetinternal", "d", &before);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What people do by hand to what a Dataset makes.
 
-use dlf_tests::{Bucket, DATASETS, NAMED_WITHIN, Namespace, contains, dataset};
+use dlf_tests::{
+    Bucket, DATASETS, NAMED_WITHIN, Namespace, SLEEP, contains, dataset, dataset_with_secret, keys,
+    pod, settings,
+};
 use serde_json::json;
 
 #[test]
@@ -51,14 +54,47 @@ fn what_was_there_before_is_left_alone_and_reported() {
     let dataset = format!("{DATASETS}/books");
     namespace.await_condition(
         &dataset,
-        "Ready",
+        "Provisioned",
         "False",
         NAMED_WITHIN,
         |reason, message| contains(reason, "NameTaken").and(contains(message, "ConfigMap books")),
     );
+    // Pods need it in their environment only, and can mount the Dataset all the same.
+    namespace.wait_dataset("books");
     assert_eq!(namespace.get("configmap", "books")["data"]["mine"], "yes");
     let _ = namespace
         .kubectl(&["delete", "configmap", "books"])
         .expect_ok();
+    let _ = namespace.wait_condition(&dataset, "Provisioned", "True", NAMED_WITHIN);
+}
+
+#[test]
+fn the_secret_of_keys_may_have_the_datasets_name() {
+    let bucket = Bucket::new("namesake");
+    let namespace = Namespace::new("namesake");
+    let settings = settings();
+    let secret = keys("books", &settings.get("S3_KEY"), &settings.get("S3_SECRET"));
+    let _ = namespace.apply(&secret).expect_ok();
+    let before = namespace.get("secret", "books");
+    let _ = namespace
+        .apply(&dataset_with_secret("books", &bucket.name, "books"))
+        .expect_ok();
     namespace.wait_dataset("books");
+    let kind = format!("{DATASETS}/books");
+    let _ = namespace.wait_condition(&kind, "Provisioned", "True", NAMED_WITHIN);
+    let labels = "dataset.0.id: books, dataset.0.useas: configmap";
+    let _ = namespace.apply(&pod("uses", labels, SLEEP, "")).expect_ok();
+    let container = &namespace.get("pod", "uses")["spec"]["containers"][0];
+    let key = json!({ "name": "books", "key": "accessKeyID", "optional": false });
+    let variable = json!({ "name": "books_accessKeyID", "valueFrom": { "secretKeyRef": key } });
+    let env = container["env"].as_array().unwrap();
+    assert!(env.contains(&variable), "{env:#?}");
+    let _ = namespace
+        .kubectl(&["delete", "pod", "uses", "--now"])
+        .expect_ok();
+    let _ = namespace
+        .kubectl(&["delete", DATASETS, "books"])
+        .expect_ok();
+    // It is the user's, and stays.
+    assert_eq!(namespace.get("secret", "books"), before);
 }

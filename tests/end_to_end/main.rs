@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod edits;
+mod endings;
 mod examples;
 mod host_path;
 mod large;
 mod lifecycle;
 mod nfs;
 mod pods;
+mod refused;
 mod running;
 mod slide;
 

@@ -101,12 +101,12 @@ for bad in "--share $share/absent" "--share $share --options context=x" "--share
 done
 "#;
 
-/// The code of `nfs-vm.sh` for a machine that cannot have the virtual machine.
+/// The code of `vm.sh` for a machine that cannot have the virtual machine.
 const CANNOT: i32 = 77;
 
 #[test]
 fn the_drivers_own_code_mounts_a_share_in_a_virtual_machine() {
-    if !on_our_own_cluster("it puts a file into the server's share") || !tool_is_ready("nfs-vm") {
+    if !on_our_own_cluster("it puts a file into the server's share") || !tool_is_ready("vm") {
         return;
     }
     let export = Export::new();
@@ -116,7 +116,7 @@ fn the_drivers_own_code_mounts_a_share_in_a_virtual_machine() {
     let driver = driver.to_str().unwrap();
     let server = settings().get("NFS_SERVER");
     let ran = cluster_script(
-        "nfs-vm.sh",
+        "vm.sh",
         &[
             "--with",
             driver,

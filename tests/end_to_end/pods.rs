@@ -1,7 +1,8 @@
 //! Pods of all kinds, and what they say about their mounts themselves.
 
 use dlf_tests::{
-    Bucket, Namespace, POD_WITHIN, SLEEP, dataset, eventually, pod, settings, timeout,
+    Bucket, Namespace, Node, POD_WITHIN, REFUSED, SLEEP, dataset, eventually, on_our_own_cluster,
+    pod, settings, timeout,
 };
 
 /// A bucket with a file, and a Dataset `books` of it in a namespace.
@@ -21,6 +22,32 @@ fn a_pod_that_is_not_root_writes_and_its_fs_group_owns_the_files() {
     let script = "cd /mnt/datasets/books; stat -c %g hello.txt; echo mine > mine.txt; cat mine.txt";
     let log = namespace.run_pod("writer", "dataset.0.id: books", script, more);
     assert_eq!(log, "4713\nmine\n");
+}
+
+#[test]
+fn a_pod_sees_what_was_written_elsewhere_before_it_started_whatever_its_node_believed() {
+    if !on_our_own_cluster("it needs two nodes") {
+        return;
+    }
+    let (namespace, bucket) = (Namespace::new("after"), Bucket::new("after"));
+    bucket.put("known.txt", b"old\n");
+    // Nothing but a new consumer makes a node ask again.
+    let manifest = dataset("books", &bucket.name, "") + "  cache: {revalidate: never}\n";
+    let _ = namespace.apply(&manifest).expect_ok();
+    let on = |node: &Node| format!("  nodeName: {}\n", node.name);
+    let [here, there] = &Node::all()[..] else {
+        panic!("our own cluster has two nodes");
+    };
+    let look = "cd /mnt/datasets/books; cat known.txt; cat r.txt || true; ls";
+    let first = pod("first", "dataset.0.id: books", SLEEP, &on(here));
+    let _ = namespace.apply(&first).expect_ok();
+    namespace.wait_ready("first", POD_WITHIN);
+    let before = namespace.exec("first", look).expect_ok();
+    assert_eq!(before, "old\nknown.txt\n");
+    let write = "cd /mnt/datasets/books; echo new > known.txt; echo r > r.txt";
+    let _ = namespace.run_pod("writer", "dataset.0.id: books", write, &on(there));
+    let later = namespace.run_pod("later", "dataset.0.id: books", look, &on(here));
+    assert_eq!(later, "new\nr\nknown.txt\nr.txt\n");
 }
 
 #[test]
@@ -48,7 +75,7 @@ fn a_pod_keeps_the_mounts_and_volumes_it_names_itself() {
     let mount = "    volumeMounts: [{name: books, mountPath: /data/in}]\n";
     let named = pod("named", "dataset.0.id: books", &named, "") + mount;
     // A volume of the pod's own on the claim, under another name, mounted in two places.
-    let claimed = format!("cat /one/hello.txt; ! touch /two/x 2> /dev/null; {places}");
+    let claimed = format!("{REFUSED}cat /one/hello.txt; refused touch /two/x; {places}");
     let volumes = "    volumeMounts: [{name: mine, mountPath: /one}, {name: mine, mountPath: /two, readOnly: true}]\n  \
                    volumes: [{name: mine, persistentVolumeClaim: {claimName: books}}]\n";
     let claimed = pod("claimed", "dataset.0.id: books", &claimed, "") + volumes;

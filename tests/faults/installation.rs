@@ -1,13 +1,17 @@
-//! Upgrading and uninstalling DLF beneath a pod that reads.
+//! Upgrading and uninstalling DLF beneath pods that read and write.
 
 use std::{path::Path, process::Command, thread, time::Duration};
 
 use dlf_tests::{
-    DATASETS, LONG_LIMIT, Reader, Values, contains, eventually, find, helm, helm_with,
-    installed_mounter, list, nothing_is_left, on_our_own_cluster, run_within, upgrade,
+    DATASETS, LONG_LIMIT, POD_WITHIN, Reader, Values, await_object, contains, eventually, find,
+    helm, helm_with, installed_mounter, list, nothing_is_left, on_our_own_cluster, run_within,
+    upgrade,
 };
 
-use crate::ours::{SYSTEM, made, names, ours};
+use crate::{
+    ours::{SYSTEM, made, names, ours},
+    writers::Writers,
+};
 
 /// An unused mounter is looked at for a minute before it goes.
 const OLD_MOUNTER_GONE_WITHIN: Duration = Duration::from_mins(3);
@@ -35,12 +39,13 @@ impl Drop for InstalledAgain {
 }
 
 #[test]
-fn upgrading_every_part_gives_a_reading_pod_no_error() {
+fn upgrading_every_part_gives_pods_that_read_and_write_no_error_and_loses_nothing() {
     if !on_our_own_cluster("it restarts every part of DLF") {
         return;
     }
     let _kept = Values::kept();
     let reader = Reader::start("upgrade");
+    let writers = Writers::beside(&reader);
     let device = reader.device();
     let parts = ["operator", "worker", "csi", "mounter"];
     let values: Vec<String> = parts
@@ -57,6 +62,8 @@ fn upgrading_every_part_gives_a_reading_pod_no_error() {
     assert_eq!(reader.errors(), "");
     assert_eq!(reader.device(), device, "the mount is the one it was");
     reader.another_reads();
+    writers.go_on();
+    writers.end();
     drop(reader);
     let installed = installed_mounter();
     eventually("older mounters to go", OLD_MOUNTER_GONE_WITHIN, || {
@@ -101,6 +108,8 @@ fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_a
     for kind in [
         "mutatingwebhookconfigurations",
         "validatingwebhookconfigurations",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
         "csidrivers",
     ] {
         let left = list(kind, "", "");
@@ -120,6 +129,12 @@ fn uninstalling_is_refused_while_a_pod_uses_a_dataset_and_then_leaves_datasets_a
 /// The chart as it was first packaged, from before it had a hook.
 const FIRST_CHART: &str = "./faults/charts/dlf-0.1.0-first.tgz";
 
+/// Values that `make install` sets and that chart refuses, for it does not know them: where, and which.
+const NEWER_VALUES: [(&str, &str); 2] = [("", "pluginHost"), ("/mounter", "staging")];
+
+/// Where caches are, other than by default.
+const OTHER_CACHES: &str = "dlf-caches-elsewhere";
+
 /// It has one form: each of its steps stands on the one before, and none has a size.
 #[test]
 fn the_first_chart_is_upgraded_beneath_a_reading_pod_and_by_force_uninstalled_under_it() {
@@ -128,8 +143,14 @@ fn the_first_chart_is_upgraded_beneath_a_reading_pod_and_by_force_uninstalled_un
     }
     nothing_is_left();
     let mut values = helm(&["get", "values", "dlf", "-o", "json"]).json();
-    // That chart refuses what it does not know.
-    let _ = values.as_object_mut().unwrap().remove("pluginHost");
+    for (part, newer) in NEWER_VALUES {
+        let _ = values
+            .pointer_mut(part)
+            .unwrap()
+            .as_object_mut()
+            .unwrap()
+            .remove(newer);
+    }
     let values = values.to_string();
     let again = InstalledAgain;
     let _ = helm(&["uninstall", "dlf", "--timeout", "3m"]).expect_ok();
@@ -138,7 +159,18 @@ fn the_first_chart_is_upgraded_beneath_a_reading_pod_and_by_force_uninstalled_un
 
     let reader = Reader::start("older");
     let namespace = &reader.namespace;
-    upgrade(&["--set", "uninstall.force=true"]);
+    upgrade(&[
+        "--set",
+        "uninstall.force=true",
+        "--set",
+        &format!("caches.namespace={OTHER_CACHES}"),
+    ]);
+    await_object(
+        "the namespace of caches",
+        POD_WITHIN,
+        ("namespace", "", OTHER_CACHES),
+        |found| found.map(|_| ()).ok_or_else(|| "there is none".to_owned()),
+    );
     reader.goes_on();
     assert_eq!(reader.errors(), "");
     reader.another_reads();
@@ -147,6 +179,7 @@ fn the_first_chart_is_upgraded_beneath_a_reading_pod_and_by_force_uninstalled_un
     let dataset = namespace.get(DATASETS, "books");
     assert!(dataset["metadata"]["finalizers"].is_null(), "{dataset}");
     assert_eq!(mounters(), Vec::<String>::new());
+    assert!(find("namespace", "", OTHER_CACHES).is_none());
     // What the documentation says breaks: the pod keeps its claim, and nobody serves its files.
     let claim = namespace.get("pvc", "books");
     let leaving = &claim["metadata"]["deletionTimestamp"];

@@ -7,6 +7,7 @@ mod burst;
 mod certificates;
 mod clock;
 mod full;
+mod gone;
 mod growth;
 mod installation;
 mod load;
@@ -18,7 +19,9 @@ mod records;
 mod refusals;
 mod requests;
 mod source;
+mod temporary_keys;
 mod webhook;
+mod writers;
 mod writes;
 
 /// Runs last: namespaces of tests go while others run.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dlf_tests::{eventually, kubectl, kubectl_with};
+use dlf_tests::{contains, eventually, kubectl, kubectl_with};
 
 pub(crate) const POLICY: &str = "dlf-test-refusals";
 const OPERATOR: &str = "system:serviceaccount:dlf-system:dlf-operator";
@@ -63,7 +63,7 @@ impl Refusals {
                     &["apply", "--dry-run=server", "--as", OPERATOR, "-f", "-"],
                     PROBE,
                 );
-                if asked.ok { Err(asked.text) } else { Ok(()) }
+                contains(&asked.error, POLICY)
             },
         );
         refused
@@ -77,9 +77,11 @@ impl Drop for Refusals {
     }
 }
 
-/// What tells whether the policy is in force.
-const PROBE: &str =
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: dlf-test-probe, namespace: dlf-system}\n";
+/// What tells whether the policy is in force: the operator's own policy has nothing against it.
+const PROBE: &str = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: dlf-test-probe, namespace: dlf-system, labels: {dlf.dev/dataset-uid: probe}}
+";
 
 fn policy(refused: &str) -> String {
     format!(

@@ -23,12 +23,12 @@ const CREATION: [Refusal; 11] = [
     Refusal::of("finalizer", "UPDATE", "datasets"),
     Refusal::of("keys", "CREATE", "secrets").where_object(KEYS),
     Refusal::of("internal", "CREATE", "datasetsinternal"),
+    Refusal::of("kept", "CREATE", "secrets").where_object(OURS),
     Refusal::of("claim", "CREATE", "persistentvolumeclaims"),
     Refusal::of("volume", "CREATE", "persistentvolumes"),
     Refusal::of("bind", "UPDATE", "persistentvolumeclaims"),
     Refusal::of("map", "CREATE", "configmaps"),
     Refusal::of("consumer", "CREATE", "secrets").where_object(CONSUMER),
-    Refusal::of("kept", "CREATE", "secrets").where_object(OURS),
     Refusal::of("effective", "UPDATE", "datasetsinternal/status"),
     Refusal::of("status", "UPDATE", "datasets/status"),
 ];
@@ -54,7 +54,8 @@ fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_h
     let mut manifests = String::new();
     for refusal in &CREATION {
         let more = match refusal.dataset {
-            "kept" => ", removeOnDelete: 'true'",
+            // Of the second all keys are gone when its finalizer is not.
+            "kept" | "finalizer" => ", removeOnDelete: 'true'",
             _ => "",
         };
         let _ = writeln!(
@@ -88,7 +89,7 @@ fn a_leader_killed_between_any_two_writes_leaves_nothing_half_made_and_nothing_h
         ("persistentvolumeclaims", all),
         ("persistentvolumes", all),
         ("configmaps", all),
-        ("secrets", 2 * all + 1), // inline keys and what consumers read, and what one keeps
+        ("secrets", 2 * all + 2), // inline keys and what consumers read, and what two keep
         ("datasetsinternal.com.ie.ibm.hpsys", all),
     ];
     assert_eq!(all_made(&namespace), wanted);

@@ -1,7 +1,14 @@
 # shellcheck shell=bash
 # Stage lint: what needs no test to run. Sourced by run.sh.
 
-check_format() { cargo fmt --all --check && cargo fmt --check --manifest-path examples/plugin-minimal/Cargo.toml; }
+check_format() {
+  cargo fmt --all --check && cargo fmt --check --manifest-path examples/plugin-minimal/Cargo.toml && check_gofmt
+}
+check_gofmt() {
+  local odd
+  odd=$(gofmt -l tests/programs) || return
+  [[ -z $odd ]] || { printf 'not as gofmt has it: %s\n' "$odd"; return 1; }
+}
 check_documentation() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items; }
 check_scripts() { git ls-files '*.sh' .ci/run | xargs shellcheck; }
 check_chart() {
@@ -14,7 +21,7 @@ check_chart() {
     "$helm" template dlf deploy/chart --namespace dlf-system >target/test/chart.yaml &&
     "$helm" template dlf deploy/chart --namespace dlf-system --api-versions security.openshift.io/v1 >target/test/chart-openshift.yaml
 }
-export -f check_format check_documentation check_scripts check_chart
+export -f check_format check_gofmt check_documentation check_scripts check_chart
 
 lint() {
   local programs

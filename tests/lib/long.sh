@@ -3,7 +3,7 @@
 # Sourced by run.sh.
 
 PASSES=tests/long.tsv
-LONG=(burst certificates clock first-chart growth) # the longest last
+LONG=(burst certificates clock first-chart model growth) # the longest last
 # shellcheck disable=SC2034 # run.sh chooses tests by it
 declare -A LONG_TESTS=(
   [growth]='test(/^growth::/)'
@@ -11,14 +11,18 @@ declare -A LONG_TESTS=(
   [certificates]='test(/^certificates::/)'
   [first-chart]='test(the_first_chart_is_upgraded)'
   [burst]='test(/^burst::/)'
+  [model]='binary(model)'
 )
+# shellcheck disable=SC2034 # run.sh looks there
+declare -A LONG_PROGRAMS=([model]=model) # of the others it is faults
 # A change of these may show in the long form only.
 declare -A LONG_WATCHES=(
   [growth]='operator/src worker/src csi/src mount/src cache/src listen/src plugins/host/src'
   [clock]='operator/src/nodes operator/src/leader operator/src/leader.rs operator/src/certificates worker/src csi/src listen/src'
   [certificates]='operator/src/certificates listen/src deploy/chart'
-  [first-chart]='deploy/chart operator/src/uninstall operator/src/installation deploy/crds'
+  [first-chart]='deploy/chart operator/src/uninstall operator/src/installation'
   [burst]='csi/src mount/src operator/src/webhook operator/src/nodes'
+  [model]='mount/src mount/tests/model cache/src docs/semantics.md'
 )
 
 # long_is_due: says where something is newer than the last pass. It fails nothing: who touches it decides when.

@@ -6,6 +6,7 @@
 
 JUNIT=target/nextest
 COMPILED_WITHIN=60m # and run: each test has a limit of its own
+PROCESS_KIB_MAX=$((12 * 1024 * 1024)) # of address space: a test that takes more fails, and the machine lives on
 
 # What a person wants to see while tests run: each test, and what failing ones say. All else is in the log.
 show_progress() { grep --line-buffered -vE '^ *(SLOW|Compiling|Nextest run ID|Starting|Summary|────)|^ *Finished `' || true; }
@@ -16,8 +17,10 @@ nextest() {
   shift 2
   programs=$(timeout 10m tests/tools.sh programs) || { printf 'cargo-nextest could not be installed\n'; return 1; }
   rm -f "$JUNIT/$profile/junit.xml"
-  timeout --kill-after=30s "$COMPILED_WITHIN" "$programs/cargo-nextest" nextest run --locked --profile "$profile" "$@" 2>&1 |
-    tee "$log" | show_progress
+  {
+    ulimit -Sv "$PROCESS_KIB_MAX"
+    timeout --kill-after=30s "$COMPILED_WITHIN" "$programs/cargo-nextest" nextest run --locked --profile "$profile" "$@" 2>&1
+  } | tee "$log" | show_progress
   return "${PIPESTATUS[0]}"
 }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use dlf_tests::{
     Bucket, DATASETS, NAMED_WITHIN, Namespace, Reader, await_object, contains, eventually, find,
-    kubectl, timeout,
+    kubectl,
 };
 
 use crate::installed::{
-    CACHED_WITHIN, CACHES, GONE_WITHIN, asked, cached, caches, leader_says, name_of, objects, seen,
+    CACHED_WITHIN, CACHES, PluginAway, asked, cached, caches, leader_says, name_of, objects, seen,
     served, wait_gone, with_plugins,
 };
 
@@ -27,6 +27,20 @@ fn reads_from_cache(plugin: &str) {
     let log = namespace.run_pod("first", labels, script, "");
     assert_eq!(log, format!("from the cache\n{endpoint}\n"));
     assert_eq!(bucket.get("written.txt").unwrap(), b"new\n");
+    eventually(
+        "bytes that came through a cache to be counted",
+        NAMED_WITHIN,
+        || {
+            let metrics = leader_says("metrics");
+            let counted = metrics
+                .lines()
+                .find(|line| line.starts_with("dlf_usage_cache_read_bytes_total"));
+            match counted {
+                Some(line) if !line.ends_with(" 0") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        },
+    );
     let events = namespace.events("books");
     contains(&events, "CacheReady").unwrap();
     // What it has answered once it answers when the source has lost it.
@@ -139,39 +153,6 @@ fn a_cache_that_dies_changes_and_goes_is_not_noticed_by_a_reader() {
     contains(&namespace.events("books"), "CacheWithdrawn").unwrap();
 }
 
-/// The plugin `nginx` does not run, until this is dropped.
-struct NoNginx;
-
-impl NoNginx {
-    fn at_all() -> Self {
-        let away = Self;
-        Self::scale("0");
-        // A pod that is about to go may still answer.
-        let pods = "app.kubernetes.io/component=plugin-nginx";
-        let gone = [
-            "wait",
-            "pod",
-            "-l",
-            pods,
-            "--for=delete",
-            &timeout(GONE_WITHIN),
-        ];
-        let _ = kubectl(&[&["-n", "dlf-system"], &gone[..]].concat()).expect_ok();
-        away
-    }
-
-    fn scale(replicas: &str) {
-        let plugin = ["-n", "dlf-system", "scale", "deployment/dlf-plugin-nginx"];
-        let _ = kubectl(&[&plugin[..], &["--replicas", replicas]].concat()).expect_ok();
-    }
-}
-
-impl Drop for NoNginx {
-    fn drop(&mut self) {
-        Self::scale("1");
-    }
-}
-
 #[test]
 fn what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies() {
     if !with_plugins() {
@@ -188,7 +169,7 @@ fn what_a_plugin_planned_stays_while_it_is_away_and_when_the_operator_dies() {
         deployment["metadata"]["uid"].clone()
     };
     let before = uid();
-    let away = NoNginx::at_all();
+    let away = PluginAway::is("nginx");
     let edit = r#"{"spec":{"cache":{"capacity":"200Mi"}}}"#;
     let _ = namespace
         .kubectl(&["patch", DATASETS, "books", "--type=merge", "-p", edit])

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use dlf_tests::{Bucket, DATASETS, Namespace, contains, dataset, list};
+use dlf_tests::{Bucket, DATASETS, Namespace, contains, dataset, list, pod};
 use serde_json::Value;
 
 use crate::{
-    installed::{cached, name_in, objects, with_plugins},
+    installed::{cached, name_in, objects, served, with_plugins},
     reconciles::Reconciles,
 };
 
@@ -56,7 +56,10 @@ fn times(namespace: &Namespace, bucket: &Bucket, purpose: &str, count: usize) ->
 fn operator_pods() -> Vec<(String, Value)> {
     let pods = list("pods", "dlf-system", "app.kubernetes.io/component=operator");
     let restarts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].clone();
+    // One of the revision before may still be ending when the test begins.
+    let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
     pods.iter()
+        .filter(stays)
         .map(|pod| (name_in(pod), restarts(pod)))
         .collect()
 }
@@ -125,4 +128,39 @@ fn a_hostile_plugin_is_named_and_harms_nobody() {
             .expect_ok();
     }
     assert_eq!(operator_pods(), operator, "no operator restarted");
+}
+
+#[test]
+fn a_cache_through_which_nothing_comes_is_not_ready() {
+    if !with_plugins() {
+        return;
+    }
+    let bucket = Bucket::new("silent");
+    for file in 0..60 {
+        bucket.put(&format!("{file}.txt"), b"text\n");
+    }
+    let namespace = Namespace::new("silent");
+    let _ = namespace
+        .apply(&cached("books", &bucket.name, "silent"))
+        .expect_ok();
+    let _ = served(&namespace, "books");
+    // Each file once: what was read before need not be asked for again.
+    let reads = "for file in /mnt/datasets/books/*.txt; do cat $file; sleep 1; done";
+    let reader = pod("reader", "dataset.0.id: books", reads, "");
+    let _ = namespace.apply(&reader).expect_ok();
+    let kind = format!("{DATASETS}/books");
+    namespace.await_condition(
+        &kind,
+        "CacheReady",
+        "False",
+        NAMED_WITHIN,
+        |reason, message| {
+            contains(reason, "NotServing")
+                .and(contains(message, "read from the source"))
+                .and(contains(message, ".svc:80"))
+        },
+    );
+    contains(&namespace.events("books"), "NotServing").unwrap();
+    // What the cache does is no reason for the data not to be there.
+    namespace.wait_dataset("books");
 }

@@ -4,7 +4,7 @@ use std::{fs::File, path::Path, process::Command, sync::OnceLock, time::Duration
 
 use dlf_tests::{
     Bucket, DATASETS, LONG_LIMIT, Namespace, dataset, eventually, find, kubectl, list,
-    on_our_own_cluster, run_within, settings, tool_is_ready,
+    on_our_own_cluster, run_within, settings, timeout, tool_is_ready,
 };
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ pub(crate) fn with_plugins() -> bool {
 
 /// Whether the plugins of `up.sh` that have pods are there. The hostile one's may just have died of its deeds.
 fn are_there() -> bool {
-    ["nginx", "kept", "varnish", "hostile"]
+    ["nginx", "kept", "varnish", "elsewhere", "silent", "hostile"]
         .iter()
         .all(|plugin| {
             let name = format!("dlf-plugin-{plugin}");
@@ -147,4 +147,49 @@ pub(crate) fn seen(plugin: &str) -> Value {
     let all: Vec<Value> = serde_json::from_str(&leader_says("debug/plugins")).unwrap();
     let mut found = all.into_iter().filter(|one| one["name"] == plugin);
     found.next().unwrap_or_default()
+}
+
+/// A plugin without pods, for as long as this lives.
+pub(crate) struct PluginAway {
+    plugin: &'static str,
+}
+
+impl PluginAway {
+    pub(crate) fn is(plugin: &'static str) -> Self {
+        let away = Self { plugin };
+        away.scale("0");
+        // A pod that is about to go may still answer.
+        let pods = format!("app.kubernetes.io/component=plugin-{plugin}");
+        let gone = [
+            "-n",
+            "dlf-system",
+            "wait",
+            "pod",
+            "-l",
+            &pods,
+            "--for=delete",
+            &timeout(GONE_WITHIN),
+        ];
+        let _ = kubectl(&gone).expect_ok();
+        away
+    }
+
+    fn scale(&self, replicas: &str) {
+        let deployment = format!("deployment/dlf-plugin-{}", self.plugin);
+        let scale = [
+            "-n",
+            "dlf-system",
+            "scale",
+            &deployment,
+            "--replicas",
+            replicas,
+        ];
+        let _ = kubectl(&scale).expect_ok();
+    }
+}
+
+impl Drop for PluginAway {
+    fn drop(&mut self) {
+        self.scale("1");
+    }
 }

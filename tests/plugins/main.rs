@@ -11,6 +11,8 @@ mod installed;
 mod policies;
 mod reconciles;
 mod source;
+mod storage;
+mod upgrade;
 
 #[test]
 fn nothing_is_left_of_deleted_namespaces() {

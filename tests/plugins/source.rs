@@ -96,3 +96,31 @@ fn a_withdrawn_cache_stays_while_an_environment_has_its_address() {
     let _ = namespace.kubectl(&["delete", "pod", "told"]).expect_ok();
     wait_gone(&namespace, "cache-");
 }
+
+#[test]
+fn a_cache_goes_whose_plugin_is_there_no_more() {
+    if !with_plugins() {
+        return;
+    }
+    let (bucket, namespace) = (Bucket::new("unplanned"), Namespace::new("unplanned"));
+    let _ = namespace
+        .apply(&cached("books", &bucket.name, "nginx"))
+        .expect_ok();
+    let _ = served(&namespace, "books");
+    let edit = r#"{"spec":{"cache":{"plugin":"taken-away"}}}"#;
+    let _ = namespace
+        .kubectl(&["patch", DATASETS, "books", "--type=merge", "-p", edit])
+        .expect_ok();
+    let kind = format!("{DATASETS}/books");
+    let (reason, message) = namespace.wait_condition(&kind, "CacheReady", "False", NAMED_WITHIN);
+    assert_eq!(reason, "UnknownPlugin", "{message}");
+    contains(&message, "taken-away").unwrap();
+    eventually("its objects to go", CACHED_WITHIN, || {
+        let left = objects(&namespace);
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(left.join(" "))
+        }
+    });
+}

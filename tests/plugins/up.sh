@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs DLF with the plugins that the tests need: the examples in Rust (twice) and Python, one that does
-# what it should not, and one that is a controller of its own. Idempotent; `install.sh` takes them away.
+# Installs DLF with the plugins that the tests need: the examples in Rust (twice) and Python, one that plans storage,
+# two that do what they should not, and one that is a controller of its own. Idempotent; `install.sh` takes them away.
 set -euo pipefail
 # shellcheck source=deploy/scripts/lib.sh
 . "$(dirname "$0")/../../deploy/scripts/lib.sh"
@@ -8,11 +8,12 @@ use_cluster
 
 say "building the plugins and what their caches run in"
 "$ROOT/tests/cluster/cache-images.sh" >/dev/null
-(cd "$ROOT" && cargo build --locked --example hostile --bin kubectl-dlf >&2)
+(cd "$ROOT" && cargo build --locked --example hostile --example elsewhere --bin kubectl-dlf >&2)
 cargo build --locked --manifest-path "$ROOT/examples/plugin-minimal/Cargo.toml" >&2
 context=$ROOT/target/images/test-plugins
 mkdir -p "$context"
 strip -o "$context/libnginx_cache.so" "$CARGO_TARGET_DIR/debug/libnginx_cache.so"
+strip -o "$context/libelsewhere.so" "$CARGO_TARGET_DIR/debug/examples/libelsewhere.so"
 strip -o "$context/libhostile.so" "$CARGO_TARGET_DIR/debug/examples/libhostile.so"
 printf 'FROM docker.io/library/debian:bookworm-slim\nCOPY *.so /\n' >"$context/Containerfile"
 tag=$(cat "$context"/* | sha256sum | cut -c1-12)
@@ -23,6 +24,10 @@ make_namespace
 kubectl create configmap varnish-plugin --namespace "$NAMESPACE" --dry-run=client --output yaml \
   --from-file "$ROOT/examples/plugin-python/plugin.py" | kubectl apply -f - >/dev/null
 cat "$ROOT/tests/cluster/dlf.toml" - >"$context/dlf.toml" <<END
+
+[[route]]
+match = { labels = { planned = "elsewhere" } }
+storage = "elsewhere"
 
 [plugins.third]
 carrier = "external"
@@ -44,6 +49,11 @@ plugins:
       image: docker.io/library/dlf-test-python:1
       interpreter: [python3]
     config: { image: "docker.io/library/dlf-test-varnish:1" }
+  elsewhere:
+    library: { image: "$image", path: /libelsewhere.so }
+  silent:
+    library: { image: "$image", path: /libhostile.so }
+    config: { do: silent }
   hostile:
     # A program, so that what it does to itself is seen apart from what happens to its pod.
     program:

@@ -25,7 +25,7 @@ pub fn on_our_own_cluster(it: &str) -> bool {
 /// When it has not and the long form of tests is asked for, which leaves nothing out.
 #[must_use]
 pub fn tool_is_ready(tool: &str) -> bool {
-    let asked = run(Command::new("./tools.sh").args(["ready", tool]), b"");
+    let asked = run(Command::new("../tests/tools.sh").args(["ready", tool]), b"");
     let reason = format!("{}{}", asked.text.trim(), asked.error.trim());
     assert!(
         asked.ok || (asked.code == Some(NOT_READY) && !is_long()),
@@ -43,7 +43,7 @@ const NOT_READY: i32 = 3;
 /// Runs a script of `tests/cluster`.
 #[must_use]
 pub fn cluster_script(name: &str, arguments: &[&str]) -> Output {
-    let script = Path::new("cluster").join(name);
+    let script = Path::new("../tests/cluster").join(name);
     run_within(LONG_LIMIT, Command::new(script).args(arguments), b"")
 }
 

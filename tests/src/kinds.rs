@@ -126,6 +126,20 @@ const KINDS: &[Kind] = &[
         ADMISSION,
         "v1",
     ),
+    Kind::of_cluster(
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+        "",
+        ADMISSION,
+        "v1",
+    ),
+    Kind::of_cluster(
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        "",
+        ADMISSION,
+        "v1",
+    ),
     Kind::namespaced("Dataset", "datasets", "dset", IBM, "v1alpha1"),
     Kind::namespaced("Dataset", "datasets", "", DATASHIM, "v1alpha1"),
     Kind::namespaced(

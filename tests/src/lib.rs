@@ -16,11 +16,13 @@ mod namespace;
 mod objects;
 mod patience;
 mod process;
+mod program;
 mod reader;
 mod remains;
 mod s3;
 mod settings;
 mod skip;
+mod staged;
 
 pub use chart::{Values, helm, helm_with, installed_mounter, upgrade};
 pub use client::{answer, client};
@@ -29,16 +31,20 @@ pub use cluster::{
 };
 pub use command::{LONG_LIMIT, Output, run, run_within};
 pub use kubectl::{kubectl, kubectl_with, timeout};
-pub use manifests::{DATASETS, POD_WITHIN, SLEEP, dataset, dataset_with_secret, keys, pod, source};
+pub use manifests::{
+    DATASETS, POD_WITHIN, REFUSED, SLEEP, dataset, dataset_with_secret, keys, pod, source,
+};
 pub use namespace::{NAMED_WITHIN, Namespace};
 pub use objects::{await_object, find, list, try_find};
 pub use patience::{eventually, is_long, patience};
 pub use process::{processes, processes_of_pod};
+pub use program::{PROGRAMS, put_program};
 pub use reader::Reader;
 pub use remains::nothing_is_left;
 pub use s3::{Bucket, s3, s3_at, unique};
 pub use settings::{Settings, is_given, settings};
 pub use skip::skip;
+pub use staged::Staged;
 
 /// Gives Ok when `text` contains `part`, else an error that shows both.
 ///

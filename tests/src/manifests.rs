@@ -41,11 +41,12 @@ pub fn dataset_with_secret(name: &str, bucket: &str, secret: &str) -> String {
     )
 }
 
-/// A Secret with keys of an object store.
+/// A Secret with keys of an object store. Further lines of its `stringData` can be added at the end.
 #[must_use]
 pub fn keys(name: &str, key: &str, secret: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData: {{accessKeyID: \"{key}\", secretAccessKey: \"{secret}\"}}\n"
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  accessKeyID: \"{key}\"\n  \
+         secretAccessKey: \"{secret}\"\n"
     )
 }
 
@@ -62,3 +63,8 @@ pub fn pod(name: &str, labels: &str, script: &str, more: &str) -> String {
 
 /// A script that does nothing until it is told to end.
 pub const SLEEP: &str = "trap \"exit 0\" TERM; while true; do sleep 1; done";
+
+/// A function for the beginning of a pod's script: `refused COMMAND...` ends the script if the command succeeds.
+/// (`! COMMAND` does not: what begins with `!` never ends a script.)
+pub const REFUSED: &str =
+    "refused() { if \"$@\" 2> /dev/null; then echo \"not refused: $*\"; exit 1; fi; }; ";

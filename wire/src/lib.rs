@@ -32,6 +32,19 @@ pub mod dataset {
     }
 }
 
+/// What a mount wrote and its source does not have.
+#[allow(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated code follows its generator's style and is documented in its .proto file"
+)]
+pub mod writes {
+    /// Version 1.
+    pub mod v1 {
+        include!("generated/dlf.writes.v1.rs");
+    }
+}
+
 /// The stream between the operator and node drivers, and between the operator and workers.
 #[allow(
     missing_docs,
@@ -52,6 +65,17 @@ pub mod nodes {
     }
 }
 
+impl nodes::v1::Failure {
+    /// A class in CamelCase and a sentence for a person.
+    pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            message: message.into(),
+            unreachable: String::new(),
+        }
+    }
+}
+
 /// The socket between the node driver and a mounter.
 #[allow(
     missing_docs,
@@ -59,6 +83,14 @@ pub mod nodes {
     reason = "generated code follows its generator's style and is documented in its .proto file"
 )]
 pub mod mounter {
+    /// Uids, and gids, of datasets: the driver gives each dataset on its node one of them, and the
+    /// mounter takes no other. They are above the mounter's own, which begin at 700,000, and more
+    /// than a node will ever have datasets.
+    pub const DATASET_UIDS: std::ops::Range<u32> = 701_000..761_000;
+
+    /// Reason of a `Failed`: the mounter's memory is not enough for another mount now.
+    pub const NO_MEMORY: &str = "MounterMemory";
+
     /// Version 1.
     pub mod v1 {
         include!("generated/dlf.mounter.v1.rs");

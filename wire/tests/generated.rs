@@ -3,8 +3,9 @@
 
 use std::{env, fs, path::Path};
 
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 6] = [
     "dataset.proto",
+    "writes.proto",
     "nodes.proto",
     "mounter.proto",
     "csi.proto",

@@ -16,7 +16,7 @@ use dlf_core::network::AddressRules;
 use dlf_wire::dataset::v1 as wire;
 use dlf_wire::nodes::v1::{Done, Failure};
 
-use crate::failure::{failure, of_config, of_store};
+use crate::failure::{of_config, of_store, of_write};
 
 pub use empty::empty;
 
@@ -25,10 +25,13 @@ const OWNER_TAG: &str = "dlf.dev/owner";
 /// Where there are no tags: an empty object of this name and the uid.
 const OWNER_MARKER: &str = ".dlf.dev-owner-";
 
+/// Key of the upload that is begun to see whether writing is permitted.
+const PROBE_KEY: &str = ".dlf.dev-probe";
+
 /// The client gives up this much before the task's deadline does, so that its own, better reason is
 /// heard.
 const HEADROOM: Duration = Duration::from_secs(2);
-/// No request needs more patience than this here: who waits is a person at a condition.
+/// No request needs a longer timeout than this here: who waits is a person at a condition.
 const SOURCE_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
 /// A client for one task.
@@ -37,7 +40,8 @@ pub fn open(
     rules: AddressRules,
     deadline: Duration,
 ) -> Result<ObjectStore, Failure> {
-    let origin = origin.ok_or_else(|| failure("InvalidConfiguration", "there is no origin"))?;
+    let origin =
+        origin.ok_or_else(|| Failure::new("InvalidConfiguration", "there is no origin"))?;
     let wire::Origin {
         endpoint,
         bucket,
@@ -65,6 +69,7 @@ pub fn open(
     let options = ClientOptions {
         source_timeout,
         rules,
+        ..ClientOptions::default()
     };
     ObjectStore::new(vec![origin], options).map_err(|error| of_config(&error))
 }
@@ -78,11 +83,29 @@ pub fn whole(origin: wire::Origin) -> wire::Origin {
     }
 }
 
-/// Whether one key can be listed.
-pub async fn probe(store: &ObjectStore) -> Result<Done, Failure> {
+/// Whether one key can be listed and, if `writes`, what refuses writing.
+pub async fn probe(store: &ObjectStore, writes: bool) -> Result<Done, Failure> {
     let page = store.list(&first_key()).await;
     page.map_err(|error| of_store(&error))?;
-    Ok(Done::default())
+    let refusal = if writes {
+        writable(store)
+            .await
+            .err()
+            .and_then(|error| of_write(&error))
+    } else {
+        None
+    };
+    Ok(Done {
+        writes_refused: refusal,
+        ..Done::default()
+    })
+}
+
+/// Begins an upload, which shows nothing, and gives it up. A PUT under a condition that does not hold
+/// would do where servers heed it; some write.
+async fn writable(store: &ObjectStore) -> Result<(), StoreError> {
+    let upload = store.start_multipart(PROBE_KEY).await?;
+    store.abort(&upload).await
 }
 
 fn first_key() -> ListRequest {
@@ -105,7 +128,7 @@ pub async fn ensure(store: &ObjectStore, owner: &str) -> Result<Done, Failure> {
 async fn ensure_marked(store: &ObjectStore, owner: &str) -> Result<Done, StoreError> {
     let done = |created| Done {
         created,
-        deleted: false,
+        ..Done::default()
     };
     if store.bucket_exists().await? {
         return Ok(done(is_marked(store, owner).await?));

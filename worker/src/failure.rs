@@ -1,5 +1,7 @@
 //! Failures as conditions show them: a class and a sentence, never a source's reply.
 
+use std::fmt;
+
 use dlf_cache::{ConfigError, ErrorKind, StoreError};
 use dlf_core::network::{AddressNotAllowed, BadRule};
 use dlf_wire::nodes::v1::Failure;
@@ -9,27 +11,49 @@ pub const UNREACHABLE: &str = "Unreachable";
 /// Reason of work that did not end in its time, though the source answers.
 pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
 
-/// A failure of its two parts.
-pub fn failure(reason: impl Into<String>, message: impl Into<String>) -> Failure {
+/// A failure that is the endpoint's: nobody answers there, whatever is asked for.
+pub fn unreachable(place: impl fmt::Display, why: impl Into<String>) -> Failure {
+    let why = why.into();
     Failure {
-        reason: reason.into(),
-        message: message.into(),
+        reason: UNREACHABLE.to_owned(),
+        message: format!("{place}: {why}"),
+        unreachable: why,
     }
 }
 
 /// What an object store's error is to a user.
 #[must_use]
 pub fn of_store(error: &StoreError) -> Failure {
-    let reason = match error.kind() {
+    let with_way_out = |what: String| match way_out(error.kind()) {
+        Some(way_out) => format!("{what}; {way_out}"),
+        None => what,
+    };
+    match error.kind() {
         // To who waits for a mount, nobody there and nobody answering are one thing.
-        ErrorKind::Timeout => UNREACHABLE,
-        kind => kind.class(),
-    };
-    let message = match way_out(error.kind()) {
-        Some(way_out) => format!("{error}; {way_out}"),
-        None => error.to_string(),
-    };
-    failure(reason, message)
+        kind @ (ErrorKind::Timeout | ErrorKind::Unreachable(_)) => {
+            unreachable(error.place(), with_way_out(kind.to_string()))
+        }
+        kind => Failure::new(kind.class(), with_way_out(error.to_string())),
+    }
+}
+
+/// What it is to a user that keys which can list cannot write; none of what may pass: who reads does
+/// not have to know, and mounts tell who writes.
+#[must_use]
+pub fn of_write(error: &StoreError) -> Option<Failure> {
+    let kind = error.kind();
+    let passes = matches!(
+        kind,
+        ErrorKind::Unreachable(_)
+            | ErrorKind::Timeout
+            | ErrorKind::SlowDown
+            | ErrorKind::SourceFailing(_)
+    );
+    let message = format!(
+        "pods can read and not write: {error}; permit these keys to write below the prefix (s3:PutObject, \
+         s3:AbortMultipartUpload), or make the Dataset readonly: \"true\""
+    );
+    (!passes).then(|| Failure::new(kind.class(), message))
 }
 
 /// What a person can do about it, where the error does not say so itself.
@@ -47,6 +71,9 @@ const fn way_out(kind: &ErrorKind) -> Option<&'static str> {
         }
         ErrorKind::KeysRejected => {
             "correct accessKeyID and secretAccessKey in the Dataset or its Secret"
+        }
+        ErrorKind::KeysExpired => {
+            "write new ones, with their sessionToken, into the Secret that spec.local.secret-name names"
         }
         ErrorKind::ClockSkew => "set the clock that is wrong, the server's or the nodes'",
         ErrorKind::Unreachable(_) | ErrorKind::Timeout => {
@@ -76,7 +103,7 @@ const fn way_out(kind: &ErrorKind) -> Option<&'static str> {
 /// What a configuration that no store can be made of is to a user.
 #[must_use]
 pub fn of_config(error: &ConfigError) -> Failure {
-    failure("InvalidConfiguration", error.to_string())
+    Failure::new("InvalidConfiguration", error.to_string())
 }
 
 /// What a forbidden address is to a user.
@@ -86,13 +113,13 @@ pub fn of_address(host: &str, refusal: &AddressNotAllowed) -> Failure {
         "{host} leads to an address that DLF does not dial: {refusal}; an administrator can allow \
          it in [network] allow of the configuration"
     );
-    failure("AddressNotAllowed", message)
+    Failure::new("AddressNotAllowed", message)
 }
 
 /// What rules of a newer operator are: nothing is dialled while one of them is not understood.
 #[must_use]
 pub fn of_rule(error: &BadRule) -> Failure {
-    failure(
+    Failure::new(
         "VersionMismatch",
         format!("{error}: worker and operator differ in version"),
     )

@@ -17,7 +17,7 @@ use dlf_wire::nodes::v1::{Done, Failure};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::failure::{UNREACHABLE, failure, of_address};
+use crate::failure::of_address;
 use compound::{Answer, ProtocolError, look_up};
 use place::Place;
 
@@ -44,7 +44,7 @@ pub async fn probe(server: &str, share: &str, rules: &AddressRules) -> Result<Do
     if names.len() > NAMES_MAX || names.contains(&"..") || names.contains(&".") {
         let message =
             format!("{share} is not a path that can be exported: correct spec.local.share");
-        return Err(failure("NoSuchShare", message));
+        return Err(Failure::new("NoSuchShare", message));
     }
     let mut stream = connect(server, &resolve(server, rules).await?).await?;
     match look_up(&mut stream, &names).await {
@@ -63,13 +63,13 @@ pub async fn probe(server: &str, share: &str, rules: &AddressRules) -> Result<Do
                 "NFS server {server} has no export {share}: export it, correct spec.local.share, or \
                  have the directory made with createDirPVC: \"true\""
             );
-            Err(failure("NoSuchShare", message))
+            Err(Failure::new("NoSuchShare", message))
         }
         Ok(Answer::Refused(status)) => {
             let message = format!(
                 "NFS server {server} answers with status {status} for {share}; its log tells more"
             );
-            Err(failure("LookupFailed", message))
+            Err(Failure::new("LookupFailed", message))
         }
         Err(ProtocolError::Io(error)) => Err(unreachable(server, &error.kind())),
         Err(error) => {
@@ -77,14 +77,17 @@ pub async fn probe(server: &str, share: &str, rules: &AddressRules) -> Result<Do
                 "{server} does not speak NFS: {error}; correct spec.local.server, or the port in \
                  mountOptions"
             );
-            Err(failure("NotNfs", message))
+            Err(Failure::new("NotNfs", message))
         }
     }
 }
 
 fn unreachable(server: &str, why: &dyn std::fmt::Display) -> Failure {
-    let message = format!("NFS server {server}: it cannot be reached: {why}; {CHECK_SERVER}");
-    failure(UNREACHABLE, message)
+    let place = format!("NFS server {server}");
+    crate::failure::unreachable(
+        place,
+        format!("it cannot be reached: {why}; {CHECK_SERVER}"),
+    )
 }
 
 /// A connection to the first of `addresses` that takes one.

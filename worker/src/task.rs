@@ -6,7 +6,7 @@ use dlf_core::network::AddressRules;
 use dlf_wire::dataset::v1::NetworkRules;
 use dlf_wire::nodes::v1::{Done, Failure, ProbeNfs, Task, task};
 
-use crate::failure::{DEADLINE_EXCEEDED, UNREACHABLE, failure, of_rule};
+use crate::failure::{DEADLINE_EXCEEDED, of_rule, unreachable};
 use crate::progress::Progress;
 use crate::{bucket, nfs};
 
@@ -24,7 +24,7 @@ pub async fn run(task: Task, progress: &dyn Progress) -> Result<Done, Failure> {
     };
     let Some(kind) = task.kind else {
         let message = "this worker does not know the task: worker and operator differ in version";
-        return Err(failure("VersionMismatch", message));
+        return Err(Failure::new("VersionMismatch", message));
     };
     let late = late(&kind, deadline);
     let work = dispatch(kind, task.network.unwrap_or_default(), deadline, progress);
@@ -47,7 +47,8 @@ async fn dispatch(
     let rules = AddressRules::parse(&allow, &deny, &deny_sockets).map_err(|e| of_rule(&e))?;
     match kind {
         task::Kind::ProbeObjectStore(probe) => {
-            bucket::probe(&bucket::open(probe.origin, rules, deadline)?).await
+            let store = bucket::open(probe.origin, rules, deadline)?;
+            bucket::probe(&store, probe.writes).await
         }
         task::Kind::ProbeNfs(ProbeNfs { server, share }) => {
             nfs::probe(&server, &share, &rules).await
@@ -66,11 +67,8 @@ async fn dispatch(
 /// What is said of a task that its deadline ended.
 fn late(kind: &task::Kind, deadline: Duration) -> Failure {
     let silent = |place: &str| {
-        let message = format!(
-            "{place}: it does not answer within {} s",
-            deadline.as_secs()
-        );
-        failure(UNREACHABLE, message)
+        let why = format!("it does not answer within {} s", deadline.as_secs());
+        unreachable(place, why)
     };
     let endpoint = |origin: Option<&dlf_wire::dataset::v1::Origin>| {
         origin
@@ -81,7 +79,7 @@ fn late(kind: &task::Kind, deadline: Duration) -> Failure {
         task::Kind::ProbeObjectStore(probe) => silent(&endpoint(probe.origin.as_ref())),
         task::Kind::ProbeNfs(probe) => silent(&format!("NFS server {}", probe.server)),
         task::Kind::EnsureBucket(ensure) => silent(&endpoint(ensure.origin.as_ref())),
-        task::Kind::EmptyBucket(_) => failure(
+        task::Kind::EmptyBucket(_) => Failure::new(
             DEADLINE_EXCEEDED,
             "the bucket is not empty yet; emptying it goes on",
         ),

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Longer than anything here takes, shorter than a person's patience.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 fn start(operator: &Operator) -> (JoinHandle<()>, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::default());
@@ -46,10 +46,10 @@ async fn result(operator: &Operator, spec: TaskSpec) -> Outcome {
             if let Some(latest) = operator.tasks.want(spec.clone(), fresh).latest {
                 return latest.outcome;
             }
-            operator.changes.next().await;
+            operator.changes.reports.next().await;
         }
     };
-    timeout(PATIENCE, finished).await.unwrap()
+    timeout(TIMEOUT, finished).await.unwrap()
 }
 
 fn reason(outcome: Outcome) -> String {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dlf_cache::{ListRequest, ObjectStore, PutCondition};
 use dlf_core::network::AddressRules;
+use dlf_tests::settings;
 use dlf_wire::dataset::v1::{Keys, NetworkRules, Origin};
 use dlf_wire::nodes::v1::{
     Done, EmptyBucket, EnsureBucket, Failure, ProbeNfs, ProbeObjectStore, Task, task,
@@ -32,6 +33,7 @@ async fn done(kind: task::Kind) -> Result<Done, Failure> {
 async fn probed(origin: Origin) -> Result<Done, Failure> {
     done(task::Kind::ProbeObjectStore(ProbeObjectStore {
         origin: Some(origin),
+        writes: true,
     }))
     .await
 }
@@ -109,6 +111,62 @@ async fn a_bucket_is_made_filled_emptied_and_deleted() {
     );
 }
 
+/// As another identity, which may read and list.
+fn as_reader(origin: &Origin) -> Option<Origin> {
+    let keys = Keys {
+        access_key_id: settings().find("S3_READER_KEY")?,
+        secret_access_key: settings().find("S3_READER_SECRET")?,
+        ..Keys::default()
+    };
+    let keys = Some(keys);
+    Some(Origin {
+        keys,
+        ..origin.clone()
+    })
+}
+
+#[tokio::test]
+async fn keys_that_may_only_list_are_told_apart_and_asking_leaves_nothing() {
+    let test = "keys_that_may_only_list_are_told_apart_and_asking_leaves_nothing";
+    let Some(origin) = s3(test) else { return };
+    let Some(reader) = as_reader(&origin) else {
+        println!("SKIPPED {test}: no keys that may only read are given");
+        return;
+    };
+    let below = |origin: Origin, bucket: &str| Origin {
+        bucket: bucket.to_owned(),
+        prefix: "a/b/".to_owned(),
+        ..origin
+    };
+    let bucket = unique("lists");
+    let (origin, reader) = (below(origin, &bucket), below(reader, &bucket));
+    ensured(&origin, "uid-1").await.unwrap();
+    let refused = probed(reader.clone())
+        .await
+        .unwrap()
+        .writes_refused
+        .unwrap();
+    assert_eq!(refused.reason, "AccessDenied");
+    for part in ["s3:PutObject", "readonly: \"true\""] {
+        assert!(refused.message.contains(part), "{refused:?}");
+    }
+    let only_reads = ProbeObjectStore {
+        origin: Some(reader),
+        writes: false,
+    };
+    let only_reads = done(task::Kind::ProbeObjectStore(only_reads)).await;
+    assert_eq!(only_reads, Ok(Done::default()));
+    assert_eq!(probed(origin.clone()).await, Ok(Done::default()));
+    let store = client(&bucket::whole(origin.clone()));
+    assert!(store.list_uploads("").await.unwrap().uploads.is_empty());
+    let left = store.list(&ListRequest::default()).await.unwrap().objects;
+    assert!(
+        left.iter().all(|object| !object.key.contains("probe")),
+        "{left:?}"
+    );
+    assert!(emptied(&origin, "uid-1").await.unwrap().deleted);
+}
+
 /// A task with time, which may dial the gateways of these tests.
 fn emptying(origin: &Origin, owner: &str) -> Task {
     let empty = EmptyBucket {
@@ -151,13 +209,13 @@ async fn emptying_goes_on_where_it_broke_off() {
         let put = store.put(&key, Bytes::new(), PutCondition::None);
         put.await.unwrap();
     }
-    let (told, mut first_page) = watch::channel(0);
+    let (deleted, mut first_page) = watch::channel(0);
     let report = |count| {
-        told.send_replace(count);
+        deleted.send_replace(count);
     };
     tokio::select! {
         early = run(emptying(&origin, "uid-1"), &report) => panic!("{early:?}"),
-        told = first_page.changed() => told.unwrap(),
+        changed = first_page.changed() => changed.unwrap(),
     }
     let begun = *first_page.borrow();
     assert!((1..250).contains(&begun), "{begun}");

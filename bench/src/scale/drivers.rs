@@ -76,8 +76,8 @@ impl Drivers {
                 let (operator, ca) = (operator.clone(), ca.clone());
                 async move {
                     let dialer = Dialer::new(&operator, ca, token)?.server_name(SERVER_NAME);
-                    let held = if holds { mounts[&node].as_slice() } else { &[] };
-                    open(&dialer, &node, held)
+                    let mounted = if holds { mounts[&node].as_slice() } else { &[] };
+                    open(&dialer, &node, mounted)
                         .await
                         .map(|stream| (node, stream))
                 }
@@ -110,7 +110,10 @@ impl Drivers {
     /// Mounts whose version is newer than `version`, in milliseconds since 1970.
     pub(crate) fn count(&self, version: u64) -> usize {
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        versions.values().filter(|told| **told > version).count()
+        versions
+            .values()
+            .filter(|applied| **applied > version)
+            .count()
     }
 
     /// The newest version that any of them was told.
@@ -166,9 +169,9 @@ async fn tokens(
 
 type Stream = (mpsc::Sender<FromNode>, Streaming<ToNode>);
 
-async fn open(dialer: &Dialer, node: &str, held: &[Mount]) -> Outcome<Stream> {
+async fn open(dialer: &Dialer, node: &str, mounted: &[Mount]) -> Outcome<Stream> {
     let token = dialer.token().await?;
-    let held = held.iter().map(|mount| Held {
+    let held = mounted.iter().map(|mount| Held {
         volume_handle: mount.volume_handle.clone(),
         version: 1,
         pods: vec![mount.pod.clone()],
@@ -222,8 +225,8 @@ async fn follow(
             return;
         }
     }
-    while let Ok(Some(told)) = down.message().await {
-        let config: DatasetConfig = match told.message {
+    while let Ok(Some(received)) = down.message().await {
+        let config: DatasetConfig = match received.message {
             Some(Down::Grant(grant)) => grant.dataset.unwrap_or_default(),
             Some(Down::Dataset(config)) => config,
             Some(Down::Refusal(refusal)) => {

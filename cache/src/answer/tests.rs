@@ -43,7 +43,7 @@ fn judged(request: &Request, status: u16, headers: &[(&str, &str)], code: &str) 
 
 fn failed(method: Method, of_bucket: bool, status: u16, code: &str) -> ErrorKind {
     match judged(&request(method, of_bucket), status, &[], code) {
-        Verdict::Failed(kind) => kind,
+        Verdict::Failed(failure) => failure.kind,
         verdict => panic!("{verdict:?}"),
     }
 }
@@ -56,6 +56,9 @@ fn codes_decide_and_statuses_stand_in_for_them() {
     assert_eq!(get(403, "AccessDenied"), ErrorKind::AccessDenied);
     assert_eq!(get(403, "InvalidAccessKeyId"), ErrorKind::KeysRejected);
     assert_eq!(get(403, "SignatureDoesNotMatch"), ErrorKind::KeysRejected);
+    assert_eq!(get(400, "ExpiredToken"), ErrorKind::KeysExpired);
+    assert_eq!(get(400, "InvalidToken"), ErrorKind::KeysExpired);
+    assert_eq!(get(400, "TokenRefreshRequired"), ErrorKind::KeysExpired);
     assert_eq!(get(412, ""), ErrorKind::PreconditionFailed);
     assert_eq!(get(416, "InvalidRange"), ErrorKind::RangeNotSatisfiable);
     assert_eq!(get(503, "SlowDown"), ErrorKind::SlowDown);
@@ -135,7 +138,7 @@ fn the_servers_clock_is_a_correction() {
     let near = ("date", "Tue, 24 Nov 2026 02:32:00 GMT");
     assert_eq!(
         judged(&head, 403, &[near], ""),
-        Verdict::Failed(ErrorKind::AccessDenied)
+        Verdict::Failed(ErrorKind::AccessDenied.into())
     );
 }
 
@@ -158,15 +161,36 @@ fn redirects_lead_somewhere_or_are_refused() {
     assert_eq!(region.as_deref(), Some("eu-west-1"));
     assert_eq!(
         judged(&get, 307, &[], ""),
-        Verdict::Failed(ErrorKind::RedirectRefused("to nowhere"))
+        Verdict::Failed(ErrorKind::RedirectRefused("to nowhere").into())
     );
 }
 
 #[test]
 fn success_may_hide_a_failure() {
+    let failure = |kind, word| {
+        let code = Code::of(word);
+        Some(Failure { kind, code })
+    };
     let body = b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code></Error>";
-    assert_eq!(late_failure(body), Some(ErrorKind::SlowDown));
+    assert_eq!(late_failure(body), failure(ErrorKind::SlowDown, "SlowDown"));
     let body = b"<Error><Code>Odd</Code></Error>";
-    assert_eq!(late_failure(body), Some(ErrorKind::SourceFailing(500)));
+    assert_eq!(
+        late_failure(body),
+        failure(ErrorKind::SourceFailing(500), "Odd")
+    );
     assert_eq!(late_failure(b"<CopyObjectResult/>"), None);
+}
+
+#[test]
+fn the_servers_own_word_is_kept_where_it_can_be_shown_anywhere() {
+    let put = request(Method::PUT, false);
+    let word = |code: &str| match judged(&put, 403, &[], code) {
+        Verdict::Failed(failure) => failure.code,
+        verdict => panic!("{verdict:?}"),
+    };
+    assert_eq!(word("QuotaExceeded"), Code::of("QuotaExceeded"));
+    assert!(word("QuotaExceeded").is_some());
+    for no_word in ["", "two words", "é", "\u{1b}[2J", &"A".repeat(65)] {
+        assert_eq!(word(no_word), None, "{no_word}");
+    }
 }

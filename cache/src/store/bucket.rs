@@ -20,7 +20,7 @@ impl ObjectStore {
     /// Whether the bucket is there. Another's bucket is [`ErrorKind::AccessDenied`].
     pub async fn bucket_exists(&self) -> Result<bool, StoreError> {
         let build = |origin: &Origin| Ok(Request::bucket(origin, Method::HEAD, &[]));
-        match self.ask(Route::Write, build).await {
+        match self.ask(Route::Source, build).await {
             Ok(_) => Ok(true),
             Err(error) if *error.kind() == ErrorKind::NoSuchBucket => Ok(false),
             Err(error) => Err(error),
@@ -39,7 +39,7 @@ impl ObjectStore {
                 region => request.payload(Payload::from(Bytes::from(xml::location(region)))),
             })
         };
-        let (outcome, failures) = self.ask_counting(Route::Write, build).await;
+        let (outcome, failures) = self.ask_counting(Route::Source, build).await;
         match outcome {
             Ok(_) => Ok(BucketCreation::Created),
             Err(error) if *error.kind() == ErrorKind::BucketAlreadyOwned => Ok(match failures {
@@ -53,7 +53,7 @@ impl ObjectStore {
     /// Deletes the bucket, which must be empty; one that is not there is no error.
     pub async fn delete_bucket(&self) -> Result<(), StoreError> {
         let build = |origin: &Origin| Ok(Request::bucket(origin, Method::DELETE, &[]));
-        match self.ask(Route::Write, build).await {
+        match self.ask(Route::Source, build).await {
             Err(error) if *error.kind() == ErrorKind::NoSuchBucket => Ok(()),
             outcome => outcome.map(|_| ()),
         }
@@ -63,11 +63,11 @@ impl ObjectStore {
     pub async fn bucket_tags(&self) -> Result<Vec<(String, String)>, StoreError> {
         let query = [("tagging", "")];
         let build = |origin: &Origin| Ok(Request::bucket(origin, Method::GET, &query));
-        let answer = match self.ask(Route::Write, build).await {
+        let answer = match self.ask(Route::Source, build).await {
             Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             outcome => outcome?,
         };
-        xml::tags(&answer.body).map_err(|kind| StoreError::new(kind, &answer.site.place))
+        xml::tags(&answer.body).map_err(|kind| StoreError::new(kind, &answer.client.place))
     }
 
     /// Replaces the bucket's tags.
@@ -80,6 +80,6 @@ impl ObjectStore {
                 .payload(body.clone())
                 .header(CONTENT_MD5, &checksum)
         };
-        self.ask(Route::Write, build).await.map(|_| ())
+        self.ask(Route::Source, build).await.map(|_| ())
     }
 }

@@ -16,7 +16,6 @@ use crate::error::{ErrorKind, StoreError};
 use crate::object::{DeleteFailure, ObjectVersion, Payload};
 use crate::origin::Origin;
 use crate::request::Request;
-use crate::retry::Patience;
 use crate::xml;
 
 /// Keys of one request: S3's limit.
@@ -30,7 +29,7 @@ const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// An object, or one version of it.
 #[derive(Clone, Copy)]
-struct Doomed<'a> {
+struct ObjectIdentifier<'a> {
     key: &'a str,
     version: Option<&'a str>,
 }
@@ -55,19 +54,21 @@ impl From<Kept> for DeleteFailure {
 }
 
 impl ObjectStore {
-    /// Deletes an object; one that is not there is no error. A bucket that keeps versions keeps
-    /// this one.
+    /// Deletes an object, whatever its version ([`Self::delete_version`] is for one); one that is
+    /// not there is no error. A bucket that keeps versions keeps this one.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let version = None;
-        self.delete_one(Doomed { key, version }).await
+        self.delete_one(ObjectIdentifier { key, version }).await
     }
 
     /// Deletes any number of objects and gives those that could not be.
     ///
     /// An error means that it is not known which are left; asking again is safe.
     pub async fn delete_many(&self, keys: &[String]) -> Result<Vec<DeleteFailure>, StoreError> {
-        let doomed = keys.iter().map(|key| Doomed { key, version: None });
-        self.delete_all(&doomed.collect::<Vec<_>>()).await
+        let objects = keys
+            .iter()
+            .map(|key| ObjectIdentifier { key, version: None });
+        self.delete_all(&objects.collect::<Vec<_>>()).await
     }
 
     /// Deletes versions and marks of deletion for good, and gives those that could not be; as
@@ -76,32 +77,35 @@ impl ObjectStore {
         &self,
         versions: &[ObjectVersion],
     ) -> Result<Vec<DeleteFailure>, StoreError> {
-        let doomed = versions.iter().map(|version| Doomed {
+        let objects = versions.iter().map(|version| ObjectIdentifier {
             key: &version.key,
             version: Some(&version.id),
         });
-        self.delete_all(&doomed.collect::<Vec<_>>()).await
+        self.delete_all(&objects.collect::<Vec<_>>()).await
     }
 
-    async fn delete_one(&self, doomed: Doomed<'_>) -> Result<(), StoreError> {
-        let query: Vec<_> = doomed
+    async fn delete_one(&self, object: ObjectIdentifier<'_>) -> Result<(), StoreError> {
+        let query: Vec<_> = object
             .version
             .map(|id| ("versionId", id))
             .into_iter()
             .collect();
         let build =
-            |origin: &Origin| Ok(Request::object(origin, Method::DELETE, doomed.key, &query));
-        match self.ask(Route::Write, build).await {
+            |origin: &Origin| Ok(Request::object(origin, Method::DELETE, object.key, &query));
+        match self.ask(Route::Source, build).await {
             Err(error) if *error.kind() == ErrorKind::NotFound => Ok(()),
             outcome => outcome.map(|_| ()),
         }
     }
 
-    async fn delete_all(&self, doomed: &[Doomed<'_>]) -> Result<Vec<DeleteFailure>, StoreError> {
+    async fn delete_all(
+        &self,
+        objects: &[ObjectIdentifier<'_>],
+    ) -> Result<Vec<DeleteFailure>, StoreError> {
         let mut failures = Vec::new();
-        for batch in doomed.chunks(BATCH_KEYS) {
-            let (together, single): (Vec<Doomed<'_>>, Vec<Doomed<'_>>) =
-                batch.iter().partition(|doomed| xml::can_hold(doomed.key));
+        for batch in objects.chunks(BATCH_KEYS) {
+            let (together, single): (Vec<ObjectIdentifier<'_>>, Vec<ObjectIdentifier<'_>>) =
+                batch.iter().partition(|object| xml::can_hold(object.key));
             failures.extend(self.delete_each(&single).await?);
             if together.is_empty() {
                 continue;
@@ -119,32 +123,32 @@ impl ObjectStore {
     /// Deletes together; what the server puts off is asked for again as long as that may help.
     async fn delete_batch(
         &self,
-        mut batch: Vec<Doomed<'_>>,
+        mut batch: Vec<ObjectIdentifier<'_>>,
     ) -> Result<Vec<DeleteFailure>, StoreError> {
-        let mut patience = Patience::new(self.source_timeout());
+        let mut retries = self.retries();
         let mut failures = Vec::new();
         while !batch.is_empty() {
             let kept = self
-                .with_timeout(patience.remaining())
+                .with_timeout(retries.remaining())
                 .try_batch(&batch)
                 .await?;
             let (put_off, refused): (Vec<Kept>, Vec<Kept>) =
                 kept.into_iter().partition(Kept::may_pass);
             failures.extend(refused.into_iter().map(DeleteFailure::from));
-            if !put_off.is_empty() && !patience.pause().await {
+            if !put_off.is_empty() && !retries.pause().await {
                 failures.extend(put_off.into_iter().map(DeleteFailure::from));
                 break;
             }
             let again: HashSet<&str> = put_off.iter().map(|kept| kept.key.as_str()).collect();
-            batch.retain(|doomed| again.contains(doomed.key));
+            batch.retain(|object| again.contains(object.key));
         }
         Ok(failures)
     }
 
-    async fn try_batch(&self, batch: &[Doomed<'_>]) -> Result<Vec<Kept>, StoreError> {
+    async fn try_batch(&self, batch: &[ObjectIdentifier<'_>]) -> Result<Vec<Kept>, StoreError> {
         let build = |origin: &Origin| {
-            let full = |doomed: &Doomed<'_>| format!("{}{}", origin.prefix, doomed.key);
-            let body = xml::delete(batch.iter().map(|doomed| (full(doomed), doomed.version)));
+            let full = |object: &ObjectIdentifier<'_>| format!("{}{}", origin.prefix, object.key);
+            let body = xml::delete(batch.iter().map(|object| (full(object), object.version)));
             let checksum = STANDARD.encode(Md5::digest(body.as_bytes()));
             Request::bucket(origin, Method::POST, &[("delete", "")])
                 .payload(Payload::from(Bytes::from(body)))
@@ -153,10 +157,10 @@ impl ObjectStore {
                 .header(CONTENT_TYPE, "application/xml")?
                 .header(CONTENT_MD5, &checksum)
         };
-        let answer = self.ask(Route::Write, build).await?;
+        let answer = self.ask(Route::Source, build).await?;
         let failed = xml::delete_failures(&answer.body)
-            .map_err(|kind| StoreError::new(kind, &answer.site.place))?;
-        let prefix = &answer.site.origin.prefix;
+            .map_err(|kind| StoreError::new(kind, &answer.client.place))?;
+        let prefix = &answer.client.origin.prefix;
         let kept = |(key, code): (String, String)| Kept {
             key: key.strip_prefix(prefix.as_str()).unwrap_or(&key).to_owned(),
             kind: by_code(&code),
@@ -168,11 +172,14 @@ impl ObjectStore {
             .collect())
     }
 
-    async fn delete_each(&self, single: &[Doomed<'_>]) -> Result<Vec<DeleteFailure>, StoreError> {
-        let delete = async |doomed: &Doomed<'_>| match self.delete_one(*doomed).await {
+    async fn delete_each(
+        &self,
+        single: &[ObjectIdentifier<'_>],
+    ) -> Result<Vec<DeleteFailure>, StoreError> {
+        let delete = async |object: &ObjectIdentifier<'_>| match self.delete_one(*object).await {
             Ok(()) => Ok(None),
             Err(error) if *error.kind() == ErrorKind::AccessDenied => Ok(Some(DeleteFailure {
-                key: doomed.key.to_owned(),
+                key: object.key.to_owned(),
                 class: error.class(),
             })),
             Err(error) => Err(error),

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use http::Method;
+use http::{HeaderMap, Method};
 
+use super::proof::{Proof, etag_of};
 use super::{ObjectStore, Route};
 use crate::answer::etag;
 use crate::error::{ErrorKind, StoreError};
-use crate::object::{ETag, Part, Payload, Upload, UploadPage};
+use crate::object::{ETag, Part, Payload, PutCondition, Upload, UploadPage, WriteToken};
 use crate::origin::Origin;
 use crate::request::Request;
 use crate::xml;
@@ -19,20 +20,36 @@ const UPLOADS_MAX: u16 = 100;
 const CONCURRENT_ABORTIONS: usize = 16;
 
 impl ObjectStore {
-    /// Begins an upload in parts.
+    /// Begins an upload in parts. Its object will carry a random token (metadata `dlf-upload`), by
+    /// which [`Self::complete`] knows it.
     ///
     /// If the answer is lost, a second upload is begun and the first one stays, empty, until
     /// [`Self::list_uploads`] finds it.
     pub async fn start_multipart(&self, key: &str) -> Result<Upload, StoreError> {
+        self.start_multipart_with(key, &HeaderMap::new()).await
+    }
+
+    /// As [`Self::start_multipart`], of an object with `metadata`.
+    pub(super) async fn start_multipart_with(
+        &self,
+        key: &str,
+        metadata: &HeaderMap,
+    ) -> Result<Upload, StoreError> {
         let query = [("uploads", "")];
-        let build = |origin: &Origin| Ok(Request::object(origin, Method::POST, key, &query));
-        let answer = self.ask(Route::Write, build).await?;
+        let token = WriteToken::random();
+        let build = |origin: &Origin| {
+            Request::object(origin, Method::POST, key, &query)
+                .headers(metadata)
+                .token(&token)
+        };
+        let answer = self.ask(Route::Source, build).await?;
         let id = xml::upload_id(&answer.body)
-            .map_err(|kind| StoreError::new(kind, &answer.site.place))?;
+            .map_err(|kind| StoreError::new(kind, &answer.client.place))?;
         Ok(Upload {
             key: key.to_owned(),
             id,
             initiated: None,
+            token: Some(token),
         })
     }
 
@@ -50,9 +67,9 @@ impl ObjectStore {
             let request = Request::object(origin, Method::PUT, &upload.key, &query);
             Ok(request.payload(body.clone()))
         };
-        let answer = self.ask(Route::Write, build).await?;
+        let answer = self.ask(Route::Source, build).await?;
         let etag =
-            etag(&answer.headers).map_err(|kind| StoreError::new(kind, &answer.site.place))?;
+            etag(&answer.headers).map_err(|kind| StoreError::new(kind, &answer.client.place))?;
         Ok(Part {
             number,
             size: body.len(),
@@ -61,33 +78,39 @@ impl ObjectStore {
     }
 
     /// Makes the parts, in the order of their numbers, the object, and gives its version.
-    pub async fn complete(&self, upload: &Upload, parts: &[Part]) -> Result<ETag, StoreError> {
+    ///
+    /// Under a condition that does not hold, [`ErrorKind::PreconditionFailed`]: then, as after any
+    /// other error, the upload may be there still and is the caller's to abort. An attempt whose
+    /// answer was lost is a success if the object proves to be its work, and else an error
+    /// ([`ErrorKind::NoSuchUpload`]).
+    pub async fn complete(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        condition: PutCondition,
+    ) -> Result<ETag, StoreError> {
         let query = [("uploadId", upload.id.as_str())];
         let body = Payload::from(Bytes::from(xml::complete(parts)));
         let build = |origin: &Origin| {
             let request = Request::object(origin, Method::POST, &upload.key, &query);
-            Ok(request.payload(body.clone()).slow())
+            request.payload(body.clone()).slow().condition(&condition)
         };
-        let (outcome, failures) = self.ask_counting(Route::Write, build).await;
+        let (outcome, failures) = self.ask_counting(Route::Source, build).await;
         match outcome {
-            Err(error) if failures > 0 && *error.kind() == ErrorKind::NoSuchUpload => {
-                self.completed_before(upload, parts).await.ok_or(error)
+            Err(error) if failures > 0 && may_be_done(error.kind()) => {
+                let unconditional = condition == PutCondition::None;
+                let proof = Proof {
+                    token: upload.token.as_ref(),
+                    etag: unconditional.then(|| etag_of(parts)).flatten(),
+                };
+                self.proven(&upload.key, &proof).await.ok_or(error)
             }
             outcome => {
                 let answer = outcome?;
                 xml::new_etag(&answer.body, "CompleteMultipartUploadResult")
-                    .map_err(|kind| StoreError::new(kind, &answer.site.place))
+                    .map_err(|kind| StoreError::new(kind, &answer.client.place))
             }
         }
-    }
-
-    /// Whether the upload is gone because an attempt completed it whose answer was lost: then the
-    /// object has the parts' size, and a version that ends in their number, as stores write it.
-    async fn completed_before(&self, upload: &Upload, parts: &[Part]) -> Option<ETag> {
-        let meta = self.head(&upload.key).await.ok()?;
-        let size: u64 = parts.iter().map(|part| part.size).sum();
-        let ours = meta.size == size && meta.etag.as_str().ends_with(&format!("-{}", parts.len()));
-        ours.then_some(meta.etag)
     }
 
     /// Drops an upload and its parts; one that is not there any more is no error.
@@ -95,7 +118,7 @@ impl ObjectStore {
         let query = [("uploadId", upload.id.as_str())];
         let build =
             |origin: &Origin| Ok(Request::object(origin, Method::DELETE, &upload.key, &query));
-        match self.ask(Route::Write, build).await {
+        match self.ask(Route::Source, build).await {
             Err(error) if is_gone(error.kind()) => Ok(()),
             outcome => outcome.map(|_| ()),
         }
@@ -122,10 +145,16 @@ impl ObjectStore {
             ];
             Ok(Request::bucket(origin, Method::GET, &query).page_of(Some(UPLOADS_MAX)))
         };
-        let answer = self.ask(Route::Write, build).await?;
-        xml::upload_page(&answer.body, &answer.site.origin.prefix)
-            .map_err(|kind| StoreError::new(kind, &answer.site.place))
+        let answer = self.ask(Route::Source, build).await?;
+        xml::upload_page(&answer.body, &answer.client.origin.prefix)
+            .map_err(|kind| StoreError::new(kind, &answer.client.place))
     }
+}
+
+/// Whether a completion is refused so when an earlier attempt has completed the upload: it is gone,
+/// or the condition fails because of our own object.
+fn may_be_done(kind: &ErrorKind) -> bool {
+    is_gone(kind) || *kind == ErrorKind::PreconditionFailed
 }
 
 fn is_gone(kind: &ErrorKind) -> bool {

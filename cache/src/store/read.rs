@@ -1,11 +1,12 @@
 //! Reading: one object's head, its bytes, listings.
 
 use std::ops::Range;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, IF_MATCH, LAST_MODIFIED, RANGE};
 use http::{Method, StatusCode};
 
+use super::whole::Failed;
 use super::{ObjectStore, Reply, Route};
 use crate::answer::{etag, parse_http_date};
 use crate::body::{ObjectBody, Opened};
@@ -18,8 +19,24 @@ use crate::xml;
 impl ObjectStore {
     /// Size and version of one object.
     pub async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
-        let build = |origin: &Origin| Ok(Request::object(origin, Method::HEAD, key, &[]));
-        let reply = self.send(Route::Read, build).await?;
+        Ok(self.head_and_headers(key, None).await?.0)
+    }
+
+    /// As [`Self::head`], with all that the store tells of the object. With `if_match` the answer is
+    /// of that version or [`ErrorKind::PreconditionFailed`].
+    pub(super) async fn head_and_headers(
+        &self,
+        key: &str,
+        if_match: Option<&ETag>,
+    ) -> Result<(ObjectMeta, HeaderMap), StoreError> {
+        let build = |origin: &Origin| {
+            let request = Request::object(origin, Method::HEAD, key, &[]);
+            match if_match {
+                Some(version) => request.header(IF_MATCH, &version.to_wire()),
+                None => Ok(request),
+            }
+        };
+        let reply = self.send(Route::Source, build).await?;
         let headers = reply.response.headers();
         let meta = || {
             Ok(ObjectMeta {
@@ -31,27 +48,39 @@ impl ObjectStore {
                     .map(SystemTime::from),
             })
         };
-        meta().map_err(|kind| StoreError::new(kind, &reply.site.place))
+        let failed = |kind| StoreError::new(kind, &reply.client.place);
+        let meta = meta().map_err(failed)?;
+        // Not every server heeds the condition.
+        if if_match.is_some_and(|wanted| *wanted != meta.etag) {
+            return Err(failed(ErrorKind::PreconditionFailed));
+        }
+        Ok((meta, reply.response.into_parts().0.headers))
     }
 
     /// Bytes of one object: `range` may reach beyond its end and is cut there; `u64::MAX` as its
     /// end means all that follows. It must not be empty and not begin behind the object's end
     /// ([`ErrorKind::RangeNotSatisfiable`]); so an empty object has no range to get.
     ///
-    /// With `if_match` the answer is of that version or [`ErrorKind::PreconditionFailed`].
+    /// With `if_match` the answer is of that version or [`ErrorKind::PreconditionFailed`], and may
+    /// come from a cache. Without, the source is asked, which alone knows the version of now.
     pub async fn get_range(
         &self,
         key: &str,
         range: Range<u64>,
         if_match: Option<&ETag>,
     ) -> Result<ObjectBody, StoreError> {
-        let opened = self.open(key, range, if_match).await?;
+        let route = match if_match {
+            Some(_) => Route::Blocks,
+            None => Route::Source,
+        };
+        let opened = self.open(route, key, range, if_match).await?;
         Ok(ObjectBody::new(self.clone(), key, opened))
     }
 
     /// The stream of [`Self::get_range`], which breaks when its connection does.
     pub(crate) async fn open(
         &self,
+        route: Route,
         key: &str,
         range: Range<u64>,
         if_match: Option<&ETag>,
@@ -67,8 +96,11 @@ impl ObjectStore {
                 None => Ok(request),
             }
         };
-        let check = |reply, _| std::future::ready(opened(reply, &range, if_match));
-        self.repeat(Route::Read, build, check).await.0
+        let check =
+            |reply, _| std::future::ready(opened(reply, &range, if_match).map_err(Failed::from));
+        let (opened, effort) = self.repeat(route, build, check).await;
+        let for_keys = effort.for_keys;
+        opened.map(|opened| Opened { for_keys, ..opened })
     }
 
     /// One page of keys.
@@ -94,8 +126,8 @@ impl ObjectStore {
             query.extend(max_keys.as_deref().map(|max| ("max-keys", max)));
             Ok(Request::bucket(origin, Method::GET, &query).page_of(request.max_keys))
         };
-        let answer = self.ask(Route::Read, build).await?;
-        let page = xml::list_page(&answer.body, &answer.site.origin.prefix).and_then(|page| {
+        let answer = self.ask(Route::Source, build).await?;
+        let page = xml::list_page(&answer.body, &answer.client.origin.prefix).and_then(|page| {
             // Who follows such a listing never comes to its end.
             let stuck = page.next.is_some() && page.next == request.continuation;
             if stuck {
@@ -104,7 +136,7 @@ impl ObjectStore {
                 Ok(page)
             }
         });
-        page.map_err(|kind| StoreError::new(kind, &answer.site.place))
+        page.map_err(|kind| StoreError::new(kind, &answer.client.place))
     }
 }
 
@@ -116,11 +148,18 @@ fn opened(reply: Reply, range: &Range<u64>, if_match: Option<&ETag>) -> Result<O
     if if_match.is_some_and(|wanted| *wanted != version) {
         return Err(ErrorKind::PreconditionFailed);
     }
-    let (range, object_size) = answered_range(reply.response.status(), headers, range)?;
+    let status = reply.response.status();
+    let (answered, object_size) = answered_range(status, headers, range)?;
+    // Of a version that ends within the range a cache may have a part only: the source knows.
+    if reply.of_cache && answered.end < range.end && range.end != u64::MAX {
+        return Err(ErrorKind::RangeNotSatisfiable);
+    }
     Ok(Opened {
         etag: version,
         object_size,
-        range,
+        range: answered,
+        for_keys: Duration::ZERO,
+        cache: reply.of_cache.then_some(reply.client),
         stream: reply.response.into_body(),
     })
 }

@@ -30,8 +30,8 @@ impl ObjectStore {
             query.extend(max_keys.as_deref().map(|max| ("max-keys", max)));
             Ok(Request::bucket(origin, Method::GET, &query).page_of(request.max_keys))
         };
-        let answer = self.ask(Route::Write, build).await?;
-        let page = xml::version_page(&answer.body, &answer.site.origin.prefix).and_then(|page| {
+        let answer = self.ask(Route::Source, build).await?;
+        let page = xml::version_page(&answer.body, &answer.client.origin.prefix).and_then(|page| {
             // Who follows such a listing never comes to its end.
             let stuck = page.next.is_some() && page.next == request.after;
             if stuck {
@@ -40,6 +40,6 @@ impl ObjectStore {
                 Ok(page)
             }
         });
-        page.map_err(|kind| StoreError::new(kind, &answer.site.place))
+        page.map_err(|kind| StoreError::new(kind, &answer.client.place))
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::object::Part;
 
 #[test]
 fn a_listing_gives_relative_decoded_keys() {
@@ -27,9 +28,38 @@ fn a_listing_gives_relative_decoded_keys() {
 
 #[test]
 fn keys_that_are_not_encoded_stay_as_they_are() {
-    let body = br"<ListBucketResult><Contents><Key>a+b%20&amp;</Key><ETag>x</ETag><Size>1</Size>
-        </Contents></ListBucketResult>";
-    assert_eq!(list_page(body, "").unwrap().objects[0].key, "a+b%20&");
+    for encoding in ["", "<EncodingType/>", "<EncodingType></EncodingType>"] {
+        let key = "<Key>a+b%20&amp;</Key>";
+        let body = format!(
+            "<ListBucketResult>{encoding}<Contents>{key}<ETag>x</ETag><Size>1</Size></Contents></ListBucketResult>"
+        );
+        let page = list_page(body.as_bytes(), "").unwrap();
+        assert_eq!(page.objects[0].key, "a+b%20&", "{encoding}");
+        let body = format!(
+            "<ListMultipartUploadsResult>{encoding}<Upload>{key}<UploadId>1</UploadId></Upload></ListMultipartUploadsResult>"
+        );
+        let page = upload_page(body.as_bytes(), "").unwrap();
+        assert_eq!(page.uploads[0].key, "a+b%20&", "{encoding}");
+        let body = format!(
+            "<ListVersionsResult>{encoding}<Version>{key}<VersionId>1</VersionId></Version></ListVersionsResult>"
+        );
+        let page = version_page(body.as_bytes(), "").unwrap();
+        assert_eq!(page.versions[0].key, "a+b%20&", "{encoding}");
+    }
+}
+
+#[test]
+fn spaces_that_kept_a_connection_belong_to_no_answer() {
+    let result = "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>";
+    for before in [
+        "  \n ",
+        "<?xml version=\"1.0\"?>\n   ",
+        "  <?xml version=\"1.0\"?>\n   ",
+    ] {
+        let body = format!("{before}{result}");
+        let etag = new_etag(body.as_bytes(), "CompleteMultipartUploadResult");
+        assert_eq!(etag, Ok(ETag::from_wire("x")), "{before:?}");
+    }
 }
 
 #[test]
@@ -69,8 +99,8 @@ fn an_error_names_its_region() {
 
 #[test]
 fn requests_are_escaped() {
-    let doomed = [("a<b>&\"c".to_owned(), None), ("ü".to_owned(), Some("1&2"))];
-    let body = delete(doomed.into_iter());
+    let identifiers = [("a<b>&\"c".to_owned(), None), ("ü".to_owned(), Some("1&2"))];
+    let body = delete(identifiers.into_iter());
     for part in [
         "<Object><Key>a&lt;b&gt;&amp;&quot;c</Key></Object>",
         "<Object><Key>ü</Key><VersionId>1&amp;2</VersionId></Object>",
@@ -110,6 +140,19 @@ fn failed_deletions_are_read() {
         [("p/a".to_owned(), "AccessDenied".to_owned())]
     );
     assert_eq!(delete_failures(b"<DeleteResult/>").unwrap(), []);
+}
+
+#[test]
+fn a_copy_tells_its_version_and_perhaps_its_time() {
+    let body = b"<CopyObjectResult><LastModified>2026-11-24T02:31:00.000Z</LastModified>
+        <ETag>&quot;abc&quot;</ETag></CopyObjectResult>";
+    let copy = copied(body).unwrap();
+    assert_eq!(copy.etag, ETag::from_wire("abc"));
+    let time: Timestamp = "2026-11-24T02:31:00Z".parse().unwrap();
+    assert_eq!(copy.last_modified, Some(time.into()));
+    let body = b"<CopyObjectResult><ETag>abc</ETag></CopyObjectResult>";
+    assert_eq!(copied(body).unwrap().last_modified, None);
+    assert!(copied(b"<CopyObjectResult/>").is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Keys, parse};
+use super::{KeyFormat, parse};
 use crate::error::ErrorKind;
 use crate::object::{ObjectVersion, VersionMarker, VersionPage};
 
@@ -30,21 +30,18 @@ struct Entry {
 /// Reads a page of `ListObjectVersions` whose keys all begin with the origin's `prefix`.
 pub(crate) fn version_page(body: &[u8], prefix: &str) -> Result<VersionPage, ErrorKind> {
     let result: ListVersionsResult = parse(body, "ListVersionsResult")?;
-    let keys = Keys {
-        encoded: result.encoding_type.is_some(),
-        prefix,
-    };
+    let format = KeyFormat::new(result.encoding_type.as_deref(), prefix);
     let entries = result.version.into_iter().chain(result.delete_marker);
     let version = |entry: Entry| {
         let id = entry.version_id.filter(|id| !id.is_empty());
         Ok(ObjectVersion {
-            key: keys.read(&entry.key)?,
+            key: format.read(&entry.key)?,
             id: id.unwrap_or_else(|| NO_VERSION.to_owned()),
         })
     };
     let marker = |key: String| {
         Some(VersionMarker {
-            key: keys.whole(&key)?,
+            key: format.whole(&key)?,
             id: result.next_version_id_marker.filter(|id| !id.is_empty()),
         })
     };

@@ -165,7 +165,10 @@ async fn a_failure_inside_of_a_success_is_a_failure() {
     let part = direct.upload_part(&upload, 1, pattern(9)).await.unwrap();
     scene.proxy.inject([inside("SlowDown")]);
     let store = scene.store();
-    let etag = store.complete(&upload, &[part]).await.unwrap();
+    let etag = store
+        .complete(&upload, &[part], PutCondition::None)
+        .await
+        .unwrap();
     assert_eq!(direct.head("parts").await.unwrap().etag, etag);
 
     scene.proxy.inject([inside("AccessDenied")]);

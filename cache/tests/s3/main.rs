@@ -9,10 +9,16 @@
 mod support;
 
 mod buckets;
+mod caches;
+mod copies;
+mod deletes;
 mod faults;
 mod hostile;
+mod lost;
 mod proxy;
 mod reads;
+mod reads_ahead;
 mod refusals;
+mod rotation;
 mod versions;
 mod writes;

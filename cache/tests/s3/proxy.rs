@@ -1,16 +1,16 @@
 //! A TCP proxy in front of the real server: what networks and overloaded servers do to a client.
 
+mod serve;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-
-use crate::support::server;
 
 /// What happens to one connection.
 #[derive(Clone, Debug)]
@@ -27,8 +27,45 @@ pub(crate) enum Fault {
     AnswerAndHang(String),
     /// It takes a request at some MiB per second, and answers in these pieces, a moment apart.
     Sip([String; 2]),
+    /// It answers the first request with this head, so many spaces half a second apart, and this.
+    Spaces(&'static str, usize, String),
     /// So many bytes of the server's pass at once, those that follow one by one.
     TrickleAfter(usize),
+    /// So many bytes of the server's pass, and then none.
+    StallAfter(usize),
+    /// Requests pass until one of this method, which it answers so, and closes.
+    AnswerTo(&'static str, String),
+    /// Requests pass until one that is to be held.
+    Hold(Arc<Hold>),
+}
+
+/// Holds a request before the server until the test says so.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    method: &'static str,
+    reached: Notify,
+    ended: Notify,
+}
+
+impl Hold {
+    /// Of the first request of this method.
+    pub(crate) fn of(method: &'static str) -> Self {
+        Self {
+            method,
+            reached: Notify::new(),
+            ended: Notify::new(),
+        }
+    }
+
+    /// Waits for the request.
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets it go on.
+    pub(crate) fn end(&self) {
+        self.ended.notify_one();
+    }
 }
 
 /// Gives each connection the next fault, and passes the others through.
@@ -120,106 +157,7 @@ async fn accept(
         let fault = if down { Some(Fault::Reset) } else { next() };
         tokio::spawn(async move {
             // A broken connection is what the proxy is for.
-            let _ = serve(client, fault).await;
+            let _ = serve::serve(client, fault).await;
         });
-    }
-}
-
-async fn serve(mut client: TcpStream, fault: Option<Fault>) -> std::io::Result<()> {
-    match fault {
-        Some(Fault::Reset) => return Ok(()),
-        Some(Fault::BlackHole) => return swallow(&mut client).await,
-        Some(Fault::Answer(answer)) => {
-            let mut request = vec![0; 64 * 1024];
-            let _ = client.read(&mut request).await?;
-            client.write_all(answer.as_bytes()).await?;
-            return client.shutdown().await;
-        }
-        Some(Fault::AnswerAndHang(answer)) => {
-            let mut request = vec![0; 64 * 1024];
-            let _ = client.read(&mut request).await?;
-            client.write_all(answer.as_bytes()).await?;
-            return swallow(&mut client).await;
-        }
-        Some(Fault::Sip(pieces)) => return sip(&mut client, &pieces).await,
-        Some(Fault::CutAfter(_) | Fault::TrickleAfter(_)) | None => {}
-    }
-    let upstream = TcpStream::connect(server()).await?;
-    let (mut from_client, mut to_client) = client.split();
-    let (from_server, mut to_server) = upstream.into_split();
-    let budget = match fault {
-        Some(Fault::CutAfter(bytes)) => bytes as u64,
-        _ => u64::MAX,
-    };
-    let answers = async {
-        if let Some(Fault::TrickleAfter(bytes)) = fault {
-            return trickle(from_server, &mut to_client, bytes).await;
-        }
-        if budget == 0 {
-            // The answer is lost, but there was one: the server has done its work.
-            from_server.readable().await?;
-            return Ok(());
-        }
-        tokio::io::copy(&mut from_server.take(budget), &mut to_client)
-            .await
-            .map(|_| ())
-    };
-    tokio::select! {
-        done = answers => done,
-        done = tokio::io::copy(&mut from_client, &mut to_server) => done.map(|_| ()),
-    }
-}
-
-/// Reads and answers nothing.
-async fn swallow(client: &mut TcpStream) -> std::io::Result<()> {
-    let mut void = [0; 4096];
-    while client.read(&mut void).await? > 0 {}
-    Ok(())
-}
-
-/// Takes a request slowly, then answers.
-async fn sip(client: &mut TcpStream, answer: &[String]) -> std::io::Result<()> {
-    let mut piece = vec![0; 256 * 1024];
-    let mut left = None;
-    while left != Some(0) {
-        let length = client.read(&mut piece).await?;
-        let taken = match left {
-            Some(left) => left - length,
-            None => body_length(&piece[..length]),
-        };
-        left = Some(taken);
-        tokio::time::sleep(Duration::from_millis(80)).await;
-    }
-    for piece in answer {
-        client.write_all(piece.as_bytes()).await?;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    Ok(())
-}
-
-/// How much of a request is still to come, of which this is the beginning.
-fn body_length(beginning: &[u8]) -> usize {
-    let text = String::from_utf8_lossy(beginning);
-    let (head, _) = text.split_once("\r\n\r\n").unwrap();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
-    let whole = head.len() + 4 + length.unwrap().parse::<usize>().unwrap();
-    whole - beginning.len()
-}
-
-/// Passes what the server says on, after a while byte by byte.
-async fn trickle(
-    mut from_server: impl AsyncRead + Unpin,
-    to_client: &mut (impl AsyncWrite + Unpin),
-    after: usize,
-) -> std::io::Result<()> {
-    let mut beginning = vec![0; after];
-    from_server.read_exact(&mut beginning).await?;
-    to_client.write_all(&beginning).await?;
-    loop {
-        let byte = from_server.read_u8().await?;
-        to_client.write_u8(byte).await?;
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -154,7 +154,7 @@ async fn listings_come_in_pages_groups_and_order() {
 }
 
 /// Keys as people and programs make them. What `SeaweedFS`, which keeps keys as paths of files, does
-/// not take (empty and dotted segments, backslashes) is tested as an encoding in `target`.
+/// not take (empty and dotted segments, backslashes) is tested as an encoding in `url`.
 const ODD_KEYS: [&str; 14] = [
     "a b",
     " lead",

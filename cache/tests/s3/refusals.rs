@@ -44,6 +44,14 @@ async fn wrong_keys_are_told_from_missing_rights() {
         ..origin()
     });
     assert_eq!(probed(&store).await, "KeysRejected");
+    let error = store.list(&ListRequest::default()).await.unwrap_err();
+    assert_eq!(error.code(), Some("SignatureDoesNotMatch"));
+    assert!(
+        error
+            .to_string()
+            .ends_with("the keys (SignatureDoesNotMatch)"),
+        "{error}"
+    );
     let unknown = Keys {
         access_key_id: "nobody".into(),
         ..secret
@@ -61,6 +69,11 @@ async fn wrong_keys_are_told_from_missing_rights() {
     });
     assert_eq!(probed(&store).await, "AccessDenied");
     assert_eq!(store.head("k").await.unwrap_err().class(), "AccessDenied");
+    let error = store.list(&ListRequest::default()).await.unwrap_err();
+    assert!(
+        !error.to_string().contains("AccessDenied"),
+        "the class says it: {error}"
+    );
 }
 
 #[tokio::test]

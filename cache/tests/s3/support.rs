@@ -72,6 +72,7 @@ pub(crate) fn options() -> ClientOptions {
             allow,
             ..AddressRules::default()
         },
+        ..ClientOptions::default()
     }
 }
 
@@ -92,17 +93,26 @@ pub(crate) async fn store() -> ObjectStore {
     store_of(origin()).await
 }
 
-/// Has the bucket keep versions from now on: nothing that the client itself ever asks for.
-pub(crate) fn keep_versions(bucket: &str) {
+/// What the client itself never asks for: a signed request for `path`, and its answer.
+pub(crate) fn curl(path: &str, arguments: &[&str]) -> String {
     let keys = format!("{}:{}", variable("S3_KEY"), variable("S3_SECRET"));
-    let body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
     let asked = Command::new("curl")
         .args(["-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3"])
-        .args(["--user", &keys, "-X", "PUT", "--data", body])
+        .args(["--user", &keys])
         .args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
-        .arg(format!("{}/{bucket}?versioning=", variable("S3_ENDPOINT")))
-        .status();
-    assert!(asked.unwrap().success());
+        .args(arguments)
+        .arg(format!("{}/{path}", variable("S3_ENDPOINT")))
+        .output()
+        .unwrap();
+    assert!(asked.status.success(), "{asked:?}");
+    String::from_utf8(asked.stdout).unwrap()
+}
+
+/// Has the bucket keep versions from now on.
+pub(crate) fn keep_versions(bucket: &str) {
+    let body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    let path = format!("{bucket}?versioning=");
+    curl(&path, &["-X", "PUT", "--data", body]);
 }
 
 /// Bytes that differ from place to place.
@@ -117,6 +127,12 @@ pub(crate) fn pattern(length: usize) -> Bytes {
     }
     words.truncate(length);
     Bytes::from(words)
+}
+
+/// The object as it is now.
+pub(crate) async fn read(store: &ObjectStore, key: &str) -> Bytes {
+    let body = store.get_range(key, 0..u64::MAX, None).await.unwrap();
+    body.collect().await.unwrap()
 }
 
 /// Every key of the store.

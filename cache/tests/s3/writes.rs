@@ -1,16 +1,11 @@
 //! Whole objects, parts, copies, deletions.
 
 use bytes::Bytes;
-use dlf_cache::{ErrorKind, ObjectStore, Part, PutCondition};
+use dlf_cache::{ErrorKind, Part, PutCondition};
 
-use crate::support::{clean, keys_of, pattern, store};
+use crate::support::{clean, keys_of, pattern, read, store};
 
 const MIB: usize = 1024 * 1024;
-
-async fn read(store: &ObjectStore, key: &str) -> Bytes {
-    let body = store.get_range(key, 0..u64::MAX, None).await.unwrap();
-    body.collect().await.unwrap()
-}
 
 #[tokio::test]
 async fn a_condition_guards_what_is_there() {
@@ -35,6 +30,30 @@ async fn a_condition_guards_what_is_there() {
         .unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::PreconditionFailed);
     assert_eq!(store.head("k").await.unwrap().etag, second);
+    clean(&store).await;
+}
+
+#[tokio::test]
+async fn a_condition_guards_what_parts_replace() {
+    need_server!("a_condition_guards_what_parts_replace");
+    let store = store().await;
+    let complete = async |bytes, condition| {
+        let upload = store.start_multipart("k").await.unwrap();
+        let part = store.upload_part(&upload, 1, bytes).await.unwrap();
+        let completed = store.complete(&upload, &[part], condition).await;
+        if completed.is_err() {
+            store.abort(&upload).await.unwrap();
+        }
+        completed.map_err(|error| error.kind().clone())
+    };
+    let first = complete(pattern(1), PutCondition::IfNoneMatch).await;
+    let first = first.unwrap();
+    let again = complete(pattern(2), PutCondition::IfNoneMatch).await;
+    assert_eq!(again, Err(ErrorKind::PreconditionFailed));
+    let second = complete(pattern(3), PutCondition::IfMatch(first.clone())).await;
+    let late = complete(pattern(4), PutCondition::IfMatch(first)).await;
+    assert_eq!(late, Err(ErrorKind::PreconditionFailed));
+    assert_eq!(store.head("k").await.unwrap().etag, second.unwrap());
     clean(&store).await;
 }
 
@@ -83,7 +102,10 @@ async fn parts_become_an_object_only_when_completed() {
         (listed.len(), &listed[0].key, &listed[0].id),
         (1, &upload.key, &upload.id)
     );
-    let etag = store.complete(&upload, &parts).await.unwrap();
+    let etag = store
+        .complete(&upload, &parts, PutCondition::None)
+        .await
+        .unwrap();
     assert_eq!(store.head("big").await.unwrap().etag, etag);
     assert_eq!(read(&store, "big").await, whole);
 
@@ -93,63 +115,6 @@ async fn parts_become_an_object_only_when_completed() {
     store.abort(&dropped).await.unwrap();
     assert_eq!(store.list_uploads("").await.unwrap().uploads, []);
     assert_eq!(keys_of(&store).await, ["big"]);
-    clean(&store).await;
-}
-
-#[tokio::test]
-async fn a_copy_is_of_the_version_that_was_meant() {
-    need_server!("a_copy_is_of_the_version_that_was_meant");
-    let store = store().await;
-    store
-        .put("from", pattern(1000), PutCondition::None)
-        .await
-        .unwrap();
-    let meta = store.head("from").await.unwrap();
-    let etag = store.copy(&meta, "deep/to").await.unwrap();
-    assert_eq!(store.head("deep/to").await.unwrap().etag, etag);
-    assert_eq!(read(&store, "deep/to").await, pattern(1000));
-    store
-        .put("from", pattern(1001), PutCondition::None)
-        .await
-        .unwrap();
-    let error = store.copy(&meta, "late").await.unwrap_err();
-    assert_eq!(*error.kind(), ErrorKind::PreconditionFailed);
-    clean(&store).await;
-}
-
-#[tokio::test]
-async fn a_large_copy_goes_in_parts() {
-    need_server!("a_large_copy_goes_in_parts");
-    let store = store().await;
-    // Just above the size of one piece; the parts share their bytes here and nowhere else.
-    let part = pattern(43 * MIB);
-    let upload = store.start_multipart("large").await.unwrap();
-    let mut parts = Vec::new();
-    for number in 1..=12 {
-        parts.push(
-            store
-                .upload_part(&upload, number, part.clone())
-                .await
-                .unwrap(),
-        );
-    }
-    store.complete(&upload, &parts).await.unwrap();
-    let meta = store.head("large").await.unwrap();
-    let before = store.usage();
-    store.copy(&meta, "copy").await.unwrap();
-    let after = store.usage();
-    assert_eq!(
-        after.bytes_written, before.bytes_written,
-        "no byte passed here"
-    );
-    assert_eq!(after.bytes_read, before.bytes_read, "no byte passed here");
-    assert_eq!(store.head("copy").await.unwrap().size, meta.size);
-    let length = part.len() as u64;
-    let last = store
-        .get_range("copy", 11 * length..12 * length, None)
-        .await
-        .unwrap();
-    assert!(last.collect().await.unwrap() == part);
     clean(&store).await;
 }
 

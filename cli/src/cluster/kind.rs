@@ -56,6 +56,18 @@ impl Kind {
         "ValidatingWebhookConfiguration",
         "validatingwebhookconfigurations",
     );
+    pub(crate) const POLICY: Self = Self::new(
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+    );
+    pub(crate) const POLICY_BINDING: Self = Self::new(
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+    );
 
     const fn new(
         group: &'static str,

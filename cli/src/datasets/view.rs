@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use dlf_core::{
-    api::{ApiGroup, Dataset, DatasetInternal, DatasetStatus, Phase, PhaseStatus},
+    api::{ApiGroup, Dataset, DatasetInternal, DatasetStatus, Phase},
     condition::ConditionType,
     names::LABEL_DATASET_UID,
     source::{ObjectStoreSource, Source},
@@ -125,7 +125,8 @@ impl View {
         if self.is_going() {
             return "Deleting";
         }
-        word(self.status().and_then(|status| status.provision.as_ref()))
+        let provision = self.status().and_then(|status| status.provision.as_ref());
+        word(provision.map(|phase| phase.status))
     }
 
     /// Where its cache stands, and whose it is.
@@ -133,7 +134,7 @@ impl View {
         let Some(phase) = self.status().and_then(|status| status.caching.as_ref()) else {
             return NOTHING.to_owned();
         };
-        let word = word(Some(phase));
+        let word = word(Some(phase.status));
         match self.cache()["plugin"].as_str() {
             Some(plugin) => format!("{word} ({plugin})"),
             None => word.to_owned(),
@@ -142,8 +143,8 @@ impl View {
 }
 
 /// The original's word of a phase; of one that nobody has written yet, its first.
-fn word(phase: Option<&PhaseStatus>) -> &'static str {
-    match phase.map(|phase| phase.status).unwrap_or_default() {
+fn word(phase: Option<Phase>) -> &'static str {
+    match phase.unwrap_or_default() {
         Phase::Initializing => "Initializing",
         Phase::Pending => "Pending",
         Phase::OK => "OK",

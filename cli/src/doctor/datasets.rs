@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use dlf_core::condition::ConditionType;
 
-use super::{Line, unknown};
+use super::{Check, unknown};
 use crate::{
     cluster::Cluster,
     datasets::{self, View},
@@ -12,7 +12,7 @@ use crate::{
 const TITLE: &str = "Datasets";
 
 /// How many Datasets cannot be used, and why.
-pub(super) async fn ready(cluster: &Cluster) -> Line {
+pub(super) async fn ready(cluster: &Cluster) -> Check {
     let (found, place, flag) = match datasets::list(cluster, None, None).await {
         Err(error) if error.is_forbidden() => {
             let namespace = &cluster.namespace;
@@ -24,12 +24,12 @@ pub(super) async fn ready(cluster: &Cluster) -> Line {
     };
     match found {
         Ok(found) => judge(&found, &place, &flag),
-        Err(error) if error.is_forbidden() => Line::skipped(TITLE, "not allowed to look"),
+        Err(error) if error.is_forbidden() => Check::skipped(TITLE, "not allowed to look"),
         Err(error) => unknown(TITLE, &error.to_string()),
     }
 }
 
-fn judge(found: &[View], place: &str, flag: &str) -> Line {
+fn judge(found: &[View], place: &str, flag: &str) -> Check {
     let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
     for view in found {
         if let Some(reason) = hindered(view) {
@@ -39,7 +39,7 @@ fn judge(found: &[View], place: &str, flag: &str) -> Line {
     let total = text::counted(found.len() as u64, "Dataset");
     if reasons.is_empty() {
         let all = if found.is_empty() { "" } else { ", all ready" };
-        return Line::ok(TITLE, format!("{total} {place}{all}"));
+        return Check::ok(TITLE, format!("{total} {place}{all}"));
     }
     let not: u64 = reasons.values().sum();
     let mut reasons: Vec<(u64, &str)> = reasons.into_iter().map(|(name, n)| (n, name)).collect();
@@ -48,7 +48,7 @@ fn judge(found: &[View], place: &str, flag: &str) -> Line {
         .into_iter()
         .map(|(count, reason)| format!("{count} {reason}"))
         .collect();
-    Line::warn(
+    Check::warn(
         TITLE,
         format!("{not} of {total} not ready {place}: {}", reasons.join(", ")),
         format!(
@@ -95,10 +95,10 @@ mod tests {
             view("False", "NoSuchBucket"),
             view("False", "NoSuchBucket"),
         ];
-        let line = judge(&found, "in all namespaces", "-A");
-        assert_eq!(line.outcome, Outcome::Warn);
+        let check = judge(&found, "in all namespaces", "-A");
+        assert_eq!(check.outcome, Outcome::Warn);
         assert_eq!(
-            line.found,
+            check.found,
             "3 of 4 Datasets not ready in all namespaces: 2 NoSuchBucket, 1 SecretMissing"
         );
         assert_eq!(judge(&found[..1], "", "").outcome, Outcome::Ok);

@@ -3,7 +3,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Line, absent, log, unknown};
+use super::{Check, absent, log, unknown};
 use crate::cluster::{Cluster, Kind, Looked};
 
 /// Name of the operator's Lease.
@@ -14,16 +14,16 @@ const RECENT_SECONDS: i64 = 10;
 const SECOND_LOOK: Duration = Duration::from_secs(4);
 
 /// Whether one of the operators leads.
-pub(super) async fn lease(cluster: &Cluster, namespace: &str) -> Line {
+pub(super) async fn lease(cluster: &Cluster, namespace: &str) -> Check {
     let title = format!("Lease {LEASE}");
     let look = || cluster.get(Kind::LEASE, Some(namespace), LEASE);
     let first = match Looked::from(look().await) {
         Looked::Seen(Some(lease)) => lease,
         Looked::Seen(None) => {
             let remedy = format!("the operator makes it when it starts: {}", log(namespace));
-            return Line::fail(title, absent(Some(namespace)), remedy);
+            return Check::fail(title, absent(Some(namespace)), remedy);
         }
-        Looked::Forbidden => return Line::skipped(title, "not allowed to look"),
+        Looked::Forbidden => return Check::skipped(title, "not allowed to look"),
         Looked::Failed(reason) => return unknown(title, &reason),
     };
     if is_recent(&first, Timestamp::now()) {
@@ -35,7 +35,7 @@ pub(super) async fn lease(cluster: &Cluster, namespace: &str) -> Line {
             let renewed = second["spec"]["renewTime"] != first["spec"]["renewTime"];
             judge(title, &second, renewed, namespace)
         }
-        Ok(None) => Line::fail(title, absent(Some(namespace)), log(namespace)),
+        Ok(None) => Check::fail(title, absent(Some(namespace)), log(namespace)),
         Err(error) => unknown(title, &error.to_string()),
     }
 }
@@ -49,20 +49,20 @@ fn is_recent(lease: &Value, now: Timestamp) -> bool {
     })
 }
 
-fn judge(title: String, lease: &Value, renewed: bool, namespace: &str) -> Line {
+fn judge(title: String, lease: &Value, renewed: bool, namespace: &str) -> Check {
     let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
     if holder.is_empty() {
-        return Line::fail(
+        return Check::fail(
             title,
             "nobody holds it, so no Dataset is worked on",
             format!("an operator takes it within seconds: {}", log(namespace)),
         );
     }
     if renewed {
-        return Line::ok(title, format!("held by {holder}, and renewed"));
+        return Check::ok(title, format!("held by {holder}, and renewed"));
     }
     let last = lease["spec"]["renewTime"].as_str().unwrap_or("never");
-    Line::fail(
+    Check::fail(
         title,
         format!("held by {holder}, and not renewed since {last}: no Dataset is worked on"),
         format!(

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 #[cfg(test)]
 use self::report::Outcome;
-use self::report::{Line, Report};
+use self::report::{Check, Report};
 use crate::{
     arguments::{Connection, Installed, Shown},
     cluster::{self, Cluster, Kind, Looked},
@@ -42,10 +42,10 @@ async fn examine(cluster: &Cluster, namespace: &str) -> Report {
     };
     let checks = &mut report.checks;
     match server::version(cluster).await {
-        Ok(line) => checks.push(line),
+        Ok(check) => checks.push(check),
         // All others would only wait for the same silence.
-        Err(line) => {
-            checks.push(line);
+        Err(check) => {
+            checks.push(check);
             return report;
         }
     }
@@ -57,6 +57,7 @@ async fn examine(cluster: &Cluster, namespace: &str) -> Report {
     checks.extend(workloads::mounters(cluster, &namespace).await);
     checks.push(registered::driver(cluster).await);
     checks.extend(registered::webhooks(cluster, &namespace).await);
+    checks.extend(registered::policies(cluster).await);
     checks.push(leader::lease(cluster, &namespace).await);
     checks.push(plugins::answers(cluster, &namespace).await);
     checks.push(datasets::ready(cluster).await);
@@ -69,13 +70,13 @@ async fn object(
     cluster: &Cluster,
     (kind, namespace, name): (Kind, Option<&str>, &str),
     remedy: &str,
-    judge: impl FnOnce(&Value) -> Line,
-) -> Line {
+    judge: impl FnOnce(&Value) -> Check,
+) -> Check {
     let title = format!("{} {name}", kind.as_str());
     match Looked::from(cluster.get(kind, namespace, name).await) {
         Looked::Seen(Some(object)) => judge(&object),
-        Looked::Seen(None) => Line::fail(title, absent(namespace), remedy),
-        Looked::Forbidden => Line::skipped(title, "not allowed to look"),
+        Looked::Seen(None) => Check::fail(title, absent(namespace), remedy),
+        Looked::Forbidden => Check::skipped(title, "not allowed to look"),
         Looked::Failed(reason) => unknown(title, &reason),
     }
 }
@@ -93,8 +94,8 @@ fn log(namespace: &str) -> String {
 }
 
 /// A check whose question was not answered.
-fn unknown(title: impl Into<String>, reason: &str) -> Line {
-    Line::fail(
+fn unknown(title: impl Into<String>, reason: &str) -> Check {
+    Check::fail(
         title,
         reason,
         "run this again; if it stays so, the API server is not well",

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Line, unknown};
+use super::{Check, unknown};
 use crate::{
     cluster::Cluster,
     plugin::list::{self, ListError},
@@ -9,17 +9,17 @@ use crate::{
 const TITLE: &str = "Plugins";
 
 /// Whether the operator's plugins answer it.
-pub(super) async fn answers(cluster: &Cluster, namespace: &str) -> Line {
+pub(super) async fn answers(cluster: &Cluster, namespace: &str) -> Check {
     match list::ask(cluster, namespace).await {
         Ok(plugins) => judge(&plugins),
         Err(ListError::Request(error)) => unknown(TITLE, &error.to_string()),
-        Err(ListError::Forbidden { .. }) => Line::skipped(TITLE, "not allowed to look"),
-        // The operator's own line says already what is wrong.
-        Err(error) => Line::skipped(TITLE, error.to_string()),
+        Err(ListError::Forbidden { .. }) => Check::skipped(TITLE, "not allowed to look"),
+        // The operator's own check says already what is wrong.
+        Err(error) => Check::skipped(TITLE, error.to_string()),
     }
 }
 
-fn judge(plugins: &Value) -> Line {
+fn judge(plugins: &Value) -> Check {
     let plugins: Vec<&Value> = plugins.as_array().into_iter().flatten().collect();
     let failing: Vec<String> = plugins
         .iter()
@@ -36,9 +36,9 @@ fn judge(plugins: &Value) -> Line {
             0 => format!("{} ready", plugins.len()),
             unknown => format!("{} ready, {unknown} not asked yet", plugins.len() - unknown),
         };
-        return Line::ok(TITLE, found);
+        return Check::ok(TITLE, found);
     }
-    Line::fail(
+    Check::fail(
         TITLE,
         failing.join("; "),
         "`kubectl dlf plugin list -o wide` says where they are; their Datasets keep what they have",
@@ -59,14 +59,14 @@ mod tests {
             plugin("s3fs", "ready", None),
             plugin("acme", "unknown", None),
         ];
-        let line = judge(&json!(good));
+        let check = judge(&json!(good));
         assert_eq!(
-            (line.outcome, line.found.as_str()),
+            (check.outcome, check.found.as_str()),
             (Outcome::Ok, "1 ready, 1 not asked yet")
         );
-        let line = judge(&json!([plugin("acme", "failing", Some("PluginTimeout"))]));
+        let check = judge(&json!([plugin("acme", "failing", Some("PluginTimeout"))]));
         assert_eq!(
-            (line.outcome, line.found.as_str()),
+            (check.outcome, check.found.as_str()),
             (Outcome::Fail, "acme: PluginTimeout")
         );
     }

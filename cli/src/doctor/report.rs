@@ -31,7 +31,7 @@ impl Outcome {
 
 /// One check.
 #[derive(Debug, Serialize)]
-pub(super) struct Line {
+pub(super) struct Check {
     pub(super) name: String,
     pub(super) outcome: Outcome,
     pub(super) found: String,
@@ -40,7 +40,7 @@ pub(super) struct Line {
     pub(super) remedy: Option<String>,
 }
 
-impl Line {
+impl Check {
     pub(super) fn ok(name: impl Into<String>, found: impl Into<String>) -> Self {
         Self::new(Outcome::Ok, name, found, None)
     }
@@ -84,7 +84,7 @@ impl Line {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     pub(super) namespace: String,
-    pub(super) checks: Vec<Line>,
+    pub(super) checks: Vec<Check>,
 }
 
 impl Report {

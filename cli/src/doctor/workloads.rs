@@ -1,7 +1,7 @@
 use kube::core::params::ListParams;
 use serde_json::Value;
 
-use super::{Line, log, object, unknown};
+use super::{Check, log, object, unknown};
 use crate::{
     cluster::{Cluster, Kind, Looked},
     plugin::is_ready,
@@ -13,7 +13,7 @@ const NAMED_MAX: usize = 3;
 pub(super) const INSTALL: &str = "install DLF's chart again: helm upgrade --install dlf …";
 
 /// Where DLF is installed, and whether its operator is ready there.
-pub(super) async fn operator(cluster: &Cluster, namespace: &str) -> (String, Line) {
+pub(super) async fn operator(cluster: &Cluster, namespace: &str) -> (String, Check) {
     let name = "dlf-operator";
     let here = cluster.get(Kind::DEPLOYMENT, Some(namespace), name).await;
     let mut namespace = namespace.to_owned();
@@ -27,8 +27,8 @@ pub(super) async fn operator(cluster: &Cluster, namespace: &str) -> (String, Lin
             found.clone_into(&mut namespace);
         }
     }
-    let line = deployment(cluster, &namespace, name, "operator").await;
-    (namespace, line)
+    let check = deployment(cluster, &namespace, name, "operator").await;
+    (namespace, check)
 }
 
 /// Whether a Deployment has the replicas it wants.
@@ -37,7 +37,7 @@ pub(super) async fn deployment(
     namespace: &str,
     name: &str,
     component: &str,
-) -> Line {
+) -> Check {
     let pods = pods(cluster, namespace, component).await;
     let what = (Kind::DEPLOYMENT, Some(namespace), name);
     let remedy = format!("{INSTALL}; if it is in another namespace, name that: --dlf-namespace");
@@ -54,7 +54,7 @@ pub(super) async fn deployment(
 }
 
 /// Whether the node driver is ready wherever it should be.
-pub(super) async fn drivers(cluster: &Cluster, namespace: &str) -> Line {
+pub(super) async fn drivers(cluster: &Cluster, namespace: &str) -> Check {
     let pods = pods(cluster, namespace, "csi").await;
     let what = (Kind::DAEMON_SET, Some(namespace), "dlf-csi");
     object(cluster, what, INSTALL, |found| {
@@ -64,7 +64,7 @@ pub(super) async fn drivers(cluster: &Cluster, namespace: &str) -> Line {
 }
 
 /// Whether the mounters are: there is a DaemonSet for each revision that still serves mounts.
-pub(super) async fn mounters(cluster: &Cluster, namespace: &str) -> Vec<Line> {
+pub(super) async fn mounters(cluster: &Cluster, namespace: &str) -> Vec<Check> {
     let selector = "app.kubernetes.io/name=dlf,app.kubernetes.io/component=mounter";
     let params = ListParams::default().labels(selector);
     let found = cluster
@@ -72,7 +72,7 @@ pub(super) async fn mounters(cluster: &Cluster, namespace: &str) -> Vec<Line> {
         .await;
     let title = "DaemonSets of mounters";
     match Looked::from(found) {
-        Looked::Seen(found) if found.is_empty() => vec![Line::fail(
+        Looked::Seen(found) if found.is_empty() => vec![Check::fail(
             title,
             format!("none in namespace {namespace}"),
             format!("the operator makes it when it starts: {}", log(namespace)),
@@ -82,19 +82,19 @@ pub(super) async fn mounters(cluster: &Cluster, namespace: &str) -> Vec<Line> {
             let found = found.iter();
             found.map(|set| daemon_set(set, &pods, namespace)).collect()
         }
-        Looked::Forbidden => vec![Line::skipped(title, "not allowed to look")],
+        Looked::Forbidden => vec![Check::skipped(title, "not allowed to look")],
         Looked::Failed(reason) => vec![unknown(title, &reason)],
     }
 }
 
-fn daemon_set(found: &Value, pods: &[Value], namespace: &str) -> Line {
+fn daemon_set(found: &Value, pods: &[Value], namespace: &str) -> Check {
     let name = found["metadata"]["name"].as_str().unwrap_or_default();
     let title = format!("DaemonSet {name}");
     let count = |field: &str| found["status"][field].as_u64().unwrap_or(0);
     let (ready, wanted) = (count("numberReady"), count("desiredNumberScheduled"));
     let seen = format!("ready on {ready} of {wanted} nodes");
     if wanted == 0 {
-        return Line::warn(
+        return Check::warn(
             title,
             "no node takes its pods, so no pod gets data",
             format!(
@@ -117,9 +117,9 @@ fn judge(
     found: String,
     pods: &[Value],
     namespace: &str,
-) -> Line {
+) -> Check {
     if ready >= wanted {
-        return Line::ok(title, found);
+        return Check::ok(title, found);
     }
     let troubles: Vec<String> = pods.iter().filter_map(trouble).take(NAMED_MAX).collect();
     let first = troubles
@@ -134,7 +134,7 @@ fn judge(
     } else {
         format!("{found}; {}", troubles.join("; "))
     };
-    Line::fail(title, found, remedy)
+    Check::fail(title, found, remedy)
 }
 
 async fn pods(cluster: &Cluster, namespace: &str, component: &str) -> Vec<Value> {
@@ -198,14 +198,14 @@ mod tests {
             "metadata": { "name": "dlf-csi" },
             "status": { "desiredNumberScheduled": 2, "numberReady": 1 },
         });
-        let line = daemon_set(&set, &[pod], "dlf-system");
-        assert_eq!(line.outcome, Outcome::Fail);
+        let check = daemon_set(&set, &[pod], "dlf-system");
+        assert_eq!(check.outcome, Outcome::Fail);
         assert_eq!(
-            line.found,
+            check.found,
             "ready on 1 of 2 nodes; dlf-csi-x on n1: ImagePullBackOff"
         );
         assert_eq!(
-            line.remedy.unwrap(),
+            check.remedy.unwrap(),
             "kubectl -n dlf-system describe pod dlf-csi-x"
         );
     }

@@ -71,10 +71,10 @@ fn decision(decision: &Value) -> Option<String> {
     let reason = decision["reason"].as_str().unwrap_or("no reason given");
     let message = decision["message"].as_str();
     let message = message.map_or_else(String::new, |message| format!(", {message}"));
-    let told = ["action", "reason", "message"];
+    let shown_elsewhere = ["action", "reason", "message"];
     let rest = fields
         .iter()
-        .filter(|(key, _)| !told.contains(&key.as_str()));
+        .filter(|(key, _)| !shown_elsewhere.contains(&key.as_str()));
     let rest: Vec<String> = rest
         .map(|(key, value)| format!("{key} {}", shown(value)))
         .collect();
@@ -87,10 +87,10 @@ fn decision(decision: &Value) -> Option<String> {
 }
 
 fn figures(status: &Value) -> Vec<(String, String)> {
-    let told = ["plugin", "decision", "endpoint"];
+    let shown_elsewhere = ["plugin", "decision", "endpoint"];
     let fields = status.as_object().into_iter().flatten();
     fields
-        .filter(|(key, _)| !told.contains(&key.as_str()))
+        .filter(|(key, _)| !shown_elsewhere.contains(&key.as_str()))
         .map(|(key, value)| {
             let sized = ["capacity", "used"].contains(&key.as_str());
             let bytes = value.as_u64().filter(|_| sized).map(text::bytes);
@@ -152,10 +152,8 @@ fn without(view: &View) -> &'static str {
             "it is asked for, and the operator has decided nothing: `kubectl dlf plugin list` shows whether it has a caching plugin"
         }
         Some(CacheMode::Advise) => "mode Advise deploys none, and nothing is advised yet",
-        Some(CacheMode::Auto) => "mode Auto has found no reason for one; mode Always asks for one",
+        Some(CacheMode::Auto) => "mode Auto decides nothing yet; mode Always asks for one",
         Some(CacheMode::Off) => "it is switched off",
-        None => {
-            "nothing asks for one: spec.cache.mode does not, and the configuration's default has found no reason; spec.cache: {mode: Always} does"
-        }
+        None => "nothing asks for one; spec.cache: {mode: Always} does",
     }
 }

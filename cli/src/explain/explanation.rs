@@ -62,6 +62,7 @@ fn users(view: &View, now: Timestamp) -> Vec<String> {
     let mut said = Vec::new();
     match view.condition(ConditionType::InUse) {
         Some(condition) => said.push(condition.message.clone()),
+        None if view.status().is_some() => said.push("no pod has used it yet".to_owned()),
         None => said.push("nobody has looked yet".to_owned()),
     }
     let Some(usage) = view.status().and_then(|status| status.usage.as_ref()) else {
@@ -71,6 +72,12 @@ fn users(view: &View, now: Timestamp) -> Vec<String> {
         said.push(format!(
             "mounted on {}",
             text::counted(usage.nodes.into(), "node")
+        ));
+    }
+    if usage.bytes_read_from_cache > 0 {
+        said.push(format!(
+            "{} of what was read came from a cache",
+            text::bytes(usage.bytes_read_from_cache)
         ));
     }
     let last: Option<Timestamp> = usage

@@ -54,6 +54,30 @@ fn text(facts: &Facts) -> String {
 }
 
 #[test]
+fn refused_writes_come_before_what_is_as_it_should_be() {
+    let mut object = dataset("books", "books");
+    object["status"]["conditions"] = json!([
+        condition("Ready", "True", "Ready", "pods can use it"),
+        condition(
+            "SourceReachable",
+            "True",
+            "Reachable",
+            "the source answered"
+        ),
+        condition(
+            "WritesRefused",
+            "True",
+            "AccessDenied",
+            "1 file that pods wrote"
+        ),
+    ]);
+    let text = text(&facts(object));
+    let place = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
+    assert!(place("True     WritesRefused    AccessDenied") < place("SourceReachable"));
+    assert!(text.contains("1 file that pods wrote"), "{text}");
+}
+
+#[test]
 fn what_stands_in_the_way_comes_first_and_is_said_once() {
     let mut object = dataset("books", "books");
     let missing = "bucket books at http://s3:9000: the bucket does not exist";
@@ -98,7 +122,7 @@ Conditions
   True     InUse            PodsUseIt, for 5m
 
 Cache: none
-  nothing asks for one: spec.cache.mode does not, and the configuration's default has found no reason; spec.cache: {mode: Always} does
+  nothing asks for one; spec.cache: {mode: Always} does
 
 Used by
   used by pod reader

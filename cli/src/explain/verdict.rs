@@ -91,10 +91,11 @@ pub(super) fn conditions(view: &View, now: Timestamp) -> Vec<Found> {
 }
 
 fn rank(condition: &Condition) -> (bool, usize) {
-    const CAUSES_FIRST: [ConditionType; 6] = [
+    const CAUSES_FIRST: [ConditionType; 7] = [
         ConditionType::SourceReachable,
         ConditionType::Provisioned,
         ConditionType::Ready,
+        ConditionType::WritesRefused,
         ConditionType::SizePending,
         ConditionType::CacheReady,
         ConditionType::InUse,
@@ -105,7 +106,9 @@ fn rank(condition: &Condition) -> (bool, usize) {
     let fine = match kind.map(|kind| CAUSES_FIRST[kind]) {
         // Neither used nor unused is wrong.
         Some(ConditionType::InUse) => true,
-        Some(ConditionType::SizePending) => condition.status != "True",
+        Some(ConditionType::SizePending | ConditionType::WritesRefused) => {
+            condition.status != "True"
+        }
         _ => condition.status == "True",
     };
     (fine, kind.unwrap_or(CAUSES_FIRST.len()))

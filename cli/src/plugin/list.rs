@@ -16,8 +16,8 @@ use crate::{
 const OPERATOR: &str = "app.kubernetes.io/name=dlf,app.kubernetes.io/component=operator";
 /// Lease of the operator that leads.
 const LEASE: &str = "dlf-operator";
-/// Where the operator answers, among its metrics.
-const PORT: u16 = 8080;
+/// Where the operator answers, among its metrics: the name of its pod's port, and its number by default.
+const PORT: (&str, u64) = ("http", 8080);
 
 /// Why the operator's plugins cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +44,11 @@ pub(crate) enum ListError {
     NoPod(String),
     /// The API server does not come through.
     #[error(
-        "the API server does not reach port {PORT} of pod {pod}: {said}; a NetworkPolicy or a firewall may be in between"
+        "the API server does not reach port {port} of pod {pod}: {said}; a NetworkPolicy or a firewall may be in between"
     )]
     Unreachable {
+        /// The port.
+        port: u64,
         /// The pod.
         pod: String,
         /// The API server's words.
@@ -89,13 +91,15 @@ pub(crate) async fn ask(cluster: &Cluster, namespace: &str) -> Result<Value, Lis
     let mut failed = ListError::NoPod(namespace.to_owned());
     for pod in pods.iter().filter(|pod| is_ready(pod)) {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        let path = format!("/api/v1/namespaces/{namespace}/pods/{name}:{PORT}/proxy/debug/plugins");
+        let port = port(pod);
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy/debug/plugins");
         failed = match cluster.read(&path).await {
             Ok(plugins) => return Ok(plugins),
             Err(RequestError::Forbidden(said)) => return Err(forbidden(said)),
             // During an upgrade another pod may know it.
             Err(RequestError::NotFound) => ListError::Older(namespace.to_owned()),
             Err(RequestError::Refused { message, .. }) => ListError::Unreachable {
+                port,
                 pod: name.to_owned(),
                 said: message,
             },
@@ -103,6 +107,17 @@ pub(crate) async fn ask(cluster: &Cluster, namespace: &str) -> Result<Value, Lis
         };
     }
     Err(failed)
+}
+
+/// The chart may give it another port.
+fn port(pod: &Value) -> u64 {
+    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+    let mut ports =
+        containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
+    let named = ports.find(|port| port["name"] == PORT.0);
+    named
+        .and_then(|port| port["containerPort"].as_u64())
+        .unwrap_or(PORT.1)
 }
 
 /// Whether a pod serves.
@@ -154,6 +169,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_operator_answers_at_the_port_that_its_pod_names() {
+        let pod = |ports: Value| json!({ "spec": { "containers": [{}, { "ports": ports }] } });
+        let ports = json!([{ "name": "nodes", "containerPort": 1 }, { "name": "http", "containerPort": 9090 }]);
+        assert_eq!(port(&pod(ports)), 9090);
+        assert_eq!(port(&pod(json!([]))), 8080);
+    }
 
     #[test]
     fn a_plugin_that_does_not_answer_is_shown_all_the_same() {

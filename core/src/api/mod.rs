@@ -27,4 +27,7 @@ pub use spec::{
     WarmupOn,
 };
 #[cfg(feature = "kubernetes")]
-pub use status::{CacheStatus, DatasetStatus, DecisionStatus, Phase, PhaseStatus, UsageStatus};
+pub use status::{
+    CacheStatus, CachingStatus, DatasetStatus, DecisionStatus, NodeLabel, PLACEMENTS_MAX, Phase,
+    PhaseStatus, Placements, UsageStatus,
+};

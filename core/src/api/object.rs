@@ -64,6 +64,17 @@ macro_rules! kind_of_either_group {
                 &mut self.metadata
             }
         }
+
+        impl kube_core::object::HasStatus for $kind {
+            type Status = $crate::api::DatasetStatus;
+
+            fn status(&self) -> Option<&Self::Status> {
+                self.status.as_ref()
+            }
+            fn status_mut(&mut self) -> &mut Option<Self::Status> {
+                &mut self.status
+            }
+        }
     };
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +15,7 @@ pub struct DatasetStatus {
     pub provision: Option<PhaseStatus>,
     /// Where the cache stands, in the original's words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub caching: Option<PhaseStatus>,
+    pub caching: Option<CachingStatus>,
     /// `TYPE address`, for the Source column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -38,10 +40,22 @@ pub struct CacheStatus {
     pub decision: DecisionStatus,
     /// Kubernetes quantity: the total that was decided on.
     pub capacity: String,
+    /// Kubernetes quantity: what it holds of that; none while nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
+    /// Of the bytes that were asked of it, the part that it had, in percent; none while nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hit_ratio: Option<u8>,
+    /// Names of nodes that hold some of its data, at most [`PLACEMENTS_MAX`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub placements: Vec<String>,
     /// Where reads go first; none while it does not serve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 }
+
+/// Nodes that a status names at most: more would cost each write, and a scheduler needs a few.
+pub const PLACEMENTS_MAX: u32 = 64;
 
 /// What was decided about a cache, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +65,64 @@ pub struct DecisionStatus {
     pub action: String,
     /// A sentence for a person.
     pub reason: String,
+    /// RFC 3339: when it was decided; none where the spec itself decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// The figures that it was made of, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, String>,
+}
+
+/// Where the cache stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CachingStatus {
+    /// One of the original's words.
+    pub status: Phase,
+    /// A sentence for a person.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub info: String,
+    /// Nodes near the data, as a controller of somebody else's says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placements: Option<Placements>,
+}
+
+impl From<PhaseStatus> for CachingStatus {
+    fn from(PhaseStatus { status, info }: PhaseStatus) -> Self {
+        Self {
+            status,
+            info,
+            placements: None,
+        }
+    }
+}
+
+impl From<CachingStatus> for PhaseStatus {
+    fn from(CachingStatus { status, info, .. }: CachingStatus) -> Self {
+        Self { status, info }
+    }
+}
+
+/// Nodes near the data, in the original's words and by label; at most [`PLACEMENTS_MAX`] of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Placements {
+    /// Nodes from which the cache is reached.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<NodeLabel>,
+    /// Nodes that hold data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub datalocations: Vec<NodeLabel>,
+}
+
+/// A label of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeLabel {
+    /// `kubernetes.io/hostname`, as a rule.
+    pub key: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// A phase with its explanation.
@@ -93,6 +165,8 @@ pub struct UsageStatus {
     pub last_used_time: Option<String>,
     /// Bytes read through mounts since the Dataset was made.
     pub bytes_read: u64,
+    /// Of those, bytes that came from a cache.
+    pub bytes_read_from_cache: u64,
     /// Bytes written through mounts since the Dataset was made.
     pub bytes_written: u64,
 }

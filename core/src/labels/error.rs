@@ -73,7 +73,7 @@ pub enum LabelError {
         found: String,
     },
     /// A mode that does not exist.
-    #[error("{key}: found {found:?}; expected mount, configmap or mount.configmap")]
+    #[error("{key}: found {found:?}; expected mount, configmap or both (mount.configmap)")]
     UnknownMode {
         /// The key.
         key: String,

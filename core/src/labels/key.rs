@@ -24,7 +24,8 @@ impl Index {
     }
 }
 
-/// A key that is ours: `dataset.INDEX.WORD`.
+/// A key that is ours: `dataset.INDEX.WORD`. The chart's policy for pods has the same grammar as patterns
+/// (`deploy/chart/templates/policies/pods.yaml`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key<'a> {
     pub(super) index: Index,

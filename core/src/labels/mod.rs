@@ -34,18 +34,25 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Words for it, as `dataset.N.useas` takes them.
+    /// The value of `dataset.N.useas` for each mode, as we write it.
     pub const WORDS: [&str; 3] = ["mount", "configmap", "mount.configmap"];
 
-    /// The mode of a word.
+    /// The mode of a value: a set of words joined by dots, in any order and as often as one likes.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "mount" => Some(Self::Mount),
-            "configmap" => Some(Self::ConfigMap),
-            "mount.configmap" => Some(Self::Both),
-            _ => None,
+    pub fn parse(value: &str) -> Option<Self> {
+        let (mut mounts, mut configures) = (false, false);
+        for word in value.split('.') {
+            match word {
+                "mount" => mounts = true,
+                "configmap" => configures = true,
+                _ => return None,
+            }
         }
+        Some(match (mounts, configures) {
+            (true, true) => Self::Both,
+            (true, false) => Self::Mount,
+            _ => Self::ConfigMap,
+        })
     }
 
     /// Whether files are asked for.
@@ -81,14 +88,14 @@ pub struct DatasetUse {
 }
 
 /// Whether a label of this key is part of the grammar, well formed or not.
-#[must_use]
-pub fn is_our_label(key: &str) -> bool {
+#[cfg(test)]
+fn is_our_label(key: &str) -> bool {
     key::Key::of_label(key).is_some()
 }
 
 /// Whether an annotation of this key is part of the grammar, well formed or not.
-#[must_use]
-pub fn is_our_annotation(key: &str) -> bool {
+#[cfg(test)]
+fn is_our_annotation(key: &str) -> bool {
     key::Key::of_annotation(key).is_some()
 }
 

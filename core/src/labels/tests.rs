@@ -26,11 +26,15 @@ fn an_id_without_useas_means_mount() {
 }
 
 #[test]
-fn there_are_three_modes() {
+fn a_mode_is_a_set_of_words() {
     for (word, mounts, configures) in [
         ("mount", true, false),
         ("configmap", false, true),
         ("mount.configmap", true, true),
+        // A set: the predecessor took any order, and manifests repeat words.
+        ("configmap.mount", true, true),
+        ("mount.mount", true, false),
+        ("configmap.mount.configmap", true, true),
     ] {
         let uses = uses(&[("dataset.0.id", "a"), ("dataset.0.useas", word)], &[]);
         assert_eq!(
@@ -80,6 +84,11 @@ fn every_refusal_names_the_label_and_the_way_out() {
         ),
         (
             vec![("dataset.0.id", "a"), ("dataset.0.useas", "copy")],
+            "dataset.0.useas",
+            "mount.configmap",
+        ),
+        (
+            vec![("dataset.0.id", "a"), ("dataset.0.useas", "mount.")],
             "dataset.0.useas",
             "mount.configmap",
         ),
@@ -253,7 +262,7 @@ fn values() -> impl Strategy<Value = String> {
     prop_oneof![
         ".{0,20}",
         "[ab]",
-        "mount|configmap|mount.configmap",
+        r"(mount|configmap)(\.(mount|configmap)){0,2}",
         "true|false",
         "/?[a./]{1,9}"
     ]

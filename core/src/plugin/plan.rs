@@ -86,7 +86,7 @@ pub struct OriginRef {
     pub prefix: String,
     /// `""`: the store's default.
     pub region: String,
-    /// Secret of the dataset's namespace with `accessKeyID` and `secretAccessKey`; none: not signed.
+    /// Secret of the dataset's namespace with `accessKeyID`, `secretAccessKey` and perhaps `sessionToken`; none: not signed.
     pub key_secret: Option<String>,
     /// Secret of the dataset's namespace with `ca.crt`; none: public CAs.
     pub ca_secret: Option<String>,
@@ -151,6 +151,9 @@ pub enum SecretEntry {
         secret: String,
         /// The key in it.
         key: String,
+        /// Whether Secret `NAME` goes without where that Secret has no such key.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        optional: bool,
     },
 }
 

@@ -123,6 +123,27 @@ impl Source {
         }
     }
 
+    /// The Secret that a Dataset names for its keys.
+    #[must_use]
+    pub fn key_secret(&self) -> Option<&str> {
+        match self {
+            Self::ObjectStore(source) => match &source.keys {
+                KeySource::Secret { name } => Some(name),
+                KeySource::Anonymous | KeySource::Inline { .. } => None,
+            },
+            Self::Nfs(_) | Self::HostPath(_) => None,
+        }
+    }
+
+    /// Keys that are written into the Dataset, by the names that they have in a Secret.
+    #[must_use]
+    pub fn inline_keys(&self) -> Option<[(&'static str, &str); 2]> {
+        match self {
+            Self::ObjectStore(source) => source.keys.inline(),
+            Self::Nfs(_) | Self::HostPath(_) => None,
+        }
+    }
+
     /// Where it is, for a person: no keys in it.
     #[must_use]
     pub fn address(&self) -> String {

@@ -2,7 +2,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SourceError, SourceErrorKind};
+use super::{
+    SourceError, SourceErrorKind,
+    keys::{ACCESS_KEY_ID, SECRET_ACCESS_KEY},
+};
 
 /// A bucket of any S3, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +121,7 @@ fn check_bucket(name: &str) -> Result<(), SourceError> {
 pub enum KeySource {
     /// No keys: requests are not signed.
     Anonymous,
-    /// A Secret of the Dataset's namespace with `accessKeyID` and `secretAccessKey`.
+    /// A Secret of the Dataset's namespace with `accessKeyID`, `secretAccessKey` and perhaps `sessionToken`.
     Secret {
         /// Its name.
         name: String,
@@ -131,6 +134,23 @@ pub enum KeySource {
         /// `secretAccessKey`.
         secret_access_key: String,
     },
+}
+
+impl KeySource {
+    /// Keys that are written into the Dataset, by the names that they have in a Secret.
+    #[must_use]
+    pub fn inline(&self) -> Option<[(&'static str, &str); 2]> {
+        match self {
+            Self::Inline {
+                access_key_id,
+                secret_access_key,
+            } => Some([
+                (ACCESS_KEY_ID, access_key_id),
+                (SECRET_ACCESS_KEY, secret_access_key),
+            ]),
+            Self::Anonymous | Self::Secret { .. } => None,
+        }
+    }
 }
 
 impl fmt::Debug for KeySource {

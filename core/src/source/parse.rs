@@ -28,7 +28,7 @@ pub(super) fn source(
     }
     match (&spec.local, &spec.remote) {
         (Some(local), None) => self::local(
-            &Keys {
+            &Fields {
                 prefix: "spec.local",
                 map: local,
             },
@@ -57,11 +57,11 @@ pub(super) fn source(
     }
 }
 
-fn local(keys: &Keys<'_>, labels: &Labels, namespace: &str) -> Result<Source, SourceError> {
-    match keys.required("type", "one of COS, NFS, HOST, OBC")? {
-        "COS" => object_store(keys, labels, namespace).map(Source::ObjectStore),
-        "NFS" => nfs(keys).map(Source::Nfs),
-        "HOST" => host_path(keys).map(Source::HostPath),
+fn local(fields: &Fields<'_>, labels: &Labels, namespace: &str) -> Result<Source, SourceError> {
+    match fields.required("type", "one of COS, NFS, HOST, OBC")? {
+        "COS" => object_store(fields, labels, namespace).map(Source::ObjectStore),
+        "NFS" => nfs(fields).map(Source::Nfs),
+        "HOST" => host_path(fields).map(Source::HostPath),
         "OBC" => Err(SourceError::new(
             "spec.local.type",
             Kind::NotSupported { kind: "OBC" },
@@ -75,15 +75,15 @@ fn local(keys: &Keys<'_>, labels: &Labels, namespace: &str) -> Result<Source, So
 }
 
 fn object_store(
-    keys: &Keys<'_>,
+    fields: &Fields<'_>,
     labels: &Labels,
     namespace: &str,
 ) -> Result<ObjectStoreSource, SourceError> {
-    keys.only("COS", &super::keys::COS)?;
-    let endpoint = keys.required("endpoint", "the http or https URL of the object store")?;
+    fields.only("COS", &super::keys::COS)?;
+    let endpoint = fields.required("endpoint", "the http or https URL of the object store")?;
     check_endpoint(endpoint)?;
-    let bucket = keys.required("bucket", "BUCKET or BUCKET/PREFIX")?;
-    if let Some(other) = keys
+    let bucket = fields.required("bucket", "BUCKET or BUCKET/PREFIX")?;
+    if let Some(other) = fields
         .optional("secret-namespace")
         .filter(|other| *other != namespace)
     {
@@ -98,13 +98,13 @@ fn object_store(
         .is_some_and(|value| value == "true");
     Ok(ObjectStoreSource {
         endpoint: endpoint.to_owned(),
-        location: BucketPath::parse(bucket, keys.optional("folder"))?,
-        region: keys.optional("region").unwrap_or_default().to_owned(),
-        keys: key_source(keys)?,
-        ca_secret: keys.secret("ca-secret-name")?,
-        readonly: keys.flag("readonly")?,
-        provision: keys.flag("provision")?,
-        remove_on_delete: label || keys.flag("removeOnDelete")?,
+        location: BucketPath::parse(bucket, fields.optional("folder"))?,
+        region: fields.optional("region").unwrap_or_default().to_owned(),
+        keys: key_source(fields)?,
+        ca_secret: fields.secret("ca-secret-name")?,
+        readonly: fields.flag("readonly")?,
+        provision: fields.flag("provision")?,
+        remove_on_delete: label || fields.flag("removeOnDelete")?,
     })
 }
 
@@ -136,13 +136,13 @@ fn is_host_and_port(authority: &Authority) -> bool {
     !host.is_empty() && (behind == Some("") || port.is_some_and(exists))
 }
 
-fn key_source(keys: &Keys<'_>) -> Result<KeySource, SourceError> {
-    if let Some(name) = keys.secret("secret-name")? {
+fn key_source(fields: &Fields<'_>) -> Result<KeySource, SourceError> {
+    if let Some(name) = fields.secret("secret-name")? {
         return Ok(KeySource::Secret { name });
     }
     match (
-        keys.optional("accessKeyID"),
-        keys.optional("secretAccessKey"),
+        fields.optional("accessKeyID"),
+        fields.optional("secretAccessKey"),
     ) {
         (None, None) => Ok(KeySource::Anonymous),
         (Some(id), Some(secret)) => Ok(KeySource::Inline {
@@ -150,17 +150,17 @@ fn key_source(keys: &Keys<'_>) -> Result<KeySource, SourceError> {
             secret_access_key: secret.to_owned(),
         }),
         (Some(_), None) => {
-            Err(keys.missing("secretAccessKey", "the secret that goes with accessKeyID"))
+            Err(fields.missing("secretAccessKey", "the secret that goes with accessKeyID"))
         }
         (None, Some(_)) => {
-            Err(keys.missing("accessKeyID", "the id that goes with secretAccessKey"))
+            Err(fields.missing("accessKeyID", "the id that goes with secretAccessKey"))
         }
     }
 }
 
-fn nfs(keys: &Keys<'_>) -> Result<NfsSource, SourceError> {
-    keys.only("NFS", &super::keys::NFS)?;
-    let server = keys.required("server", "the NFS server's host name or address")?;
+fn nfs(fields: &Fields<'_>) -> Result<NfsSource, SourceError> {
+    fields.only("NFS", &super::keys::NFS)?;
+    let server = fields.required("server", "the NFS server's host name or address")?;
     if server.contains(|c: char| matches!(c, '/' | ',') || c.is_whitespace() || c.is_control()) {
         return Err(invalid(
             "spec.local.server",
@@ -168,20 +168,23 @@ fn nfs(keys: &Keys<'_>) -> Result<NfsSource, SourceError> {
             "a host name or an address",
         ));
     }
-    let share = keys.required("share", "the absolute path of the export")?;
+    let share = fields.required("share", "the absolute path of the export")?;
     check_absolute("spec.local.share", share)?;
     Ok(NfsSource {
         server: server.to_owned(),
         share: share.to_owned(),
-        create: keys.flag("createDirPVC")?,
-        readonly: keys.flag("readonly")?,
-        mount_options: keys.optional("mountOptions").unwrap_or_default().to_owned(),
+        create: fields.flag("createDirPVC")?,
+        readonly: fields.flag("readonly")?,
+        mount_options: fields
+            .optional("mountOptions")
+            .unwrap_or_default()
+            .to_owned(),
     })
 }
 
-fn host_path(keys: &Keys<'_>) -> Result<HostPathSource, SourceError> {
-    keys.only("HOST", &super::keys::HOST)?;
-    let path = keys.required("path", "the absolute path of a directory on the nodes")?;
+fn host_path(fields: &Fields<'_>) -> Result<HostPathSource, SourceError> {
+    fields.only("HOST", &super::keys::HOST)?;
+    let path = fields.required("path", "the absolute path of a directory on the nodes")?;
     check_absolute("spec.local.path", path)?;
     if path == "/" {
         return Err(invalid(
@@ -190,7 +193,7 @@ fn host_path(keys: &Keys<'_>) -> Result<HostPathSource, SourceError> {
             "a directory below /: a node's root is no dataset",
         ));
     }
-    let create = match keys.optional("hostPathType") {
+    let create = match fields.optional("hostPathType") {
         None | Some("Directory") => false,
         Some("CreateNew") => true,
         Some(other) => {
@@ -201,8 +204,8 @@ fn host_path(keys: &Keys<'_>) -> Result<HostPathSource, SourceError> {
             ));
         }
     };
-    let readonly = match keys.optional("permissions") {
-        None | Some("ReadWrite") => keys.flag("readonly")?,
+    let readonly = match fields.optional("permissions") {
+        None | Some("ReadWrite") => fields.flag("readonly")?,
         Some("ReadOnly") => true,
         Some(other) => {
             return Err(invalid(
@@ -248,12 +251,12 @@ fn invalid(key: &str, found: &str, expected: &'static str) -> SourceError {
 }
 
 /// A map of strings that knows where in the object it stands.
-struct Keys<'a> {
+struct Fields<'a> {
     prefix: &'static str,
     map: &'a BTreeMap<String, String>,
 }
 
-impl<'a> Keys<'a> {
+impl<'a> Fields<'a> {
     /// A key's value; an empty one counts as absent, as it did in the original.
     fn optional(&self, key: &str) -> Option<&'a str> {
         self.map
@@ -296,11 +299,11 @@ impl<'a> Keys<'a> {
     }
 
     fn only(&self, kind: &'static str, known: &[&str]) -> Result<(), SourceError> {
-        let stranger = self
+        let unknown = self
             .map
             .keys()
             .find(|key| *key != "type" && !known.contains(&key.as_str()));
-        match stranger {
+        match unknown {
             None => Ok(()),
             Some(key) => Err(SourceError::new(
                 format!("{}.{key}", self.prefix),

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dlf_wire::channel::{Channel, ChannelError};
+use dlf_wire::mounter::NO_MEMORY;
 use dlf_wire::mounter::v1::from_mounter::Message as Answer;
 use dlf_wire::mounter::v1::to_mounter::Message;
 use dlf_wire::mounter::v1::{Done, Failed, FromMounter, ToMounter};
@@ -31,6 +32,13 @@ pub enum MounterError {
     /// It did not answer.
     #[error("the mounter did not answer within {} s", .0.as_secs())]
     Late(Duration),
+    /// Another mount does not fit into its memory; it may later, and is tried again.
+    #[error(
+        "the node's mounter has no memory for another mount: {0}. Raise \
+         mounter.resources.limits.memory (a Helm value), or use fewer datasets on one node; it is \
+         tried again"
+    )]
+    NoMemory(String),
     /// It answered that it cannot.
     #[error("the mounter says: {} ({})", .0.message, .0.reason)]
     Failed(Failed),
@@ -47,15 +55,18 @@ pub enum MounterError {
 pub(super) struct Link {
     channel: Channel,
     next: AtomicU64,
-    waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
+    waiting: Mutex<Waiting>,
 }
+
+/// Who waits for an answer, by the request's number; `None` once there will be none.
+type Waiting = Option<HashMap<u64, oneshot::Sender<Answer>>>;
 
 impl Link {
     pub(super) fn new(channel: Channel) -> Self {
         Self {
             channel,
             next: AtomicU64::new(1),
-            waiting: Mutex::default(),
+            waiting: Mutex::new(Some(HashMap::new())),
         }
     }
 
@@ -68,7 +79,10 @@ impl Link {
     ) -> Result<Done, MounterError> {
         let request = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
-        self.waiting().insert(request, sender);
+        match self.waiting().as_mut() {
+            Some(waiting) => waiting.insert(request, sender),
+            None => return Err(MounterError::Closed),
+        };
         let _forget = Forget {
             link: self,
             request,
@@ -85,9 +99,21 @@ impl Link {
             Err(_) => Err(MounterError::Late(within)),
             Ok(Err(error)) => Err(error),
             Ok(Ok(Answer::Done(done))) => Ok(done),
+            Ok(Ok(Answer::Failed(failed))) if failed.reason == NO_MEMORY => {
+                Err(MounterError::NoMemory(failed.message))
+            }
             Ok(Ok(Answer::Failed(failed))) => Err(MounterError::Failed(failed)),
             Ok(Ok(_)) => Err(MounterError::Unexpected),
         }
+    }
+
+    /// Sends what has no answer.
+    pub(super) async fn tell(&self, message: Message) -> Result<(), ChannelError> {
+        let message = ToMounter {
+            request: 0,
+            message: Some(message),
+        };
+        self.channel.send(&message, None).await
     }
 
     /// The next message that answers nothing; answers are delivered on the way.
@@ -101,7 +127,7 @@ impl Link {
             if message.request == 0 {
                 return Ok(answer);
             }
-            if let Some(waiting) = self.waiting().remove(&message.request) {
+            if let Some(waiting) = self.forget(message.request) {
                 // Nobody waits any more: the deadline was faster.
                 let _ = waiting.send(answer);
             }
@@ -110,10 +136,18 @@ impl Link {
 
     /// Nothing will be answered any more: whoever waits is told so.
     pub(super) fn close(&self) {
-        self.waiting().clear();
+        *self.waiting() = None;
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
+    pub(super) fn is_closed(&self) -> bool {
+        self.waiting().is_none()
+    }
+
+    fn forget(&self, request: u64) -> Option<oneshot::Sender<Answer>> {
+        self.waiting().as_mut()?.remove(&request)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -126,6 +160,6 @@ struct Forget<'a> {
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        self.link.waiting().remove(&self.request);
+        self.link.forget(self.request);
     }
 }

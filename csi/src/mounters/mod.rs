@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dlf_wire::mounter::v1::to_mounter::Message;
-use dlf_wire::mounter::v1::{Child, Configure, Start, Stop, Usage};
+use dlf_wire::mounter::v1::{Child, Configure, Done, Refresh, Start, Stop, Usage};
+use dlf_wire::writes::v1::Writes;
 use tokio::sync::{mpsc, watch as signal};
 use tokio::time::{Instant, timeout_at};
 
@@ -23,6 +24,9 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 /// A running child only swaps its client's configuration.
 const CONFIGURE_WITHIN: Duration = Duration::from_secs(10);
 
+/// A child drops what it believes in a moment, and waits for its kernel for 2 s at most.
+const REFRESH_WITHIN: Duration = Duration::from_secs(5);
+
 /// The child writes out what is staged, within its source's time-out of 90 s.
 const STOP_WITHIN: Duration = Duration::from_mins(2);
 
@@ -32,10 +36,10 @@ const EVENTS_MAX: usize = 1024;
 /// What mounters say unasked.
 #[derive(Debug)]
 pub enum MounterEvent {
-    /// A mounter listens, with these children.
+    /// A mounter listens, with these children. Nothing is asked of it before it is admitted.
     Hello {
-        /// Its revision.
-        revision: String,
+        /// To be admitted once its children have been compared with what is known.
+        newcomer: Newcomer,
         /// What it serves.
         children: Vec<Child>,
     },
@@ -53,6 +57,29 @@ pub enum MounterEvent {
     },
     /// A child's counters.
     Usage(Usage),
+    /// What a child wrote and its source does not have.
+    Writes {
+        /// The mount it serves.
+        mount_id: String,
+        /// All there is to tell.
+        writes: Writes,
+    },
+}
+
+/// A mounter that has greeted. As long as it is not admitted no mount begins on it, so that none
+/// which its greeting cannot know is taken for lost.
+#[derive(Debug)]
+pub struct Newcomer {
+    revision: String,
+    link: Arc<Link>,
+}
+
+impl Newcomer {
+    /// Its revision.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
 }
 
 /// Handle to all mounters of the node.
@@ -79,6 +106,17 @@ impl Mounters {
         });
         tokio::spawn(watch::run(directory, Arc::downgrade(&shared), events));
         (Self { shared }, received)
+    }
+
+    /// Lets a mounter be chosen and asked, unless its connection has ended meanwhile.
+    pub fn admit(&self, newcomer: Newcomer) {
+        let mut links = self.shared.links();
+        // With the table locked: who ends a connection closes it first and then takes it out.
+        if !newcomer.link.is_closed() {
+            links.insert(newcomer.revision, newcomer.link);
+        }
+        drop(links);
+        self.shared.changed();
     }
 
     /// Revisions that listen now.
@@ -136,18 +174,24 @@ impl Mounters {
             .map(drop)
     }
 
-    /// Ends a child; returns its last figures, if there are new ones.
-    pub async fn stop(
-        &self,
-        revision: &str,
-        mount_id: &str,
-    ) -> Result<Option<Usage>, MounterError> {
+    /// Tells a running child that a new consumer has come.
+    pub async fn refresh(&self, revision: &str, mount_id: &str) -> Result<(), MounterError> {
+        let message = Message::Refresh(Refresh {
+            mount_id: mount_id.to_owned(),
+        });
+        self.link(revision)?
+            .request(message, None, REFRESH_WITHIN)
+            .await
+            .map(drop)
+    }
+
+    /// Ends a child; returns what is new of its figures and writes.
+    pub async fn stop(&self, revision: &str, mount_id: &str) -> Result<Done, MounterError> {
         let message = Message::Stop(Stop {
             mount_id: mount_id.to_owned(),
         });
         let link = self.link(revision)?;
-        let stopped = link.request(message, None, STOP_WITHIN).await?;
-        Ok(stopped.usage)
+        link.request(message, None, STOP_WITHIN).await
     }
 
     fn link(&self, revision: &str) -> Result<Arc<Link>, MounterError> {
@@ -164,5 +208,60 @@ impl Shared {
     fn changed(&self) {
         self.changes
             .send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dlf_wire::channel::{Channel, Listener};
+    use dlf_wire::mounter::v1::from_mounter::Message as Said;
+    use dlf_wire::mounter::v1::{FromMounter, Hello};
+
+    use super::*;
+
+    type Events = mpsc::Receiver<MounterEvent>;
+
+    /// Plays a mounter that greets; returns its end of the connection and what the driver heard.
+    async fn greet(listener: &Listener, events: &mut Events) -> (Channel, Newcomer) {
+        let channel = listener.accept().await.unwrap();
+        let hello = FromMounter {
+            request: 0,
+            message: Some(Said::Hello(Hello::default())),
+        };
+        channel.send(&hello, None).await.unwrap();
+        match events.recv().await {
+            Some(MounterEvent::Hello { newcomer, .. }) => (channel, newcomer),
+            other => panic!("{other:?} instead of a greeting"),
+        }
+    }
+
+    async fn end(channel: Channel, events: &mut Events) {
+        drop(channel);
+        let heard = events.recv().await;
+        assert!(
+            matches!(heard, Some(MounterEvent::Gone { .. })),
+            "{heard:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_begins_on_a_mounter_before_its_greeting_has_been_compared() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("r1/m.sock");
+        std::fs::create_dir(socket.parent().unwrap()).unwrap();
+        let listener = Listener::bind(&socket).unwrap();
+        let (mounters, mut events) = Mounters::watch(directory.path().to_owned());
+
+        let (channel, newcomer) = greet(&listener, &mut events).await;
+        assert!(!mounters.listens("r1"));
+        mounters.admit(newcomer);
+        assert!(mounters.listens("r1"));
+        end(channel, &mut events).await;
+        assert!(!mounters.listens("r1"));
+
+        let (channel, newcomer) = greet(&listener, &mut events).await;
+        end(channel, &mut events).await;
+        mounters.admit(newcomer);
+        assert!(!mounters.listens("r1"), "its connection had ended");
     }
 }

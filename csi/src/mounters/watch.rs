@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use dlf_wire::channel::{Channel, ChannelError};
-use dlf_wire::mounter::v1::Hello;
 use dlf_wire::mounter::v1::from_mounter::Message as Answer;
+use dlf_wire::mounter::v1::to_mounter::Message;
+use dlf_wire::mounter::v1::{Ask, Hello, Told, WritesOf};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::link::Link;
-use super::{MounterEvent, Shared};
+use super::{MounterEvent, Newcomer, Shared};
+use crate::endings;
 
 /// How often the directory is read. A mounter that was restarted is found this late; a read of a
 /// directory with a few entries costs microseconds, and inotify would still need it as a fallback.
@@ -93,48 +95,63 @@ async fn converse(
         }
     };
     let link = Arc::new(link);
-    match shared.upgrade() {
-        Some(shared) => shared.links().insert(revision.to_owned(), link.clone()),
-        None => return,
-    };
     tracing::info!(
         revision,
         children = hello.children.len(),
         "a mounter listens"
     );
     let hello = MounterEvent::Hello {
-        revision: revision.to_owned(),
+        newcomer: Newcomer {
+            revision: revision.to_owned(),
+            link: link.clone(),
+        },
         children: hello.children,
     };
     let mut wanted = events.send(hello).await.is_ok();
-    if let Some(shared) = shared.upgrade() {
-        shared.changed();
-    }
     while wanted {
-        wanted = match link.unasked().await {
-            Ok(Answer::Exited(exited)) => {
-                let event = MounterEvent::Exited {
-                    mount_id: exited.mount_id,
-                    cause: exited.cause,
-                };
-                events.send(event).await.is_ok()
-            }
-            Ok(Answer::Usage(usage)) => events.send(MounterEvent::Usage(usage)).await.is_ok(),
-            Ok(_) => true,
-            Err(error) => {
-                tracing::warn!(revision, %error, "a mounter's connection ended");
-                false
-            }
-        };
+        wanted = attend(&link, events).await.unwrap_or_else(|error| {
+            tracing::warn!(revision, %error, "a mounter's connection ended");
+            false
+        });
     }
+    link.close();
     if let Some(shared) = shared.upgrade() {
         shared.links().remove(revision);
         shared.changed();
     }
-    link.close();
     let revision = revision.to_owned();
     // Nobody listens only when the driver ends.
     let _ = events.send(MounterEvent::Gone { revision }).await;
+}
+
+/// Passes on or answers the next thing that a mounter says unasked; false if nobody listens to it.
+async fn attend(link: &Link, events: &mpsc::Sender<MounterEvent>) -> Result<bool, ChannelError> {
+    let event = match link.unasked().await? {
+        Answer::Exited(exited) => MounterEvent::Exited {
+            mount_id: exited.mount_id,
+            cause: exited.cause,
+        },
+        Answer::Usage(usage) => MounterEvent::Usage(usage),
+        Answer::Writes(WritesOf { mount_id, writes }) => MounterEvent::Writes {
+            mount_id,
+            writes: writes.unwrap_or_default(),
+        },
+        // Here, and one after the other: it takes microseconds, and a close waits for it.
+        Answer::Ask(ask) => {
+            link.tell(answer_to(ask)).await?;
+            return Ok(true);
+        }
+        _ => return Ok(true),
+    };
+    Ok(events.send(event).await.is_ok())
+}
+
+fn answer_to(ask: Ask) -> Message {
+    Message::Told(Told {
+        mount_id: ask.mount_id,
+        question: ask.question,
+        exit_code: endings::signal_of(ask.thread),
+    })
 }
 
 #[derive(Debug, thiserror::Error)]

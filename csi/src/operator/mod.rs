@@ -13,7 +13,7 @@ use dlf_wire::dataset::v1::{DatasetConfig, NetworkRules};
 use dlf_wire::dial::Dialer;
 use dlf_wire::nodes::v1::from_node::Message;
 use dlf_wire::nodes::v1::{
-    Applied, Failure, FromNode, Grant, Held, MounterState, MounterWanted, NodeHello, PodRef,
+    Applied, Failure, FromNode, Grant, Held, Made, MounterState, MounterWanted, NodeHello, PodRef,
     Released, Report,
 };
 use tokio::sync::mpsc::error::TrySendError;
@@ -44,7 +44,7 @@ pub enum Order {
 /// What the next Hello says; asked at the start of each stream.
 pub trait Holdings: Send + Sync + 'static {
     /// What is mounted.
-    fn held(&self) -> Vec<Held>;
+    fn in_use(&self) -> Vec<Held>;
     /// Which mounters listen.
     fn mounters(&self) -> Vec<MounterState>;
 }
@@ -66,7 +66,7 @@ struct Shared {
     streams: AtomicU64,
 }
 
-/// The part that runs the streams; [`Connection::run`] it once what is held is known.
+/// The part that runs the streams; [`Connection::run`] it once what is in use is known.
 #[derive(Debug)]
 pub struct Connection {
     dialer: Dialer,
@@ -114,6 +114,14 @@ impl Operator {
     pub fn released(&self, volume_handle: &str) {
         self.send(Message::Released(Released {
             volume_handle: volume_handle.to_owned(),
+        }));
+    }
+
+    /// Tells that the directory was made which the subpath of this pod names.
+    pub fn made(&self, volume_handle: &str, pod: PodRef) {
+        self.send(Message::Made(Made {
+            volume_handle: volume_handle.to_owned(),
+            pod: Some(pod),
         }));
     }
 

@@ -147,10 +147,7 @@ mod tests {
         let needs = Needs::default();
         let (first, first_answer) = needs.ask("a", PodRef::default()).unwrap();
         let (second, second_answer) = needs.ask("b", PodRef::default()).unwrap();
-        let failure = Failure {
-            reason: "NotReady".into(),
-            message: "dataset n/b is not ready".into(),
-        };
+        let failure = Failure::new("NotReady", "dataset n/b is not ready");
         needs.refuse(second.request, failure);
         needs.grant(grant(first.request));
         assert_eq!(first_answer.await.unwrap().request, first.request);

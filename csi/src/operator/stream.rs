@@ -60,7 +60,7 @@ impl Connection {
             node: self.node.clone(),
             token: Some(token.clone()),
             driver_version: env!("CARGO_PKG_VERSION").to_owned(),
-            held: holdings.held(),
+            held: holdings.in_use(),
             mounters: holdings.mounters(),
         };
         Ok(self

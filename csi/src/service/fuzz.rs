@@ -21,13 +21,14 @@ use tokio::runtime::{Builder, Runtime};
 use tonic::{Code, Request, Status};
 
 use super::NodeService;
+use crate::directories::{Directories, FreeMin, Limits};
 use crate::layout::Layout;
 use crate::metrics::Metrics;
 use crate::mounters::Mounters;
 use crate::operator::Operator;
 use crate::state::State;
 use crate::sys::staging::Staging;
-use crate::volumes::{Parts, Volumes};
+use crate::volumes::{Dependencies, Volumes};
 
 static DRIVER: LazyLock<Driver> = LazyLock::new(Driver::start);
 
@@ -56,10 +57,17 @@ impl Driver {
         let service = runtime.block_on(async {
             let dialer = Dialer::new("localhost:1", "ca", "token").unwrap();
             let (operator, _, _) = Operator::new(dialer, "node".into());
-            let volumes = Volumes::new(Parts {
+            let limits = Limits {
+                per_file: 1,
+                per_dataset: 1,
+                per_node: 1,
+                min_free: FreeMin::Bytes(1),
+            };
+            let volumes = Volumes::new(Dependencies {
                 host: root.path().join("host"),
                 state: State::load(&layout.state()).unwrap(),
                 staging: Arc::new(Staging::new(layout.state().join("staging")).unwrap()),
+                directories: Arc::new(Directories::open(layout.staging(), limits).unwrap()),
                 operator,
                 mounters: Mounters::watch(layout.mounters()).0,
                 metrics: Metrics::default(),

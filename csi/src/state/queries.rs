@@ -4,6 +4,7 @@ use dlf_wire::dataset::v1::{DatasetConfig, NetworkRules};
 use dlf_wire::nodes::v1::{Held, PodRef};
 
 use super::{MountRecord, State, Tables, TargetRecord};
+use crate::directories::Mounted;
 
 impl State {
     /// The newest configuration of a dataset in use.
@@ -55,14 +56,14 @@ impl State {
 
     /// What to tell an operator of this node when a stream begins.
     #[must_use]
-    pub fn held(&self) -> Vec<Held> {
+    pub fn in_use(&self) -> Vec<Held> {
         let tables = self.tables();
-        let held = |dataset: &DatasetConfig| Held {
+        let entry = |dataset: &DatasetConfig| Held {
             volume_handle: dataset.volume_handle.clone(),
             version: dataset.version,
             pods: tables.pods(&dataset.volume_handle),
         };
-        tables.datasets.values().map(held).collect()
+        tables.datasets.values().map(entry).collect()
     }
 
     /// The pods that use a dataset here.
@@ -81,6 +82,17 @@ impl State {
     #[must_use]
     pub fn wanted(&self) -> String {
         self.tables().wanted.revision.clone()
+    }
+}
+
+impl Mounted for State {
+    fn is_mounted(&self, handle: &str) -> bool {
+        let tables = self.tables();
+        tables.mounts.values().any(|mount| mount.handle() == handle)
+    }
+
+    fn is_mount(&self, id: &str) -> bool {
+        self.tables().mounts.contains_key(id)
     }
 }
 

@@ -95,7 +95,7 @@ fn a_dataset_in_use_is_not_dropped() {
     assert!(!state.drop_unused_dataset("dlf-1").unwrap());
     state.remove_target("t").unwrap();
     assert!(state.drop_unused_dataset("dlf-1").unwrap());
-    assert!(state.held().is_empty());
+    assert!(state.in_use().is_empty());
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_pod_with_two_targets_is_reported_once() {
     for (name, uid) in [("a", "u1"), ("b", "u1"), ("c", "u2")] {
         state.put_target(target(name, uid)).unwrap();
     }
-    assert_eq!(state.held()[0].pods.len(), 2);
+    assert_eq!(state.in_use()[0].pods.len(), 2);
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod fuse;
 mod fuzz;
 pub mod read_ahead;
 pub mod staging;
+pub mod tree;
 
 use std::path::PathBuf;
 

@@ -13,7 +13,7 @@ use crate::state::MountRecord;
 impl Volumes {
     /// Takes a newer version of a dataset that is used here.
     pub(super) fn accept(self: &Arc<Self>, dataset: DatasetConfig) {
-        match self.parts.state.renew_dataset(&dataset) {
+        match self.deps.state.renew_dataset(&dataset) {
             Ok(true) => self.spawn_apply(dataset),
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "a newer version is not kept"),
@@ -25,12 +25,16 @@ impl Volumes {
         let volumes = self.clone();
         tokio::spawn(async move {
             // One version after the other: the operator counts on the order of the answers.
-            let _turn = volumes.applying.turn(dataset.volume_handle.clone()).await;
-            let failure = volumes.apply(&dataset).await.err().map(|error| Failure {
-                reason: error.reason().to_owned(),
-                message: error.to_string(),
-            });
-            let operator = &volumes.parts.operator;
+            let _guard = volumes
+                .dataset_locks
+                .lock(dataset.volume_handle.clone())
+                .await;
+            let failure = volumes
+                .apply(&dataset)
+                .await
+                .err()
+                .map(|error| Failure::new(error.reason(), error.to_string()));
+            let operator = &volumes.deps.operator;
             operator.applied(&dataset.volume_handle, dataset.version, failure);
         });
     }
@@ -43,7 +47,7 @@ impl Volumes {
                 && served.is_some_and(|it| it.source_revision == dataset.source_revision)
         };
         let mut outcome = Ok(());
-        for mount in self.parts.state.mounts().into_iter().filter(same_source) {
+        for mount in self.deps.state.mounts().into_iter().filter(same_source) {
             if let Err(error) = self.configure(&mount.id, dataset).await {
                 tracing::warn!(mount = mount.id, %error, "a mount keeps its configuration");
                 outcome = Err(error);
@@ -54,18 +58,18 @@ impl Volumes {
 
     async fn configure(&self, id: &str, dataset: &DatasetConfig) -> Result<(), MountError> {
         // The record first: whoever starts its next child starts it with this.
-        match self.parts.state.reconfigure(id, dataset)? {
+        match self.deps.state.reconfigure(id, dataset)? {
             Some(mount) if mount.is_fuse() => self.tell_child(&mount).await,
             _ => Ok(()),
         }
     }
 
-    /// Tells a mount's child what it is to work with. The caller holds the dataset's turn, so that
+    /// Tells a mount's child what it is to work with. The caller holds the dataset's lock, so that
     /// nothing older overtakes it.
     async fn tell_child(&self, mount: &MountRecord) -> Result<(), MountError> {
         if !self.live.is_serving(&mount.id) {
             // It may be about to serve, with what was known when its child was started.
-            drop(self.keys.turn(mount.key()).await);
+            drop(self.mount_locks.lock(mount.key()).await);
         }
         if !self.live.is_serving(&mount.id) {
             return Ok(());
@@ -73,10 +77,11 @@ impl Volumes {
         let configure = Configure {
             mount_id: mount.id.clone(),
             dataset: mount.dataset.clone(),
-            network: Some(self.parts.state.network()),
+            network: Some(self.deps.state.network()),
+            staging: self.limits_of(mount.handle()),
         };
         Ok(self
-            .parts
+            .deps
             .mounters
             .configure(&mount.mounter, configure)
             .await?)
@@ -84,7 +89,7 @@ impl Volumes {
 
     /// Brings new address rules to every mount.
     pub(super) fn spawn_tell_all(self: &Arc<Self>) {
-        for mount in self.parts.state.mounts() {
+        for mount in self.deps.state.mounts() {
             self.spawn_tell(mount);
         }
     }
@@ -96,8 +101,8 @@ impl Volumes {
         }
         let volumes = self.clone();
         tokio::spawn(async move {
-            let _turn = volumes.applying.turn(mount.handle().to_owned()).await;
-            let Some(mount) = volumes.parts.state.mount(&mount.id) else {
+            let _guard = volumes.dataset_locks.lock(mount.handle().to_owned()).await;
+            let Some(mount) = volumes.deps.state.mount(&mount.id) else {
                 return;
             };
             if let Err(error) = volumes.tell_child(&mount).await {

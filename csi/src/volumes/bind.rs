@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
 use super::error::MountError;
-use super::{Hold, Volumes, blocking};
+use super::{SharedGuard, Volumes, blocking};
 use crate::host_path;
 use crate::nfs::{NfsError, Options};
 use crate::state::TargetRecord;
@@ -30,33 +30,34 @@ const TARGET_MODE: Mode = Mode::from_raw_mode(0o750);
 const SUBPATH_MODE: Mode = Mode::from_raw_mode(0o777);
 
 impl Volumes {
-    /// Binds what the target's record says over whatever is there. The caller holds its turn.
+    /// Binds what the target's record says over whatever is there; true when its subpath had to be made.
+    /// The caller holds its lock.
     pub(super) async fn bind_over(
         self: &Arc<Self>,
         target: &TargetRecord,
         dataset: &DatasetConfig,
-        hold: &Hold,
-    ) -> Result<(), MountError> {
-        let (volumes, hold) = (self.clone(), hold.clone());
+        guard: &SharedGuard,
+    ) -> Result<bool, MountError> {
+        let (volumes, guard) = (self.clone(), guard.clone());
         let (target, dataset) = (target.clone(), dataset.clone());
         let bound = blocking("the bind", BIND_WITHIN, move || {
-            let _hold = hold;
+            let _guard = guard;
             volumes.bind_now(&target, &dataset)
         });
         bound.await?
     }
 
-    fn bind_now(&self, target: &TargetRecord, dataset: &DatasetConfig) -> Result<(), MountError> {
+    fn bind_now(&self, target: &TargetRecord, dataset: &DatasetConfig) -> Result<bool, MountError> {
         let (root, mut flags) = self.open_root(target, dataset)?;
-        let source = open_subpath(root, target)?;
+        let (source, made) = open_subpath(root, target)?;
         flags.set(
             MountFlags::RDONLY,
             target.readonly || flags.contains(MountFlags::RDONLY),
         );
         let entry = Entry::find(self.kubelet.as_fd(), Path::new(&target.target))?;
         entry.make(TARGET_MODE)?;
-        bind(&self.parts.staging, source.as_fd(), &entry, flags)?;
-        Ok(())
+        bind(&self.deps.staging, source.as_fd(), &entry, flags)?;
+        Ok(made)
     }
 
     /// The dataset's top directory, and the flags that its binds have to have.
@@ -66,7 +67,7 @@ impl Volumes {
         dataset: &DatasetConfig,
     ) -> Result<(OwnedFd, MountFlags), MountError> {
         if let Some(Volume::HostPath(volume)) = &dataset.volume {
-            let root = host_path::open(&self.parts.host, volume)?;
+            let root = host_path::open(&self.deps.host, volume)?;
             let flags = host_path::flags(&root)?;
             return Ok((root, flags));
         }
@@ -81,17 +82,18 @@ impl Volumes {
     }
 }
 
-fn open_subpath(root: OwnedFd, target: &TargetRecord) -> Result<OwnedFd, MountError> {
+/// Also whether it was made.
+fn open_subpath(root: OwnedFd, target: &TargetRecord) -> Result<(OwnedFd, bool), MountError> {
     let subpath = PathBuf::from(&target.subpath);
     if subpath.as_os_str().is_empty() {
-        return Ok(root);
+        return Ok((root, false));
     }
     match open_beneath(root.as_fd(), &subpath) {
         // Like the kubelet's own subPath: made for whoever may write.
         Err(SysError {
             errno: Errno::NOENT,
             ..
-        }) if !target.readonly => Ok(make_beneath(root.as_fd(), &subpath, SUBPATH_MODE)?.0),
+        }) if !target.readonly => Ok(make_beneath(root.as_fd(), &subpath, SUBPATH_MODE)?),
         Err(SysError {
             errno: Errno::NOENT | Errno::NOTDIR,
             ..
@@ -100,6 +102,6 @@ fn open_subpath(root: OwnedFd, target: &TargetRecord) -> Result<OwnedFd, MountEr
             errno: Errno::LOOP | Errno::XDEV,
             ..
         }) => Err(MountError::SubpathLeadsOut(target.subpath.clone())),
-        opened => Ok(opened?),
+        opened => Ok((opened?, false)),
     }
 }

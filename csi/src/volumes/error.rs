@@ -101,6 +101,7 @@ impl MountError {
         match self {
             Self::Busy => "Busy",
             Self::Mounter(MounterError::NoMounter | MounterError::NotListening(_)) => "MounterAway",
+            Self::Mounter(MounterError::NoMemory(_)) => "MounterMemory",
             Self::Mounter(_) => "MounterFailed",
             Self::HostPath(error) => error.reason(),
             Self::Nfs(error) => error.reason(),

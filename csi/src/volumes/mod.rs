@@ -1,11 +1,12 @@
 //! The datasets on this node: from a pod's question to a mount at its target, and back.
 //!
-//! Each target has a turn of its own, so that a source that hangs holds up nobody else; each mount
-//! is made and removed under the turn of its [`MountKey`]. Whoever holds a key's turn never waits
+//! Each target has a lock of its own, so that a source that hangs holds up nobody else; each mount
+//! is made and removed under the lock of its [`MountKey`]. Whoever holds a key's lock never waits
 //! for a target's.
 
 mod apply;
 mod bind;
+mod disk;
 mod error;
 mod live;
 mod mounts;
@@ -15,6 +16,7 @@ pub mod restore;
 mod supervise;
 mod unpublish;
 mod usage;
+mod writes;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -28,8 +30,9 @@ use tokio::time::timeout;
 pub use error::{PublishError, UnpublishError};
 pub use publish::Publish;
 
+use crate::directories::Directories;
+use crate::keyed_locks::{KeyGuard, KeyedLocks};
 use crate::layout::Layout;
-use crate::locks::{Locks, Turn};
 use crate::metrics::Metrics;
 use crate::mounters::Mounters;
 use crate::operator::{Holdings, Operator};
@@ -41,16 +44,16 @@ use live::LiveMounts;
 use repair::Streaks;
 use usage::Totals;
 
-/// A turn that work in a thread of its own keeps even when its caller has given up.
-type Hold = Arc<Turn>;
+/// A lock that work in a thread of its own keeps even when its caller has given up.
+type SharedGuard = Arc<KeyGuard>;
 
 /// How long a call waits for an earlier one on the same target or mount. The kubelet gives up
 /// after two minutes; an answer that says what is going on is better than none.
-const TURN_WITHIN: Duration = Duration::from_secs(20);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the volumes stand on.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// Where everything lies.
     pub layout: Layout,
     /// Where the node's allowed prefixes are mounted.
@@ -59,6 +62,8 @@ pub struct Parts {
     pub state: State,
     /// A private place for half-made binds.
     pub staging: Arc<Staging>,
+    /// Datasets' own on the node's disk.
+    pub directories: Arc<Directories>,
     /// The way to the operator.
     pub operator: Operator,
     /// The mounters of this node.
@@ -70,13 +75,13 @@ pub struct Parts {
 /// The datasets on this node.
 #[derive(Debug)]
 pub struct Volumes {
-    parts: Parts,
+    deps: Dependencies,
     /// Every target is opened beneath this.
     kubelet: OwnedFd,
     live: LiveMounts,
-    targets: Locks<String>,
-    keys: Locks<MountKey>,
-    applying: Locks<String>,
+    target_locks: KeyedLocks<String>,
+    mount_locks: KeyedLocks<MountKey>,
+    dataset_locks: KeyedLocks<String>,
     /// Publishes under way, by volume handle: while there is one, a dataset is not released.
     interest: Mutex<HashMap<String, usize>>,
     totals: Mutex<Totals>,
@@ -84,30 +89,30 @@ pub struct Volumes {
 }
 
 impl Volumes {
-    /// Volumes in the state of `parts`; call [`restore::restore`] before anything else.
-    pub fn new(parts: Parts) -> Result<Arc<Self>, SysError> {
-        let kubelet = open_trusted(parts.layout.kubelet())?;
+    /// Volumes in the state of `deps`; call [`restore::restore`] before anything else.
+    pub fn new(deps: Dependencies) -> Result<Arc<Self>, SysError> {
+        let kubelet = open_trusted(deps.layout.kubelet())?;
         Ok(Arc::new(Self {
-            parts,
+            deps,
             kubelet,
             live: LiveMounts::default(),
-            targets: Locks::default(),
-            keys: Locks::default(),
-            applying: Locks::default(),
+            target_locks: KeyedLocks::default(),
+            mount_locks: KeyedLocks::default(),
+            dataset_locks: KeyedLocks::default(),
             interest: Mutex::default(),
             totals: Mutex::new(Totals::new()),
             streaks: Mutex::default(),
         }))
     }
 
-    async fn target_turn(&self, target: &str) -> Option<Hold> {
-        let turn = timeout(TURN_WITHIN, self.targets.turn(target.to_owned())).await;
-        turn.ok().map(Arc::new)
+    async fn lock_target(&self, target: &str) -> Option<SharedGuard> {
+        let guard = timeout(LOCK_TIMEOUT, self.target_locks.lock(target.to_owned())).await;
+        guard.ok().map(Arc::new)
     }
 
-    async fn key_turn(&self, key: &MountKey) -> Option<Hold> {
-        let turn = timeout(TURN_WITHIN, self.keys.turn(key.clone())).await;
-        turn.ok().map(Arc::new)
+    async fn lock_mount(&self, key: &MountKey) -> Option<SharedGuard> {
+        let guard = timeout(LOCK_TIMEOUT, self.mount_locks.lock(key.clone())).await;
+        guard.ok().map(Arc::new)
     }
 
     /// Keeps a dataset from being released while it is asked for.
@@ -133,17 +138,17 @@ impl Volumes {
     }
 
     fn mount_point(&self, id: &str) -> PathBuf {
-        self.parts.layout.mounts().join(id)
+        self.deps.layout.mounts().join(id)
     }
 }
 
 impl Holdings for Volumes {
-    fn held(&self) -> Vec<Held> {
-        self.parts.state.held()
+    fn in_use(&self) -> Vec<Held> {
+        self.deps.state.in_use()
     }
 
     fn mounters(&self) -> Vec<MounterState> {
-        let mounts = self.parts.state.mounts();
+        let mounts = self.deps.state.mounts();
         let state = |revision: String| {
             let of_this = mounts.iter().filter(|mount| mount.mounter == revision);
             MounterState {
@@ -151,7 +156,7 @@ impl Holdings for Volumes {
                 revision,
             }
         };
-        self.parts
+        self.deps
             .mounters
             .revisions()
             .into_iter()

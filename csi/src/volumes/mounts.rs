@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::error::MountError;
-use super::{Hold, TooSlow, Volumes, blocking};
+use super::{SharedGuard, TooSlow, Volumes, blocking};
 use crate::network::address_rules;
 use crate::nfs;
 use crate::state::{MountKey, MountRecord};
@@ -34,27 +34,27 @@ const NFS_WITHIN: Duration = Duration::from_secs(45);
 const REVISION_DIGITS: usize = 8;
 
 impl Volumes {
-    /// The mount for this key. The caller holds the key's turn.
+    /// The mount for this key. The caller holds the key's lock.
     pub(super) async fn ensure(
         self: &Arc<Self>,
         key: &MountKey,
         dataset: &DatasetConfig,
-        hold: &Hold,
+        guard: &SharedGuard,
     ) -> Result<MountRecord, MountError> {
-        let mounts = self.parts.state.mounts();
+        let mounts = self.deps.state.mounts();
         let usable = |mount: &MountRecord| mount.key() == *key && self.live.is_serving(&mount.id);
         match mounts.into_iter().find(usable) {
             Some(mount) => Ok(mount),
-            None => self.make(key, dataset, hold).await,
+            None => self.make(key, dataset, guard).await,
         }
     }
 
-    /// A new mount for this key. The caller holds the key's turn.
+    /// A new mount for this key. The caller holds the key's lock.
     async fn make(
         self: &Arc<Self>,
         key: &MountKey,
         dataset: &DatasetConfig,
-        hold: &Hold,
+        guard: &SharedGuard,
     ) -> Result<MountRecord, MountError> {
         let mut mount = MountRecord {
             id: mount_id(key),
@@ -63,17 +63,17 @@ impl Volumes {
             mounter: String::new(),
         };
         if mount.is_fuse() {
-            let wanted = self.parts.state.wanted();
+            let wanted = self.deps.state.wanted();
             let deadline = Instant::now() + MOUNTER_WITHIN;
-            mount.mounter = self.parts.mounters.choose(&wanted, deadline).await?;
+            mount.mounter = self.deps.mounters.choose(&wanted, deadline).await?;
         }
         // The record first: whatever a kill leaves of the rest is found by it.
-        let mount = self.parts.state.put_mount(mount)?;
+        let mount = self.deps.state.put_mount(mount)?;
         self.live.making(&mount.id);
         let volume = mount.dataset.as_ref().and_then(|it| it.volume.as_ref());
         let made = match volume {
-            Some(Volume::Nfs(volume)) => self.make_nfs(&mount, volume, hold).await,
-            _ => self.make_fuse(&mount, hold).await,
+            Some(Volume::Nfs(volume)) => self.make_nfs(&mount, volume, guard).await,
+            _ => self.make_fuse(&mount, guard).await,
         };
         if let Err(error) = made {
             self.spawn_remove(mount);
@@ -83,27 +83,31 @@ impl Volumes {
         Ok(mount)
     }
 
-    async fn make_fuse(&self, mount: &MountRecord, hold: &Hold) -> Result<(), MountError> {
+    async fn make_fuse(&self, mount: &MountRecord, guard: &SharedGuard) -> Result<(), MountError> {
         let point = self.mount_point(&mount.id);
         let (source, permissions) = (mount.handle().to_owned(), mount.permissions());
         let mounted = self.mounted(
             &point,
-            hold,
+            guard,
             ("the FUSE mount", FUSE_WITHIN),
             move |point| fuse::mount(point, &source, permissions),
         );
         let device = mounted.await??;
+        let (uid, staging) = self.place_of(mount.handle()).await.unzip();
         let start = Start {
             mount_id: mount.id.clone(),
             dataset: mount.dataset.clone(),
             fs_group: mount.fs_group,
-            network: Some(self.parts.state.network()),
+            network: Some(self.deps.state.network()),
+            uid,
+            staging,
+            ..Start::default()
         };
-        self.parts
+        self.deps
             .mounters
             .start(&mount.mounter, start, device.as_fd())
             .await?;
-        if let Err(error) = read_ahead::widen(&point, &self.parts.staging) {
+        if let Err(error) = read_ahead::widen(&point, &self.deps.staging) {
             // Slower, and right all the same.
             tracing::info!(mount = mount.id, %error, "the kernel's own read-ahead stays");
         }
@@ -115,12 +119,12 @@ impl Volumes {
         &self,
         mount: &MountRecord,
         volume: &NfsVolume,
-        hold: &Hold,
+        guard: &SharedGuard,
     ) -> Result<(), MountError> {
-        let rules = address_rules(&self.parts.state.network())?;
-        let (volume, staging) = (volume.clone(), self.parts.staging.clone());
+        let rules = address_rules(&self.deps.state.network())?;
+        let (volume, staging) = (volume.clone(), self.deps.staging.clone());
         let point = self.mount_point(&mount.id);
-        let mounted = self.mounted(&point, hold, ("the NFS mount", NFS_WITHIN), move |point| {
+        let mounted = self.mounted(&point, guard, ("the NFS mount", NFS_WITHIN), move |point| {
             match rustix::fs::mkdir(point, rustix::fs::Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(SysError::on("make", point)(errno).into()),
@@ -132,20 +136,20 @@ impl Volumes {
         Ok(())
     }
 
-    /// Mounts something at `point` in a thread of its own, which keeps the turn. What comes about
+    /// Mounts something at `point` in a thread of its own, which keeps the lock. What comes about
     /// after whoever asked was told that it takes too long is taken away again.
     async fn mounted<T: Send + 'static>(
         &self,
         point: &Path,
-        hold: &Hold,
+        guard: &SharedGuard,
         (what, within): (&'static str, Duration),
         mount: impl FnOnce(&Path) -> T + Send + 'static,
     ) -> Result<T, TooSlow> {
-        let (point, hold) = (point.to_owned(), hold.clone());
+        let (point, guard) = (point.to_owned(), guard.clone());
         let wanted = Arc::new(AtomicBool::new(true));
         let still_wanted = wanted.clone();
         let mounted = blocking(what, within, move || {
-            let _hold = hold;
+            let _guard = guard;
             let mounted = mount(&point);
             if !still_wanted.load(Ordering::Acquire) {
                 discard(&point);
@@ -170,11 +174,15 @@ impl Volumes {
         })
     }
 
-    async fn remove_mount(&self, mount: &MountRecord) {
+    async fn remove_mount(self: &Arc<Self>, mount: &MountRecord) {
         // First, so that what is staged is written while the mount is whole.
         if mount.is_fuse() {
-            match self.parts.mounters.stop(&mount.mounter, &mount.id).await {
-                Ok(usage) => usage.iter().for_each(|usage| self.count(usage)),
+            match self.deps.mounters.stop(&mount.mounter, &mount.id).await {
+                Ok(last) => {
+                    last.usage.iter().for_each(|usage| self.count(usage));
+                    let writes = last.writes.into_iter();
+                    writes.for_each(|writes| self.wrote(&mount.id, writes));
+                }
                 Err(error) => {
                     tracing::debug!(mount = mount.id, %error, "its child was not stopped");
                 }
@@ -186,10 +194,13 @@ impl Volumes {
         if let Err(error) = removed.await {
             tracing::warn!(mount = mount.id, %error, "a mount stays behind until the next start");
         }
-        if let Err(error) = self.parts.state.remove_mount(&mount.id) {
+        if let Err(error) = self.deps.state.remove_mount(&mount.id) {
             tracing::warn!(mount = mount.id, %error, "a mount's record stays behind");
         }
         self.live.remove(&mount.id);
+        if mount.is_fuse() {
+            self.leave_place(mount.handle()).await;
+        }
         tracing::info!(mount = mount.id, "unmounted");
     }
 }

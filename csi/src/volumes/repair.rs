@@ -58,7 +58,7 @@ impl Volumes {
         if !self.live.died(id) {
             return;
         }
-        let Some(mount) = self.parts.state.mount(id) else {
+        let Some(mount) = self.deps.state.mount(id) else {
             return;
         };
         tracing::warn!(mount = id, cause, "a mount is dead");
@@ -83,7 +83,7 @@ impl Volumes {
         let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX);
         // Until it is gone and not just once: a publish that began before it died may bring it
         // another target.
-        while self.parts.state.mount(&dead.id).is_some() {
+        while self.deps.state.mount(&dead.id).is_some() {
             let replaced = self.replace(&dead).await;
             // Whatever of both nobody uses now.
             let released = self.spawn_release_of(dead.key());
@@ -91,15 +91,15 @@ impl Volumes {
                 Ok(()) => {
                     // It does not panic; if it did, the next start would clear up.
                     let _ = released.await;
-                    if self.parts.state.mount(&dead.id).is_none() {
-                        self.parts.metrics.repaired();
+                    if self.deps.state.mount(&dead.id).is_none() {
+                        self.deps.metrics.repaired();
                         tracing::info!(mount = dead.id, "repaired");
                         return;
                     }
                 }
                 Err(error) => {
                     tracing::warn!(mount = dead.id, %error, "the repair failed and is tried again");
-                    self.parts.metrics.repair_failed(error.reason());
+                    self.deps.metrics.repair_failed(error.reason());
                 }
             }
             // What waits for an answer of the dead child gets an error now: waiting on would look
@@ -114,7 +114,7 @@ impl Volumes {
         let key = dead.key();
         // Its own configuration and not the dataset's newest: a running pod keeps its source.
         let Some(dataset) = self
-            .parts
+            .deps
             .state
             .mount(&dead.id)
             .and_then(|mount| mount.dataset)
@@ -122,12 +122,12 @@ impl Volumes {
             return Ok(());
         };
         let mut outcome = Ok(());
-        if !self.parts.state.targets_of(&dead.id).is_empty() {
-            let hold = self.key_turn(&key).await.ok_or(MountError::Busy)?;
-            let fresh = self.ensure(&key, &dataset, &hold).await?;
+        if !self.deps.state.targets_of(&dead.id).is_empty() {
+            let guard = self.lock_mount(&key).await.ok_or(MountError::Busy)?;
+            let fresh = self.ensure(&key, &dataset, &guard).await?;
             // It has no target yet, and a release must not take that for disuse.
             self.live.reserve(&fresh.id, true);
-            drop(hold);
+            drop(guard);
             let moving = self.move_targets(dead, &fresh);
             tokio::pin!(moving);
             outcome = if let Ok(outcome) = timeout(LOCKED_MAX, &mut moving).await {
@@ -149,7 +149,7 @@ impl Volumes {
         fresh: &MountRecord,
     ) -> Result<(), MountError> {
         let mut outcome = Ok(());
-        for target in self.parts.state.targets_of(&dead.id) {
+        for target in self.deps.state.targets_of(&dead.id) {
             if let Err(error) = self.move_target(&target, fresh).await {
                 outcome = Err(error);
             }
@@ -163,11 +163,11 @@ impl Volumes {
         target: &TargetRecord,
         fresh: &MountRecord,
     ) -> Result<(), MountError> {
-        let hold = self
-            .target_turn(&target.target)
+        let guard = self
+            .lock_target(&target.target)
             .await
             .ok_or(MountError::Busy)?;
-        if self.parts.state.target(&target.target).as_ref() != Some(target) {
+        if self.deps.state.target(&target.target).as_ref() != Some(target) {
             return Ok(());
         }
         let moved = TargetRecord {
@@ -175,15 +175,15 @@ impl Volumes {
             ..target.clone()
         };
         let dataset = fresh.dataset.clone().unwrap_or_default();
-        self.bind_over(&moved, &dataset, &hold).await?;
+        self.bind_over(&moved, &dataset, &guard).await?;
         // After the bind: a driver killed in between finds a dead mount with a target and repairs
         // it once more, which costs one more layer.
-        Ok(self.parts.state.put_target(moved)?)
+        Ok(self.deps.state.put_target(moved)?)
     }
 
     /// Binds a target's mount over it again: its top is not what its record says.
     pub(super) async fn rebind(self: Arc<Self>, target: TargetRecord) {
-        let Some(mount) = self.parts.state.mount(&target.mount_id) else {
+        let Some(mount) = self.deps.state.mount(&target.mount_id) else {
             return;
         };
         if let Err(error) = self.move_target(&target, &mount).await {

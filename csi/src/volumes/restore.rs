@@ -26,21 +26,21 @@ pub enum RestoreError {
 /// Clears what belongs to nothing, and begins to mend what is broken. Call it within the runtime,
 /// before the first request is served.
 pub fn restore(volumes: &Arc<Volumes>) -> Result<(), RestoreError> {
-    std::fs::create_dir_all(volumes.parts.layout.mounts())?;
+    std::fs::create_dir_all(volumes.deps.layout.mounts())?;
     let table = MountTable::read()?;
     clear_strays(volumes, &table)?;
-    for mount in volumes.parts.state.mounts() {
+    for mount in volumes.deps.state.mounts() {
         if table.top(&volumes.mount_point(&mount.id)).is_some() {
             volumes.live.found(&mount.id);
         }
     }
-    for target in volumes.parts.state.targets() {
+    for target in volumes.deps.state.targets() {
         restore_target(volumes, &table, target)?;
     }
-    for mount in volumes.parts.state.mounts() {
+    for mount in volumes.deps.state.mounts() {
         restore_mount(volumes, &table, &mount)?;
     }
-    for handle in volumes.parts.state.handles() {
+    for handle in volumes.deps.state.handles() {
         volumes.forget_if_unused(&handle);
     }
     Ok(())
@@ -48,13 +48,13 @@ pub fn restore(volumes: &Arc<Volumes>) -> Result<(), RestoreError> {
 
 /// Mounts and directories below `mounts/` without a record: of before a boot, or half removed.
 fn clear_strays(volumes: &Volumes, table: &MountTable) -> Result<(), RestoreError> {
-    let directory = volumes.parts.layout.mounts();
+    let directory = volumes.deps.layout.mounts();
     let entries = std::fs::read_dir(&directory)?.filter_map(|entry| Some(entry.ok()?.path()));
     let mounted = table.below(&directory).map(Path::to_path_buf);
     let found: HashSet<_> = entries.chain(mounted).collect();
     for point in found {
         let id = point.strip_prefix(&directory).ok().and_then(Path::to_str);
-        if id.is_none_or(|id| volumes.parts.state.mount(id).is_none()) {
+        if id.is_none_or(|id| volumes.deps.state.mount(id).is_none()) {
             tracing::info!(point = %point.display(), "clearing a mount of an earlier driver");
             discard(&point);
         }
@@ -67,10 +67,10 @@ fn restore_target(
     table: &MountTable,
     target: TargetRecord,
 ) -> Result<(), RestoreError> {
-    let point = volumes.parts.layout.kubelet().join(&target.target);
+    let point = volumes.deps.layout.kubelet().join(&target.target);
     let Some(top) = table.top(&point) else {
         // Written down and not bound: the kubelet never got an answer and asks again.
-        return Ok(volumes.parts.state.remove_target(&target.target)?);
+        return Ok(volumes.deps.state.remove_target(&target.target)?);
     };
     let mount = table.top(&volumes.mount_point(&target.mount_id));
     if mount.is_some_and(|mount| mount.device != top.device) {
@@ -86,7 +86,7 @@ fn restore_mount(
     mount: &MountRecord,
 ) -> Result<(), RestoreError> {
     let mounted = table.top(&volumes.mount_point(&mount.id)).is_some();
-    match volumes.parts.state.targets_of(&mount.id).is_empty() {
+    match volumes.deps.state.targets_of(&mount.id).is_empty() {
         false if mounted => {}
         false => {
             volumes.live.found(&mount.id);
@@ -95,7 +95,7 @@ fn restore_mount(
         true if mounted => {
             volumes.spawn_release_of(mount.key());
         }
-        true => volumes.parts.state.remove_mount(&mount.id)?,
+        true => volumes.deps.state.remove_mount(&mount.id)?,
     }
     Ok(())
 }

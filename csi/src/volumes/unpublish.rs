@@ -31,19 +31,19 @@ impl Volumes {
     }
 
     async fn unpublish_in_turn(self: &Arc<Self>, target: String) -> Result<(), UnpublishError> {
-        let hold = self
-            .target_turn(&target)
+        let guard = self
+            .lock_target(&target)
             .await
             .ok_or(UnpublishError::Busy)?;
-        let record = self.parts.state.target(&target);
-        let (volumes, path, thread_hold) = (self.clone(), target.clone(), hold.clone());
+        let record = self.deps.state.target(&target);
+        let (volumes, path, thread_guard) = (self.clone(), target.clone(), guard.clone());
         let freed = blocking("the unmount", UNBIND_WITHIN, move || {
-            let _hold = thread_hold;
+            let _guard = thread_guard;
             volumes.free(&path)
         });
         freed.await??;
-        self.parts.state.remove_target(&target)?;
-        drop(hold);
+        self.deps.state.remove_target(&target)?;
+        drop(guard);
         if let Some(record) = record {
             let release = self.spawn_release(&record);
             // Late or panicked: the release is not the kubelet's business.
@@ -73,7 +73,7 @@ impl Volumes {
     ) -> tokio::task::JoinHandle<()> {
         let (volumes, handle) = (self.clone(), target.volume_handle.clone());
         let key = self
-            .parts
+            .deps
             .state
             .mount(&target.mount_id)
             .map(|mount| mount.key());
@@ -94,16 +94,16 @@ impl Volumes {
     /// Removes the mounts of a key that no target is a bind of.
     async fn release(self: &Arc<Self>, key: &MountKey) {
         // However long it takes: nobody else would do it.
-        let turn = self.keys.turn(key.clone()).await;
+        let guard = self.mount_locks.lock(key.clone()).await;
         let unused = |mount: &MountRecord| {
             mount.key() == *key
-                && self.parts.state.targets_of(&mount.id).is_empty()
+                && self.deps.state.targets_of(&mount.id).is_empty()
                 && !self.live.is_reserved(&mount.id)
         };
-        let mounts = self.parts.state.mounts().into_iter().filter(unused);
-        // From here on no publish finds them, so the turn can end before they have gone.
+        let mounts = self.deps.state.mounts().into_iter().filter(unused);
+        // From here on no publish finds them, so the lock can be released before they have gone.
         let removals: Vec<_> = mounts.map(|mount| self.spawn_remove(mount)).collect();
-        drop(turn);
+        drop(guard);
         for removal in removals {
             // It does not panic; if it did, the next start would clear up.
             let _ = removal.await;

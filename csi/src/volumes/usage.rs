@@ -8,8 +8,13 @@ use dlf_wire::mounter::v1::Usage;
 use dlf_wire::nodes::v1::{DatasetUsage, MounterState, Report};
 
 use super::Volumes;
+use super::writes::LastWrites;
 use crate::operator::Holdings;
 use crate::state::StateError;
+
+/// Last reports of datasets that were released while there was no stream: as many short jobs as end
+/// while an operator is replaced.
+const UNSENT_MAX: usize = 256;
 
 /// Running totals. A dataset may have several mounts, one after the other and at once; what its
 /// mounts count from zero, this counts on.
@@ -21,10 +26,13 @@ pub(super) struct Totals {
     last: HashMap<String, Usage>,
     /// By volume handle.
     sums: HashMap<String, DatasetUsage>,
+    pub(super) writes: LastWrites,
+    /// Of datasets that have been released, with files that their sources do not have.
+    unsent: Vec<DatasetUsage>,
     /// What the operator has been told, on which stream.
-    told: HashMap<String, DatasetUsage>,
-    told_mounters: Vec<MounterState>,
-    told_on: Option<u64>,
+    reported: HashMap<String, DatasetUsage>,
+    reported_mounters: Vec<MounterState>,
+    reported_on: Option<u64>,
 }
 
 impl Totals {
@@ -36,28 +44,44 @@ impl Totals {
             epoch: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             last: HashMap::new(),
             sums: HashMap::new(),
-            told: HashMap::new(),
-            told_mounters: Vec::new(),
-            told_on: None,
+            writes: LastWrites::default(),
+            unsent: Vec::new(),
+            reported: HashMap::new(),
+            reported_mounters: Vec::new(),
+            reported_on: None,
         }
     }
 
     /// Whoever is at the end of another stream was told nothing.
     fn tell_on(&mut self, stream: u64) {
-        if self.told_on.replace(stream) != Some(stream) {
-            self.told.clear();
-            self.told_mounters.clear();
+        if self.reported_on.replace(stream) != Some(stream) {
+            self.reported.clear();
+            self.reported_mounters.clear();
         }
     }
 
     /// Forgets a dataset, which nothing uses any more; the figures that were not told yet.
     fn take(&mut self, handle: &str) -> Option<DatasetUsage> {
-        let sum = self.sums.remove(handle)?;
-        let told = self.told.remove(handle).map(|told| DatasetUsage {
+        let (writes, sum) = (self.writes.take(handle), self.sums.remove(handle));
+        let reported = self.reported.remove(handle).map(|reported| DatasetUsage {
             pods: Vec::new(),
-            ..told
+            ..reported
         });
-        (told.as_ref() != Some(&sum)).then_some(sum)
+        if sum.is_none() && writes.is_empty() {
+            return None;
+        }
+        let sum = sum.unwrap_or_else(|| self.zero(handle));
+        let last = DatasetUsage { writes, ..sum };
+        (reported.as_ref() != Some(&last)).then_some(last)
+    }
+
+    /// What a dataset has before anything was read or written.
+    fn zero(&self, handle: &str) -> DatasetUsage {
+        DatasetUsage {
+            volume_handle: handle.to_owned(),
+            epoch: self.epoch,
+            ..DatasetUsage::default()
+        }
     }
 
     /// Adds what is new in a mount's counters.
@@ -71,14 +95,8 @@ impl Totals {
             None if !ours => return,
             _ => Usage::default(),
         };
-        let sum = self
-            .sums
-            .entry(handle.to_owned())
-            .or_insert_with(|| DatasetUsage {
-                volume_handle: handle.to_owned(),
-                epoch: self.epoch,
-                ..DatasetUsage::default()
-            });
+        let zero = self.zero(handle);
+        let sum = self.sums.entry(handle.to_owned()).or_insert(zero);
         let grow = |sum: &mut u64, now: u64, before: u64| *sum += now.saturating_sub(before);
         grow(&mut sum.bytes_read, usage.bytes_read, base.bytes_read);
         grow(
@@ -89,21 +107,32 @@ impl Totals {
         grow(&mut sum.requests, usage.requests, base.requests);
         grow(&mut sum.errors, usage.errors, base.errors);
         grow(&mut sum.read_ms, usage.read_ms, base.read_ms);
+        grow(
+            &mut sum.cached_bytes_read,
+            usage.cached_bytes_read,
+            base.cached_bytes_read,
+        );
+        grow(
+            &mut sum.cache_failures,
+            usage.cache_failures,
+            base.cache_failures,
+        );
     }
 
     /// Drops what nobody will ask for again.
-    fn keep(&mut self, mounted: impl Fn(&str) -> bool, held: impl Fn(&str) -> bool) {
+    fn keep(&mut self, mounted: impl Fn(&str) -> bool, in_use: impl Fn(&str) -> bool) {
         self.last.retain(|id, _| mounted(id));
-        self.sums.retain(|handle, _| held(handle));
-        self.told.retain(|handle, _| held(handle));
+        self.sums.retain(|handle, _| in_use(handle));
+        self.reported.retain(|handle, _| in_use(handle));
     }
 
     /// The datasets whose figures or pods are not what the operator was told.
     fn news(&mut self, current: Vec<DatasetUsage>) -> Vec<DatasetUsage> {
         let mut news = Vec::new();
         for usage in current {
-            if self.told.get(&usage.volume_handle) != Some(&usage) {
-                self.told.insert(usage.volume_handle.clone(), usage.clone());
+            if self.reported.get(&usage.volume_handle) != Some(&usage) {
+                self.reported
+                    .insert(usage.volume_handle.clone(), usage.clone());
                 news.push(usage);
             }
         }
@@ -113,7 +142,7 @@ impl Totals {
 
 impl Volumes {
     pub(super) fn count(&self, usage: &Usage) {
-        let Some(mount) = self.parts.state.mount(&usage.mount_id) else {
+        let Some(mount) = self.deps.state.mount(&usage.mount_id) else {
             return;
         };
         let ours = self.live.has_device(&usage.mount_id);
@@ -122,34 +151,39 @@ impl Volumes {
     }
 
     pub(super) fn report(&self) {
-        let handles = self.parts.state.handles();
-        self.parts
+        let handles = self.deps.state.handles();
+        self.deps
             .metrics
-            .observe(self.parts.state.mounts().len(), self.parts.operator.is_up());
+            .observe(self.deps.state.mounts().len(), self.deps.operator.is_up());
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
         totals.keep(
-            |id| self.parts.state.mount(id).is_some(),
-            |handle| handles.iter().any(|held| held == handle),
+            |id| self.deps.state.mount(id).is_some(),
+            |handle| handles.iter().any(|used| used == handle),
         );
-        let Some(stream) = self.parts.operator.stream() else {
+        let Some(stream) = self.deps.operator.stream() else {
             return;
         };
         totals.tell_on(stream);
+        totals.writes.see_pods(|mount| self.pods_of(mount));
         let current = handles.iter().map(|handle| {
             let sum = totals.sums.get(handle).cloned();
             DatasetUsage {
-                volume_handle: handle.clone(),
-                epoch: totals.epoch,
-                pods: self.parts.state.pods(handle),
-                ..sum.unwrap_or_default()
+                pods: self.deps.state.pods(handle),
+                writes: totals.writes.of(handle),
+                ..sum.unwrap_or_else(|| totals.zero(handle))
             }
         });
         let current: Vec<_> = current.collect();
-        let usage = totals.news(current);
+        let mut usage = std::mem::take(&mut totals.unsent);
+        usage.extend(totals.news(current));
+        // Only now: what a mount said at its end is told once.
+        totals
+            .writes
+            .keep(|mount| self.deps.state.mount(mount).is_some());
         let mounters = self.mounters();
-        if !usage.is_empty() || mounters != totals.told_mounters {
-            totals.told_mounters.clone_from(&mounters);
-            self.parts.operator.report(Report { usage, mounters });
+        if !usage.is_empty() || mounters != totals.reported_mounters {
+            totals.reported_mounters.clone_from(&mounters);
+            self.deps.operator.report(Report { usage, mounters });
         }
     }
 
@@ -158,24 +192,34 @@ impl Volumes {
     pub(super) fn drop_if_unused(&self, handle: &str) -> Result<(), StateError> {
         // First, so that no report forgets them in between.
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.parts.state.drop_unused_dataset(handle)? {
+        if !self.deps.state.drop_unused_dataset(handle)? {
             return Ok(());
         }
         let last = totals.take(handle);
+        if let Some(last) = &last
+            && !self.deps.operator.is_up()
+            && !last.writes.is_empty()
+            && totals.unsent.len() < UNSENT_MAX
+        {
+            totals.unsent.push(last.clone());
+        }
         drop(totals);
         if let Some(last) = last {
-            self.parts.operator.report(Report {
+            self.deps.operator.report(Report {
                 usage: vec![last],
                 mounters: Vec::new(),
             });
         }
-        self.parts.operator.released(handle);
+        self.deps.operator.released(handle);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dlf_wire::nodes::v1::PodRef;
+    use dlf_wire::writes::v1::Writes;
+
     use super::*;
 
     fn usage(mount: &str, epoch: u64, bytes_read: u64) -> Usage {
@@ -214,6 +258,27 @@ mod tests {
         let sum = totals.sums["d"].clone();
         assert_eq!(sum.bytes_read, 5);
         totals.news(vec![sum]);
+        assert_eq!(totals.take("d"), None);
+    }
+
+    #[test]
+    fn what_a_mount_could_not_write_is_told_with_who_used_it_also_after_both_have_gone() {
+        let mut totals = Totals::new();
+        let pod = PodRef {
+            name: "job".into(),
+            ..PodRef::default()
+        };
+        let refused = |refused| Writes {
+            refused,
+            ..Writes::default()
+        };
+        totals.writes.put("d", "m", refused(1), vec![pod.clone()]);
+        totals.writes.put("d", "m", refused(2), Vec::new());
+        totals.writes.see_pods(|_| Vec::new());
+        let last = totals.take("d").unwrap();
+        assert_eq!(last.writes.len(), 1);
+        assert_eq!(last.writes[0].pods, [pod]);
+        assert_eq!(last.writes[0].writes, Some(refused(2)));
         assert_eq!(totals.take("d"), None);
     }
 

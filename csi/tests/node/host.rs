@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::symlink;
 
+use dlf_wire::nodes::v1::Grant;
+use dlf_wire::nodes::v1::from_node::Message as Up;
 use tonic::Code;
 
 use crate::consumer::Consumer;
@@ -42,6 +44,39 @@ async fn create_new_makes_it_and_read_only_keeps_it() {
     assert_eq!(consumer.read("file").unwrap(), "x");
     let error = std::fs::write(consumer.path("file"), "y").unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subpath_that_has_to_be_made_is_told_of_and_one_that_is_there_is_not() {
+    let node =
+        node_or_skip!("a_subpath_that_has_to_be_made_is_told_of_and_one_that_is_there_is_not");
+    std::fs::create_dir(node.host.join("srv/data/models")).unwrap();
+    node.operator.grant_as(Grant {
+        dataset: Some(host_path("dlf-1", "models", false)),
+        subpath: "train/2024".into(),
+        ..Grant::default()
+    });
+    for pod in ["pod-1", "pod-2"] {
+        let target = node.target(pod);
+        node.publish(request("dlf-1", pod, &target)).await.unwrap();
+        std::fs::write(target.join(pod), "x").unwrap();
+        assert!(
+            node.host
+                .join("srv/data/models/train/2024")
+                .join(pod)
+                .exists()
+        );
+        if pod == "pod-1" {
+            let made = node.operator.hear("Made", |up| match up {
+                Up::Made(made) => made.pod.clone(),
+                _ => None,
+            });
+            assert_eq!(made.await.name, "pod-1");
+        }
+        node.unpublish("dlf-1", &target).await.unwrap();
+    }
+    let again = |up: &Up| matches!(up, Up::Made(made) if made.pod.as_ref().is_some_and(|pod| pod.name == "pod-2"));
+    assert!(!node.operator.heard().iter().any(again));
 }
 
 #[tokio::test(flavor = "multi_thread")]

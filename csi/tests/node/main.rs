@@ -13,6 +13,8 @@ mod child;
 mod churn;
 mod consumer;
 mod csi;
+mod directories;
+mod endings;
 mod host;
 mod http;
 mod identity;

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use dlf_wire::channel::{Channel, Listener};
 use dlf_wire::mounter::v1::from_mounter::Message as Answer;
 use dlf_wire::mounter::v1::to_mounter::Message;
 use dlf_wire::mounter::v1::{
-    Child, Configure, Done, Exited, Failed, FromMounter, Hello, Start, ToMounter, Usage,
+    Ask, Child, Configure, Done, Exited, Failed, FromMounter, Hello, Start, ToMounter, Told, Usage,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{mpsc, watch};
@@ -41,7 +41,11 @@ impl Gates {
 struct Shared {
     children: HashMap<String, Running>,
     configured: Vec<Configure>,
+    refreshed: Vec<String>,
     started: Vec<Start>,
+    answers: Vec<Told>,
+    /// Where children say who closes a file.
+    closes: Option<PathBuf>,
     /// Figures of the next child that is stopped.
     last_figures: Option<Usage>,
     driver: Option<mpsc::UnboundedSender<FromMounter>>,
@@ -117,6 +121,28 @@ impl Mounter {
         self.shared.lock().unwrap().configured.clone()
     }
 
+    /// Mounts that have been told of new consumers.
+    pub(crate) fn refreshed(&self) -> Vec<String> {
+        self.shared.lock().unwrap().refreshed.clone()
+    }
+
+    /// Children that are started from now on say in this directory who closes a file, and wait.
+    pub(crate) fn watch_closes(&self, directory: PathBuf) {
+        self.shared.lock().unwrap().closes = Some(directory);
+    }
+
+    /// Asks the driver, unasked.
+    pub(crate) fn ask(&self, ask: Ask) {
+        send(&self.shared, 0, Answer::Ask(ask));
+    }
+
+    /// What the driver answered to a question.
+    pub(crate) fn answer(&self, question: u64) -> Option<Told> {
+        let shared = self.shared.lock().unwrap();
+        let mut answers = shared.answers.iter();
+        answers.find(|answer| answer.question == question).cloned()
+    }
+
     /// Sends a signal to every child.
     pub(crate) fn signal(&self, signal: Signal) {
         for child in self.shared.lock().unwrap().children.values() {
@@ -146,6 +172,11 @@ async fn serve(channel: Channel, revision: &str, shared: &Arc<Mutex<Shared>>, ga
             message = channel.recv::<ToMounter>() => {
                 let Ok((message, device)) = message else { return };
                 let request = message.message.unwrap();
+                if let Message::Told(answer) = request {
+                    assert_eq!(message.request, 0);
+                    shared.lock().unwrap().answers.push(answer);
+                    continue;
+                }
                 let waits = matches!(request, Message::Start(_));
                 let answer = handle(request, device, shared);
                 let (shared, gates) = (shared.clone(), gates.clone());
@@ -194,6 +225,14 @@ fn handle(message: Message, device: Option<OwnedFd>, shared: &Arc<Mutex<Shared>>
             shared.configured.push(configure);
             Answer::Done(Done::default())
         }
+        // As a mounter that is older than the question.
+        Message::Refresh(refresh) => {
+            shared.lock().unwrap().refreshed.push(refresh.mount_id);
+            Answer::Failed(Failed {
+                reason: "InvalidRequest".into(),
+                message: "the request says nothing".into(),
+            })
+        }
         Message::Stop(stop) => {
             let mut shared = shared.lock().unwrap();
             match shared.children.remove(&stop.mount_id) {
@@ -203,7 +242,10 @@ fn handle(message: Message, device: Option<OwnedFd>, shared: &Arc<Mutex<Shared>>
                         mount_id: stop.mount_id,
                         ..usage
                     });
-                    Answer::Done(Done { usage })
+                    Answer::Done(Done {
+                        usage,
+                        ..Done::default()
+                    })
                 }
                 None => Answer::Failed(Failed {
                     reason: "NoSuchMount".into(),
@@ -212,13 +254,16 @@ fn handle(message: Message, device: Option<OwnedFd>, shared: &Arc<Mutex<Shared>>
             }
         }
         Message::List(_) => unreachable!("the driver does not list"),
+        Message::Memory(_) => unreachable!("the mounter tells its children itself"),
+        Message::Told(_) => unreachable!("an answer has no answer"),
     }
 }
 
 fn begin(start: Start, device: OwnedFd, shared: &Arc<Mutex<Shared>>) {
     let dataset = start.dataset.clone().unwrap();
     let text = format!("{} {}", dataset.volume_handle, dataset.source_revision);
-    let mut child = child::spawn(device, &text);
+    let closes = shared.lock().unwrap().closes.clone();
+    let mut child = child::spawn(device, &text, closes.as_deref());
     let running = Running {
         pid: i32::try_from(child.id()).unwrap(),
         version: dataset.version,

@@ -184,6 +184,20 @@ impl Node {
             .count()
     }
 
+    /// Where datasets have their directories on the node's disk.
+    pub(crate) fn staging(&self) -> PathBuf {
+        self.kubelet.join("plugins/csi.dlf.dev/staging")
+    }
+
+    /// A dataset's directory goes after its last mount has gone.
+    pub(crate) async fn wait_for_no_directories(&self) {
+        self.wait("the last dataset's directory to go", || {
+            let mut left = std::fs::read_dir(self.staging()).unwrap();
+            left.next().is_none().then_some(())
+        })
+        .await;
+    }
+
     /// What a refused pod leaves is taken away without anybody waiting for it.
     pub(crate) async fn wait_for_no_mounts(&self) {
         self.wait("the last mount to go", || {

@@ -121,10 +121,7 @@ impl Operator {
     }
 
     pub(crate) fn refuse(&self, handle: &str, reason: &str, message: &str) {
-        let failure = Failure {
-            reason: reason.into(),
-            message: message.into(),
-        };
+        let failure = Failure::new(reason, message);
         self.shared
             .lock()
             .unwrap()

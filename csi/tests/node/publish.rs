@@ -78,6 +78,22 @@ async fn pods_share_a_mount_unless_their_groups_differ() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mount_is_told_of_each_new_consumer_and_an_older_mounter_need_not_know_the_word() {
+    let node = node_or_skip!(
+        "a_mount_is_told_of_each_new_consumer_and_an_older_mounter_need_not_know_the_word"
+    );
+    let mounter = Mounter::listen(&node.kubelet, "r1");
+    node.operator.grant(fuse("dlf-1", 1, "s"));
+    for (consumers, pod) in ["a", "b", "b"].into_iter().enumerate() {
+        let target = node.target(pod);
+        node.publish(request("dlf-1", pod, &target)).await.unwrap();
+        // A call that is repeated brings nobody new.
+        let expected = vec![mounter.children()[0].clone(); (consumers + 1).min(2)];
+        assert_eq!(mounter.refreshed(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn read_only_is_read_only_in_the_consumers_namespace() {
     let node = node_or_skip!("read_only_is_read_only_in_the_consumers_namespace");
     let _mounter = Mounter::listen(&node.kubelet, "r1");

@@ -1,7 +1,7 @@
 //! The real mounter on a real S3 server: `dlf-mounter` of the same build directory, and the test
 //! cluster's server.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -11,10 +11,12 @@ use dlf_csi::sys::read_ahead;
 use dlf_tests::settings;
 use dlf_wire::dataset::v1::dataset_config::Volume;
 use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume, Keys, Origin};
+use dlf_wire::mounter::DATASET_UIDS;
+use rustix::mount::mount_bind;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::consumer::Consumer;
-use crate::csi::{fuse, request};
+use crate::csi::{fuse, request, with_group};
 use crate::node::{Node, obstacle};
 use crate::node_or_skip;
 
@@ -35,10 +37,14 @@ impl Mounter {
         // The build directory may lie where only root gets to.
         let installed = node.scratch("mounter").join("dlf-mounter");
         std::fs::copy(program, &installed).unwrap();
+        // As the kubelet shows it to its container: by a path that everybody may walk.
+        let staging = node.scratch("staging");
+        std::fs::create_dir_all(node.staging()).unwrap();
+        mount_bind(node.staging(), &staging).unwrap();
         let log = std::fs::File::create(node.scratch("mounter").join("log")).unwrap();
         let mounter = Command::new(installed)
             .env("DLF_SOCKET_DIR", sockets)
-            .env("DLF_STAGING_DIR", node.scratch("staging"))
+            .env("DLF_STAGING_DIR", staging)
             .env("DLF_MOUNTER_REVISION", "r1")
             .stdin(Stdio::null())
             .stderr(log)
@@ -172,6 +178,55 @@ async fn files_written_by_one_pod_are_read_by_another_and_a_killed_child_is_repl
         node.unpublish("dlf-real", target).await.unwrap();
     }
     assert_eq!((node.mounts(), mounter.children().len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_run_as_their_dataset_and_what_is_kept_outlives_them() {
+    let name = "children_run_as_their_dataset_and_what_is_kept_outlives_them";
+    let node = node_or_skip!("children_run_as_their_dataset_and_what_is_kept_outlives_them");
+    let Some((mounter, dataset)) = start(name, &node) else {
+        return;
+    };
+    node.operator.grant(dataset);
+    let targets = ["one", "two"].map(|pod| node.target(pod));
+    let with_group = |pod, target, group| with_group(request("dlf-real", pod, target), group);
+    for (pod, group, target) in [("one", "2000", &targets[0]), ("two", "3000", &targets[1])] {
+        let request = with_group(pod, target, group);
+        node.publish(request).await.unwrap();
+    }
+    let own = node.staging().join("real");
+    let uid = std::fs::metadata(&own).unwrap().uid();
+    assert!(DATASET_UIDS.contains(&uid), "{uid}");
+    let children = mounter.children();
+    assert_eq!(children.len(), 2);
+    for child in &children {
+        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap();
+        assert!(
+            status.contains(&format!("Uid:\t{uid}\t{uid}\t")),
+            "{status}"
+        );
+    }
+    let count = |name: &str| std::fs::read_dir(own.join(name)).unwrap().count();
+    assert_eq!((count("live"), count("kept")), (2, 0));
+    std::fs::write(own.join("kept/file"), "x").unwrap();
+    chown(own.join("kept/file"), Some(uid), Some(uid)).unwrap();
+    for target in &targets {
+        node.unpublish("dlf-real", target).await.unwrap();
+    }
+    assert_eq!(mounter.children().len(), 0);
+    node.wait("the children's places to be cleared", || {
+        (count("live") == 0).then_some(())
+    })
+    .await;
+    assert_eq!(count("kept"), 1);
+    // Another mount finds it, under the same uid, and takes all away once nothing is kept.
+    node.publish(request("dlf-real", "one", &targets[0]))
+        .await
+        .unwrap();
+    assert_eq!(std::fs::metadata(&own).unwrap().uid(), uid);
+    std::fs::remove_file(own.join("kept/file")).unwrap();
+    node.unpublish("dlf-real", &targets[0]).await.unwrap();
+    node.wait_for_no_directories().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,13 +31,13 @@ async fn a_killed_driver_costs_a_reader_nothing() {
     node.operator.forget_heard();
     node.start_driver().await;
     let consumer = reader.join().unwrap();
-    let held = node.operator.hear("Hello", |up| match up {
+    let datasets = node.operator.hear("Hello", |up| match up {
         Up::Hello(hello) => Some(hello.held.clone()),
         _ => None,
     });
-    let held = held.await;
-    assert_eq!(held[0].volume_handle, "dlf-1");
-    assert_eq!(held[0].pods[0].name, "pod-1");
+    let datasets = datasets.await;
+    assert_eq!(datasets[0].volume_handle, "dlf-1");
+    assert_eq!(datasets[0].pods[0].name, "pod-1");
     assert_eq!(mounter.started().len(), 1);
 
     // The new driver knows all it needs for a repair, a second pod and the end.

@@ -44,10 +44,10 @@ async fn csi_sanity_passes_for_identity_and_node() {
     for reason in skipped {
         println!("SKIPPED csi-sanity: {reason}");
     }
-    let told = ["[FAIL]", "Expected", "Ran ", "Passed |"];
+    let shown = ["[FAIL]", "Expected", "Ran ", "Passed |"];
     for line in text
         .lines()
-        .filter(|line| told.iter().any(|word| line.contains(word)))
+        .filter(|line| shown.iter().any(|word| line.contains(word)))
     {
         println!("{line}");
     }

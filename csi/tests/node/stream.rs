@@ -176,9 +176,9 @@ async fn the_figures_of_a_job_shorter_than_a_report_are_told() {
         .hear("Released", |up| matches!(up, Up::Released(_)).then_some(()))
         .await;
     let heard = node.operator.heard();
-    let told = heard.iter().position(|up| reported(4096)(up).is_some());
+    let report = heard.iter().position(|up| reported(4096)(up).is_some());
     let released = heard.iter().position(|up| matches!(up, Up::Released(_)));
-    assert!(told.is_some() && told < released, "{heard:#?}");
+    assert!(report.is_some() && report < released, "{heard:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,15 @@
 {{- uniq $prefixes | sortAlpha | toJson -}}
 {{- end }}
 
+{{/* Users that may write a DatasetInternal beside the operator, as a JSON list: those that the
+     configuration names, and the service accounts of plugins that are controllers of their own. */}}
+{{- define "dlf.internalWriters" -}}
+{{- $config := include "dlf.givenConfig" . | fromJson -}}
+{{- $writers := dig "admission" "internal_writers" list $config -}}
+{{- range $config.plugins }}{{ with .service_account }}{{ $writers = append $writers . }}{{ end }}{{ end -}}
+{{- uniq $writers | sortAlpha | toJson -}}
+{{- end }}
+
 {{/* dlf.toml VALUE: on one line. Not `toToml`: Helm reads numbers as floating-point ones, and that
      writes 3 as 3.0, which a plugin that expects a whole number refuses. */}}
 {{- define "dlf.toml" -}}

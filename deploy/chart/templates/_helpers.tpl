@@ -64,7 +64,7 @@ tolerations:
 {{/* How the node driver and the worker reach the operator and show who they are. */}}
 {{- define "dlf.client.env" -}}
 - name: DLF_OPERATOR
-  value: dlf-nodes.{{ .Release.Namespace }}.svc:9444
+  value: dlf-nodes.{{ .Release.Namespace }}.svc:{{ .Values.operator.nodesPort }}
 - name: DLF_CA
   value: /etc/dlf/ca/ca.crt
 - name: DLF_TOKEN

@@ -1,11 +1,9 @@
 //! What a child gives up before it reads its first message.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
 
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, geteuid, getppid, getrlimit, set_dumpable_behavior,
+    DumpableBehavior, Resource, Rlimit, Signal, getppid, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit,
 };
 
@@ -42,48 +40,4 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
         },
     )?;
     Ok(())
-}
-
-/// Makes this uid's directory below `staging`, or clears the one that an earlier child of the same
-/// uid left. `None` if there is no `staging`.
-///
-/// The mounter has no right to give a directory away, so the child makes its own; `staging` has the
-/// sticky bit, and a directory that is somebody else's is refused.
-pub(super) fn own_directory(staging: &Path) -> io::Result<Option<PathBuf>> {
-    if !staging.is_dir() {
-        return Ok(None);
-    }
-    let uid = geteuid().as_raw();
-    let own = staging.join(uid.to_string());
-    match std::fs::remove_dir_all(&own) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    std::fs::DirBuilder::new().mode(0o700).create(&own)?;
-    let metadata = std::fs::symlink_metadata(&own)?;
-    if metadata.uid() != uid || !metadata.is_dir() {
-        return Err(io::Error::other("the staging directory is another's"));
-    }
-    Ok(Some(own))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_child_clears_what_an_earlier_one_left() {
-        let staging = tempfile::tempdir().unwrap();
-        let own = own_directory(staging.path()).unwrap().unwrap();
-        std::fs::write(own.join("left"), "x").unwrap();
-        let again = own_directory(staging.path()).unwrap().unwrap();
-        assert_eq!(own, again);
-        assert_eq!(std::fs::read_dir(&own).unwrap().count(), 0);
-        assert_eq!(std::fs::metadata(&own).unwrap().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn no_staging_no_directory() {
-        assert_eq!(own_directory(Path::new("/nonexistent")).unwrap(), None);
-    }
 }

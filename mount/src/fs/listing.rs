@@ -1,14 +1,10 @@
 //! From pages of keys to directory entries.
 
-mod cache;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::inode::Version;
 use super::name::presentable;
-
-pub(crate) use self::cache::{Listing, Listings};
+use super::names::Version;
 
 /// One page of a listing with delimiter `/`, as the source gives it: full keys.
 #[derive(Clone, Debug, Default)]

@@ -3,30 +3,33 @@
 //! The kernel's requests come in on a few threads (`fuser`), which hand each to a task and go on;
 //! the task answers when the source has. What every operation means is in `docs/semantics.md`.
 //!
-//! - `inode`: the names the kernel knows; one inode is one version of an object
-//! - `listing`: from pages of keys to directory entries
-//! - `readahead`, `reader`: reads
-//! - `draft`, `upload`: a file on its way to the source
-//! - `core`, `file`, `write`, `directory`, `change`, `rename`: the operations
+//! - `names`: what names stand for; one table, one lock
+//! - `listing`, `cursor`: from pages of keys to directory entries
+//! - `body`: a file that is being written, and its way to the source
+//! - `locks`, `closes`: in which order the source is changed
+//! - `losses`: what was written and the source does not have
+//! - `lookup`, `open`, `write`, `directory`, `change`, `rename`: the operations on `core`, the state
+//! - `requests`, `notices`: what the kernel asks, and what it is told unasked
 
+mod body;
 mod change;
+mod closes;
 mod core;
+mod cursor;
 mod directory;
-mod draft;
-mod file;
 mod handles;
-mod inode;
 mod listing;
+mod locks;
+mod lookup;
+mod losses;
 mod name;
-mod readahead;
-mod reader;
+mod names;
+mod notices;
+mod open;
 mod rename;
-mod reply;
 mod requests;
 mod settings;
 mod source;
-mod trim;
-mod upload;
 mod write;
 
 use std::io;
@@ -36,13 +39,16 @@ use std::time::Duration;
 
 use dlf_cache::{ObjectStore, UsageSnapshot};
 use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume};
+use dlf_wire::writes::v1::Writes;
 use fuser::{Config, Session, SessionACL};
+use tokio::sync::watch;
 
 use self::core::Core;
 use self::requests::Requests;
 use self::settings::Settings;
 pub(crate) use self::settings::source_timeout;
 use self::source::Source;
+use crate::node::Node;
 
 /// Threads that take requests from the kernel. They only copy a write's data and start tasks.
 const THREADS: usize = 2;
@@ -55,16 +61,16 @@ pub struct NativeFs {
 
 impl NativeFs {
     /// A file system over `store` with the dataset's options.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         store: ObjectStore,
         dataset: &DatasetConfig,
         volume: &FuseVolume,
         fs_group: Option<u32>,
+        node: &Node,
     ) -> Self {
         let settings = Settings::new(dataset, volume, fs_group);
         Self {
-            core: Arc::new(Core::new(Source::new(store), settings)),
+            core: Arc::new(Core::new(Source::new(store), settings, node)),
         }
     }
 
@@ -96,6 +102,12 @@ impl NativeFs {
     pub fn update(&self, dataset: &DatasetConfig, volume: &FuseVolume) {
         let updated = self.core.settings().updated(dataset, volume);
         self.core.set_settings(updated);
+        self.core.losses.reconfigured();
+    }
+
+    /// A new consumer has come, and is to see the source as it is now.
+    pub async fn refresh(&self) {
+        self.core.refresh().await;
     }
 
     /// What this mount has read and written so far.
@@ -104,11 +116,16 @@ impl NativeFs {
         self.core.source.usage()
     }
 
+    /// What was written and the source does not have, as it changes.
+    pub(crate) fn writes(&self) -> watch::Receiver<Writes> {
+        self.core.losses.subscribe()
+    }
+
     /// Waits until files that were closed are in the source, no longer than the source's time-out,
     /// and gives up what is still being written: it never appears.
     pub async fn shut_down(&self) {
-        let patience = self.core.settings().source_timeout;
-        let finished = tokio::time::timeout(patience, self.core.finish_all()).await;
+        let timeout = self.core.settings().source_timeout;
+        let finished = tokio::time::timeout(timeout, self.core.finish_all()).await;
         if finished.is_err() {
             tracing::warn!("files were still being written to the source at the end");
         }

@@ -1,22 +1,30 @@
 //! Renaming: copying within the source, and deleting.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use fuser::{Errno, RenameFlags};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::body::Body;
 use super::core::{Core, Node};
-use super::draft::{Draft, Held, hold_all};
-use super::inode::{Renewed, Version};
 use super::name;
-use super::source::Source;
+use super::names::{Renewed, Version};
+use super::source::{PutCondition, Source};
 
 /// Copies under way at once when a directory is renamed: hides the source's latency without
 /// crowding out other requests.
 const COPIES_MAX: usize = 16;
+
+/// A name in a directory, and its key.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    parent: u64,
+    name: &'a str,
+    key: &'a str,
+}
 
 impl Core {
     /// Renames by copying within the source and deleting.
@@ -34,143 +42,137 @@ impl Core {
         if flags.intersects(RenameFlags::RENAME_EXCHANGE | RenameFlags::RENAME_WHITEOUT) {
             return Err(Errno::EINVAL);
         }
-        let from = (from.0, name::component(from.1)?);
-        let to = (to.0, name::component(to.1)?);
-        let from_key = self.child_key(from.0, from.1)?;
-        let to_key = self.child_key(to.0, to.1)?;
-        let node = self.node_at(from, &from_key).await?.ok_or(Errno::ENOENT)?;
-        let target = self.node_at(to, &to_key).await?;
+        let names = (name::component(from.1)?, name::component(to.1)?);
+        let (from_key, to_key) = (
+            self.child_key(from.0, names.0)?,
+            self.child_key(to.0, names.1)?,
+        );
+        let from = Place {
+            parent: from.0,
+            name: names.0,
+            key: &from_key,
+        };
+        let to = Place {
+            parent: to.0,
+            name: names.1,
+            key: &to_key,
+        };
+        // Nothing that is written below either comes in between.
+        let below = [format!("{from_key}/"), format!("{to_key}/")];
+        let keys = below.into_iter().chain([from_key.clone(), to_key.clone()]);
+        let _lock = self.lock(keys.collect()).await;
+        let (node, target) = tokio::join!(self.node_at(from), self.node_at(to));
+        let (node, target) = (node?.ok_or(Errno::ENOENT)?, target?);
         if target.is_some() && flags.contains(RenameFlags::RENAME_NOREPLACE) {
             return Err(Errno::EEXIST);
         }
         match (&node, &target) {
             (Node::Directory, Some(Node::Directory)) => {
-                self.check_empty(to.0, to.1, &format!("{to_key}/")).await?;
+                let prefix = format!("{to_key}/");
+                self.check_empty(to.parent, to.name, &prefix).await?;
             }
             (Node::Directory, Some(_)) => return Err(Errno::ENOTDIR),
             (_, Some(Node::Directory)) => return Err(Errno::EISDIR),
-            (_, Some(Node::Draft(_) | Node::File(_)) | None) => {}
+            (_, Some(Node::Written(_) | Node::File(_)) | None) => {}
         }
-        // Nothing of what is being written may come after what is moved, or to where it was.
-        let mut drafts = self.drafts_to_hold(from, &node, target.as_ref());
-        let mut held = hold_all(&mut drafts).await;
-        match &node {
+        let moved = match &node {
             Node::Directory => {
-                // Parts of a large file have been sent for the old name.
-                if held.iter().any(|draft| !draft.is_ours_alone()) {
-                    return Err(Errno::EBUSY);
-                }
-                let copies = self.move_directory(from, &from_key, &to_key).await?;
-                self.renamed(from, to, None);
-                self.inodes().renew(copies);
+                let renewed = self.move_directory(from, to).await?;
+                self.names().renewed(renewed);
+                None
             }
-            Node::File(version) => {
-                let moved = self.move_file(&from_key, version, &to_key).await?;
-                for draft in &mut held {
-                    draft.moved(version, &moved);
-                }
-                self.renamed(from, to, Some(moved));
+            Node::File(version) => Some(self.move_file(from.key, version, to.key).await?),
+            Node::Written(body) => self.move_written(body, from.key, to.key).await?,
+        };
+        let (from_place, to_place) = ((from.parent, from.name), (to.parent, to.name));
+        self.names()
+            .renamed(from_place, to_place, moved, Instant::now());
+        let ticket = self.closes.ticket();
+        self.closes.changed(from.key, ticket);
+        self.closes.changed(to.key, ticket);
+        if matches!(node, Node::Directory) {
+            let moved = self.names().child(to.parent, to.name);
+            if let Some(directory) = moved {
+                self.show_all_below(directory.ino).await;
             }
-            Node::Draft(draft) => {
-                let own = held.iter_mut().find(|held| held.is(draft));
-                let own = own.ok_or(Errno::EIO)?;
-                let moved = self.move_draft(own, &from_key, &to_key).await?;
-                self.renamed(from, to, moved);
-            }
-        }
-        if let Some(Node::Draft(replaced)) = &target {
-            let replaced = held.iter_mut().find(|held| held.is(replaced));
-            replaced.into_iter().for_each(Held::discard);
         }
         Ok(())
     }
 
-    /// Files whose writing has to wait for a rename: what is moved, and what is replaced.
-    fn drafts_to_hold(
-        &self,
-        from: (u64, &str),
-        node: &Node,
-        target: Option<&Node>,
-    ) -> Vec<Arc<Draft>> {
-        let known = self.inodes().child(from.0, from.1).map(|entry| entry.ino);
-        let mut drafts = match (node, known) {
-            (Node::Draft(draft), _) => vec![draft.clone()],
-            (Node::Directory, Some(ino)) => self.inodes().drafts_below(ino),
-            // Committed, and not closed yet: its writers may go on.
-            (Node::File(_), Some(ino)) => {
-                let files = self.files.all();
-                let open = files.iter().filter(|file| file.ino == ino);
-                open.filter_map(|file| file.draft()).collect()
+    async fn node_at(&self, place: Place<'_>) -> Result<Option<Node>, Errno> {
+        let known = self.names().child(place.parent, place.name);
+        if let Some(Node::Written(body)) = known.as_ref().map(|entry| &entry.node) {
+            return Ok(Some(Node::Written(body.clone())));
+        }
+        match (self.ask(place.key).await?, known) {
+            (Some(Node::File(now)), Some(known)) if matches!(&known.node, Node::File(before) if before.etag != now.etag) =>
+            {
+                // Whoever has it open does not go on with another version. The kernel looks the
+                // name up anew and tries again.
+                Err(self.superseded(known.ino))
             }
-            (_, None) => Vec::new(),
-        };
-        if let Some(Node::Draft(replaced)) = target {
-            drafts.push(replaced.clone());
-        }
-        drafts
-    }
-
-    async fn node_at(&self, place: (u64, &str), key: &str) -> Result<Option<Node>, Errno> {
-        let known = self.inodes().child(place.0, place.1);
-        match known.map(|entry| entry.node) {
-            Some(Node::Draft(draft)) => Ok(Some(Node::Draft(draft))),
-            _ => self.ask(key).await,
+            // A directory that this mount has emptied is in the source no more.
+            (None, Some(known)) if matches!(known.node, Node::Directory) => Ok(Some(known.node)),
+            (found, _) => Ok(found),
         }
     }
 
-    fn renamed(&self, from: (u64, &str), to: (u64, &str), version: Option<Version>) {
-        let mut inodes = self.inodes();
-        inodes.rename(from, to);
-        // The bytes are the same, so whoever has the file open goes on with the new version.
-        if let (Some(version), Some(entry)) = (&version, inodes.child(to.0, to.1)) {
-            inodes.set_node(entry.ino, Node::File(version.clone()), Instant::now());
-        }
-        let moved = inodes.child(to.0, to.1).map(|entry| entry.node);
-        drop(inodes);
-        self.listings().update(from.0, from.1, None);
-        match (version, moved) {
-            (None, Some(Node::Draft(_))) => self.listings().update(to.0, to.1, None),
-            (version, _) => self.note(to.0, to.1, version),
-        }
-    }
-
+    /// Copies a version to another key, and deletes it where it was: it, and not what others may
+    /// have put there meanwhile.
     async fn move_file(&self, from: &str, version: &Version, to: &str) -> Result<Version, Errno> {
-        self.source.copy(from, version, to).await?;
-        let copied = self.source.head(to).await?.ok_or(Errno::ESTALE)?;
-        self.source.delete(from).await?;
-        Ok(copied)
+        let copied = self.source.copy(from, version, to).await?;
+        match self.source.delete_version(from, version).await {
+            Ok(()) | Err(Errno::ESTALE) => Ok(copied),
+            Err(errno) => Err(errno),
+        }
     }
 
-    /// A file that is wholly ours goes to its new name when it is closed: `None`. Of a larger one,
-    /// parts have been sent for the old name, so it first appears there.
-    async fn move_draft(
+    /// A file that is being written goes to its new name when it is closed: `None`. What it began as
+    /// has to move with it as long as it holds any byte of that.
+    async fn move_written(
         &self,
-        draft: &mut Held<'_>,
+        body: &Arc<Body>,
         from: &str,
         to: &str,
     ) -> Result<Option<Version>, Errno> {
-        if draft.is_ours_alone() {
+        if body.is_only_sent().await {
+            return Err(Errno::EBUSY);
+        }
+        let mut version = body.version().await;
+        if version.is_none() && body.needs_base().await {
+            let committed = body.commit(&self.source, from).await?;
+            version = committed.map(|committed| committed.version);
+        }
+        let Some(version) = version else {
             // It was to take the place of what may be there.
             self.source.delete(from).await?;
             return Ok(None);
-        }
-        let committed = draft.commit(&self.source, Some(from.to_owned()), false);
-        let version = committed.await?.ok_or(Errno::ESTALE)?;
+        };
         let moved = self.move_file(from, &version, to).await?;
-        draft.moved(&version, &moved);
+        body.moved(&version.etag, &moved.etag).await;
         Ok(Some(moved))
     }
 
     /// Moves a directory's objects; returns what became of those that are known, since a copy may
     /// be another version.
-    async fn move_directory(
-        &self,
-        place: (u64, &str),
-        from: &str,
-        to: &str,
-    ) -> Result<Vec<Renewed>, Errno> {
-        let directory = self.inodes().child(place.0, place.1).map(|entry| entry.ino);
-        let (from, to) = (format!("{from}/"), format!("{to}/"));
+    async fn move_directory(&self, from: Place<'_>, to: Place<'_>) -> Result<Vec<Renewed>, Errno> {
+        let known = self.names().child(from.parent, from.name);
+        let directory = known.map(|entry| entry.ino);
+        let written = directory.map(|ino| self.names().written_below(ino));
+        let written = written.unwrap_or_default();
+        for (ino, body) in &written {
+            if body.is_only_sent().await {
+                return Err(Errno::EBUSY);
+            }
+            // Its bytes move with the directory's other objects.
+            let path = self.names().path(*ino);
+            if let Some(key) = path.filter(|_| !body.was_refused())
+                && body.needs_base().await
+            {
+                body.commit(&self.source, &key).await?;
+            }
+        }
+        let (from, to) = (format!("{}/", from.key), format!("{}/", to.key));
         self.check_lengths(&from, &to).await?;
         // Only what was copied is deleted: what others add meanwhile stays where they put it.
         let (mut pages, mut renewed) = (Pages::new(&from), Vec::new());
@@ -184,15 +186,18 @@ impl Core {
             let etags: Vec<_> = copies.try_collect().await?;
             for ((key, version), etag) in objects.iter().zip(etags) {
                 let path = key.strip_prefix(&from).unwrap_or_default();
-                let known = directory.and_then(|ino| self.inodes().find_below(ino, path));
+                let known = directory.and_then(|ino| self.names().find_below(ino, path));
+                for (_, body) in written.iter().filter(|(ino, _)| Some(*ino) == known) {
+                    body.moved(&version.etag, &etag).await;
+                }
                 renewed.extend(known.map(|ino| Renewed {
                     ino,
                     from: version.etag.clone(),
                     to: etag,
                 }));
             }
-            let keys: Vec<String> = objects.into_iter().map(|(key, _)| key).collect();
-            self.source.delete_many(&keys).await?;
+            let unchanged = pages.unchanged(&self.source, objects).await?;
+            self.source.delete_many(&unchanged).await?;
         }
         Ok(renewed)
     }
@@ -208,9 +213,11 @@ impl Core {
         let target = format!("{to}{rest}");
         // Stores that keep directories of their own cannot copy what marks one.
         if key.ends_with('/') && version.size == 0 {
-            return self.source.put(&target, Bytes::new(), false).await;
+            let empty = bytes::Bytes::new();
+            return self.source.put(&target, empty, PutCondition::None).await;
         }
-        self.source.copy(key, version, &target).await
+        let copied = self.source.copy(key, version, &target).await?;
+        Ok(copied.etag)
     }
 
     /// `ENAMETOOLONG` before anything is moved.
@@ -230,7 +237,9 @@ impl Core {
 /// All keys below a prefix, a page at a time.
 struct Pages<'a> {
     prefix: &'a str,
+    /// Where the page at hand began.
     continuation: Option<String>,
+    next: Option<String>,
     over: bool,
 }
 
@@ -239,6 +248,7 @@ impl<'a> Pages<'a> {
         Self {
             prefix,
             continuation: None,
+            next: None,
             over: false,
         }
     }
@@ -247,11 +257,37 @@ impl<'a> Pages<'a> {
         if self.over {
             return Ok(None);
         }
+        self.continuation = self.next.take();
         let page = source
-            .keys(self.prefix, self.continuation.take(), None)
+            .keys(self.prefix, self.continuation.clone(), None)
             .await?;
         self.over = page.next.is_none();
-        self.continuation = page.next;
+        self.next = page.next;
         Ok(Some(page.objects))
+    }
+
+    /// The keys of the page at hand that are still the same versions.
+    async fn unchanged(
+        &self,
+        source: &Source,
+        objects: Vec<(String, Version)>,
+    ) -> Result<Vec<String>, Errno> {
+        let (mut now, mut continuation) = (HashMap::new(), self.continuation.clone());
+        let last = objects.last().map(|(key, _)| key.clone());
+        loop {
+            let page = source.keys(self.prefix, continuation, None).await?;
+            let seen = page.objects.last().map(|(key, _)| key.clone());
+            now.extend(page.objects);
+            continuation = page.next;
+            // New objects push others to the next page.
+            if continuation.is_none() || seen >= last {
+                break;
+            }
+        }
+        let unchanged = objects.into_iter().filter(|(key, version)| {
+            let now = now.get(key);
+            now.is_some_and(|now| now.etag == version.etag)
+        });
+        Ok(unchanged.map(|(key, _)| key).collect())
     }
 }

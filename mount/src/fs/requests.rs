@@ -1,9 +1,9 @@
 //! From the kernel's requests (linux/fuse.h, `fuser::Filesystem`) to operations and back.
 
 mod listing;
+mod run;
 
 use std::ffi::OsStr;
-use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +17,9 @@ use fuser::{
 };
 use tokio::runtime::Handle;
 
-use super::OPERATION_SLACK;
-use super::core::{Core, Entry, Looked};
+use super::core::{Core, Entry};
+use super::lookup::Looked;
 use super::name::NAME_BYTES_MAX;
-use super::reply::Refuse;
 
 /// Largest write and largest read, in bytes: the kernel's own limit of 256 pages.
 const REQUEST_BYTES_MAX: u32 = 1024 * 1024;
@@ -28,6 +27,13 @@ const REQUEST_BYTES_MAX: u32 = 1024 * 1024;
 /// Reads ahead and other requests nobody waits for that the kernel keeps under way. With
 /// [`REQUEST_BYTES_MAX`] it bounds the memory of answers to 64 MiB.
 const BACKGROUND_MAX: u16 = 64;
+
+/// Longest wait for memory before a write is taken over from the kernel. Others wait meanwhile, so it is
+/// short: writes that wait for a source that is away must not keep readers for longer.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The thread of a request that nobody waits for.
+const NOBODY: u32 = 0;
 
 /// An inode number is never used twice.
 const GENERATION: Generation = Generation(0);
@@ -46,49 +52,6 @@ pub(super) struct Requests {
 impl Requests {
     pub(super) fn new(core: Arc<Core>, runtime: Handle) -> Self {
         Self { core, runtime }
-    }
-
-    /// Runs an operation that ends by itself.
-    fn run<R: Refuse, T: Send, F>(
-        &self,
-        reply: R,
-        operation: impl FnOnce(Arc<Core>) -> F,
-        answer: impl FnOnce(R, T) + Send + 'static,
-    ) where
-        F: Future<Output = Result<T, Errno>> + Send + 'static,
-    {
-        let operation = operation(self.core.clone());
-        self.runtime.spawn(async move {
-            match operation.await {
-                Ok(done) => answer(reply, done),
-                Err(errno) => reply.refuse(errno),
-            }
-        });
-    }
-
-    /// Runs an operation that is a bounded number of small requests: `EIO` when all together take
-    /// longer than one may.
-    fn run_bounded<R: Refuse, T: Send, F>(
-        &self,
-        reply: R,
-        operation: impl FnOnce(Arc<Core>) -> F,
-        answer: impl FnOnce(R, T) + Send + 'static,
-    ) where
-        F: Future<Output = Result<T, Errno>> + Send + 'static,
-    {
-        let limit = self.core.settings().source_timeout + OPERATION_SLACK;
-        self.run(
-            reply,
-            |core| {
-                let operation = operation(core);
-                // Inside: a timer can be made only where the runtime is.
-                async move {
-                    let limited = tokio::time::timeout(limit, operation);
-                    limited.await.unwrap_or(Err(Errno::EIO))
-                }
-            },
-            answer,
-        );
     }
 
     fn entry(&self, entry: &Entry) -> (fuser::FileAttr, Duration) {
@@ -116,9 +79,10 @@ impl Filesystem for Requests {
         Ok(())
     }
 
-    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (name, core) = (name.to_owned(), self.core.clone());
         self.run_bounded(
+            request.pid(),
             reply,
             |core| async move { core.lookup(parent.0, &name).await },
             move |reply, looked| match looked {
@@ -138,7 +102,7 @@ impl Filesystem for Requests {
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, nlookup: u64) {
-        self.core.inodes().forget(ino.0, nlookup);
+        self.core.names().forgot(ino.0, nlookup);
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
@@ -153,7 +117,7 @@ impl Filesystem for Requests {
 
     fn setattr(
         &self,
-        _: &Request,
+        request: &Request,
         ino: INodeNo,
         _mode: Option<u32>,
         _uid: Option<u32>,
@@ -169,17 +133,22 @@ impl Filesystem for Requests {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let changed = match size {
-            Some(size) => self.core.truncate(ino.0, fh.map(|fh| fh.0), size),
-            None => self.core.check_writable(),
-        };
-        match changed.and_then(|()| self.core.entry(ino.0)) {
-            Ok(entry) => {
-                let (attr, ttl) = self.entry(&entry);
+        let core = self.core.clone();
+        self.run(
+            request.pid(),
+            reply,
+            |core| async move {
+                match size {
+                    Some(size) => core.truncate(ino.0, fh.map(|fh| fh.0), size).await?,
+                    None => core.check_writable()?,
+                }
+                core.entry(ino.0)
+            },
+            move |reply, entry| {
+                let (attr, ttl) = core.attr(&entry);
                 reply.attr(&ttl, &attr);
-            }
-            Err(errno) => reply.error(errno),
-        }
+            },
+        );
     }
 
     fn mknod(
@@ -206,6 +175,7 @@ impl Filesystem for Requests {
     ) {
         let (name, core, user) = (name.to_owned(), self.core.clone(), request.uid());
         self.run_bounded(
+            request.pid(),
             reply,
             |core| async move { core.mkdir(parent.0, &name).await },
             move |reply, entry| {
@@ -215,18 +185,20 @@ impl Filesystem for Requests {
         );
     }
 
-    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let name = name.to_owned();
         self.run_bounded(
+            request.pid(),
             reply,
             |core| async move { core.unlink(parent.0, &name).await },
             |reply, ()| reply.ok(),
         );
     }
 
-    fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let name = name.to_owned();
         self.run_bounded(
+            request.pid(),
             reply,
             |core| async move { core.rmdir(parent.0, &name).await },
             |reply, ()| reply.ok(),
@@ -250,7 +222,7 @@ impl Filesystem for Requests {
 
     fn rename(
         &self,
-        _: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
         newparent: INodeNo,
@@ -260,6 +232,7 @@ impl Filesystem for Requests {
     ) {
         let (name, newname) = (name.to_owned(), newname.to_owned());
         self.run(
+            request.pid(),
             reply,
             |core| async move {
                 core.rename((parent.0, &name), (newparent.0, &newname), flags)
@@ -270,10 +243,11 @@ impl Filesystem for Requests {
     }
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let user = request.uid();
+        let who = (request.uid(), request.pid());
         self.run_bounded(
+            who.1,
             reply,
-            |core| async move { core.open(ino.0, flags, user).await },
+            |core| async move { core.open(ino.0, flags, who).await },
             |reply, (handle, flags)| reply.opened(FileHandle(handle), flags),
         );
     }
@@ -288,8 +262,7 @@ impl Filesystem for Requests {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let exclusive = flags & rustix::fs::OFlags::EXCL.bits().cast_signed() != 0;
-        match self.core.create(parent.0, name, exclusive) {
+        match self.core.create(parent.0, name, flags) {
             Ok((entry, handle)) => {
                 let (attr, ttl) = self.entry(&self.core.made_by(entry, request.uid()));
                 let handle = FileHandle(handle);
@@ -301,7 +274,7 @@ impl Filesystem for Requests {
 
     fn read(
         &self,
-        _: &Request,
+        request: &Request,
         _ino: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -311,6 +284,7 @@ impl Filesystem for Requests {
         reply: ReplyData,
     ) {
         self.run_bounded(
+            request.pid(),
             reply,
             |core| async move { core.read(fh.0, offset, size).await },
             |reply, bytes| reply.data(&bytes),
@@ -319,21 +293,26 @@ impl Filesystem for Requests {
 
     fn write(
         &self,
-        _: &Request,
+        request: &Request,
         _ino: INodeNo,
         fh: FileHandle,
         offset: u64,
         data: &[u8],
-        _write_flags: WriteFlags,
+        write_flags: WriteFlags,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let data = data.to_vec();
+        let memory = &self.core.room.memory;
+        memory.await_arrival(data.len(), ARRIVAL_TIMEOUT);
+        let (memory, data) = (memory.arrived(data.len()), data.to_vec());
+        let from_pages = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
         self.run(
+            request.pid(),
             reply,
             |core| async move {
-                core.write(fh.0, offset, &data).await?;
+                core.write(fh.0, offset, &data, from_pages).await?;
+                drop(memory);
                 u32::try_from(data.len()).map_err(|_| Errno::EINVAL)
             },
             ReplyWrite::written,
@@ -342,21 +321,32 @@ impl Filesystem for Requests {
 
     fn flush(
         &self,
-        _: &Request,
+        request: &Request,
         _: INodeNo,
         fh: FileHandle,
         _lock_owner: LockOwner,
         reply: ReplyEmpty,
     ) {
+        // Taken here, where requests are still in the order in which they were made.
+        let (ticket, thread) = (self.core.closes.ticket(), request.pid());
         self.run(
+            thread,
             reply,
-            |core| async move { core.flush(fh.0).await },
+            |core| async move { core.flush(fh.0, ticket, thread).await },
             |reply, ()| reply.ok(),
         );
     }
 
-    fn fsync(&self, _: &Request, _: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+    fn fsync(
+        &self,
+        request: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        _datasync: bool,
+        reply: ReplyEmpty,
+    ) {
         self.run(
+            request.pid(),
             reply,
             |core| async move { core.fsync(fh.0).await },
             |reply, ()| reply.ok(),
@@ -374,6 +364,7 @@ impl Filesystem for Requests {
         reply: ReplyEmpty,
     ) {
         self.run(
+            NOBODY,
             reply,
             |core| async move { core.release(fh.0).await },
             |reply, ()| reply.ok(),
@@ -387,19 +378,26 @@ impl Filesystem for Requests {
         }
     }
 
-    fn readdir(&self, _: &Request, _: INodeNo, fh: FileHandle, offset: u64, reply: ReplyDirectory) {
-        self.read_names(fh.0, offset, reply);
+    fn readdir(
+        &self,
+        request: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        reply: ReplyDirectory,
+    ) {
+        self.read_names(request.pid(), fh.0, offset, reply);
     }
 
     fn readdirplus(
         &self,
-        _: &Request,
+        request: &Request,
         _: INodeNo,
         fh: FileHandle,
         offset: u64,
         reply: ReplyDirectoryPlus,
     ) {
-        self.read_entries(fh.0, offset, reply);
+        self.read_entries(request.pid(), fh.0, offset, reply);
     }
 
     fn releasedir(&self, _: &Request, _: INodeNo, fh: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
@@ -466,14 +464,23 @@ impl Filesystem for Requests {
 
     fn fallocate(
         &self,
-        _: &Request,
+        request: &Request,
         _: INodeNo,
-        _: FileHandle,
-        _: u64,
-        _: u64,
-        _: i32,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
         reply: ReplyEmpty,
     ) {
-        reply.error(Errno::EOPNOTSUPP);
+        if mode != 0 {
+            return reply.error(Errno::EOPNOTSUPP);
+        }
+        let size = offset.saturating_add(length);
+        self.run(
+            request.pid(),
+            reply,
+            |core| async move { core.allocate(fh.0, size).await },
+            |reply, ()| reply.ok(),
+        );
     }
 }

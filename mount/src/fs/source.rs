@@ -1,42 +1,35 @@
 //! The file system's view of the object store: keys, versions and error numbers.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use dlf_cache::{
-    ETag, ErrorKind, ListRequest, ObjectMeta, ObjectStore, PutCondition, StoreError, UsageSnapshot,
+    ETag, ErrorKind, ListRequest, Object, ObjectMeta, ObjectStore, Payload, StoreError,
+    UsageSnapshot, read_range,
 };
 use fuser::Errno;
-use futures::future::try_join_all;
 
-pub(crate) use dlf_cache::{Part as UploadedPart, Upload as UploadId};
+pub(crate) use dlf_cache::{Part, PutCondition, Upload};
 
-use super::inode::Version;
 use super::listing::Page;
+use super::names::Version;
 
 /// A failing source fails with every request; one line in this time says it.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(30);
 
-/// Longest piece of a single read, in bytes. Two halves of 512 KiB arrive sooner than the whole from
-/// a store that gives each connection a share of its speed; `SeaweedFS` 4.48 takes 1.9 ms up to here
-/// and 5 ms for a byte more. The kernel asks for 1 MiB at most, which makes four pieces.
-const PIECE_BYTES_MAX: u64 = 256 * 1024;
-
-/// Which object a read is from. It is asked anew for each request, since a rename moves the key.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub key: String,
-    pub etag: Arc<str>,
-    pub size: u64,
-}
+/// Keys whose last failure is remembered: of the writes that fail at the same time.
+const FAILURES_MAX: usize = 1024;
 
 /// One dataset's objects.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     store: ObjectStore,
     complained: Arc<Mutex<Option<(&'static str, Instant)>>>,
+    /// What the source said of a key that could not be written, until somebody asks.
+    failures: Arc<Mutex<HashMap<String, (Errno, StoreError)>>>,
 }
 
 impl Source {
@@ -44,7 +37,27 @@ impl Source {
         Self {
             store,
             complained: Arc::default(),
+            failures: Arc::default(),
         }
+    }
+
+    /// The same for all requests of one operation that begins now; see
+    /// [`ObjectStore::of_one_operation`].
+    pub(crate) fn of_one_operation(&self) -> Self {
+        Self {
+            store: self.store.of_one_operation(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the source has answered nobody for so long.
+    pub(crate) fn is_silent(&self, time: Duration) -> bool {
+        self.store.is_silent(time)
+    }
+
+    /// The client beneath, for readers.
+    pub(crate) fn store(&self) -> &ObjectStore {
+        &self.store
     }
 
     pub(crate) fn usage(&self) -> UsageSnapshot {
@@ -62,8 +75,15 @@ impl Source {
 
     /// Whether any key begins with `prefix`.
     pub(crate) async fn any_below(&self, prefix: &str) -> Result<bool, Errno> {
-        let page = self.keys(prefix, None, Some(1)).await?;
-        Ok(!page.objects.is_empty())
+        let mut continuation = None;
+        loop {
+            let page = self.keys(prefix, continuation, Some(1)).await?;
+            continuation = page.next;
+            // A page may be empty and not the last.
+            if !page.objects.is_empty() || continuation.is_none() {
+                return Ok(!page.objects.is_empty());
+            }
+        }
     }
 
     /// One page of the keys that begin with `prefix`, however deep.
@@ -113,122 +133,96 @@ impl Source {
         })
     }
 
-    /// Reads a range that lies within the object, as several pieces at once if it is long. `ESTALE`
-    /// if it is no longer that version.
-    pub(crate) async fn read(&self, target: &Target, range: Range<u64>) -> Result<Bytes, Errno> {
-        let length = range.end - range.start;
-        let piece = length.div_ceil(length.div_ceil(PIECE_BYTES_MAX).max(1));
-        if piece == length {
-            return self.read_piece(target, range).await;
-        }
-        let mut pieces = Vec::new();
-        let mut at = range.start;
-        while at < range.end {
-            let end = range.end.min(at + piece);
-            pieces.push(self.read_piece(target, at..end));
-            at = end;
-        }
-        let mut whole = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
-        for piece in try_join_all(pieces).await? {
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole.freeze())
-    }
-
-    async fn read_piece(&self, target: &Target, range: Range<u64>) -> Result<Bytes, Errno> {
-        let length = range.end - range.start;
-        let etag = ETag::from_wire(&target.etag);
-        let body = self.store.get_range(&target.key, range, Some(&etag)).await;
-        let body = body.map_err(|error| self.read_errno(&error))?;
-        let bytes = body.collect().await;
-        let bytes = bytes.map_err(|error| self.read_errno(&error))?;
-        if bytes.len() as u64 != length {
-            return Err(Errno::EIO);
-        }
-        Ok(bytes)
-    }
-
-    /// Reads a range and hands its bytes over as they come, until `take` returns `false`.
-    /// `EIO` if the source has fewer.
-    pub(crate) async fn stream(
+    /// Reads a range that lies within a version. `ESTALE` if the object is no longer that version.
+    pub(crate) async fn read(
         &self,
-        target: &Target,
+        key: &str,
+        version: &Version,
         range: Range<u64>,
-        mut take: impl FnMut(Bytes) -> bool,
-    ) -> Result<(), Errno> {
-        let etag = ETag::from_wire(&target.etag);
-        let body = self.store.get_range(&target.key, range, Some(&etag)).await;
-        let mut body = body.map_err(|error| self.read_errno(&error))?;
-        while let Some(chunk) = body.next_chunk().await {
-            if !take(chunk.map_err(|error| self.read_errno(&error))?) {
-                return Ok(());
-            }
-        }
-        Err(Errno::EIO)
+    ) -> Result<Bytes, Errno> {
+        let read = read_range(&self.store, &object(key, version), range).await;
+        read.map_err(|error| self.read_errno(&error))
     }
 
-    /// Writes an object whole. With `exclusive`, `EEXIST` if there is one.
+    /// Writes an object whole. `EEXIST` if it was to be new and is not, `ESTALE` if it was to
+    /// replace a version that is not there any more.
     pub(crate) async fn put(
         &self,
         key: &str,
-        body: Bytes,
-        exclusive: bool,
+        body: impl Into<Payload>,
+        condition: PutCondition,
     ) -> Result<Arc<str>, Errno> {
-        let condition = if exclusive {
-            PutCondition::IfNoneMatch
-        } else {
-            PutCondition::None
-        };
-        match self.store.put(key, body, condition).await {
-            Ok(etag) => Ok(Arc::from(etag.as_str())),
-            Err(error) if matches!(error.kind(), ErrorKind::PreconditionFailed) => {
+        let put = self.store.put(key, body, condition.clone()).await;
+        self.written(key, put, &condition)
+    }
+
+    /// The version that was written, or why none was.
+    fn written(
+        &self,
+        key: &str,
+        outcome: Result<ETag, StoreError>,
+        condition: &PutCondition,
+    ) -> Result<Arc<str>, Errno> {
+        match (outcome, condition) {
+            (Ok(etag), _) => Ok(Arc::from(etag.as_str())),
+            (Err(error), PutCondition::IfNoneMatch)
+                if *error.kind() == ErrorKind::PreconditionFailed =>
+            {
                 Err(Errno::EEXIST)
             }
-            Err(error) => Err(self.errno(&error)),
+            // To some stores a version that was removed is no version that does not match.
+            (Err(error), PutCondition::IfMatch(_)) if *error.kind() == ErrorKind::NotFound => {
+                Err(Errno::ESTALE)
+            }
+            (Err(error), _) => Err(self.write_errno(key, &error)),
         }
     }
 
-    pub(crate) async fn start_upload(&self, key: &str) -> Result<UploadId, Errno> {
+    pub(crate) async fn start_upload(&self, key: &str) -> Result<Upload, Errno> {
         let upload = self.store.start_multipart(key).await;
-        upload.map_err(|error| self.errno(&error))
+        upload.map_err(|error| self.write_errno(key, &error))
     }
 
     pub(crate) async fn upload_part(
         &self,
-        upload: &UploadId,
+        upload: &Upload,
         number: u16,
-        body: Bytes,
-    ) -> Result<UploadedPart, Errno> {
+        body: Payload,
+    ) -> Result<Part, Errno> {
         let part = self.store.upload_part(upload, number, body).await;
-        part.map_err(|error| self.errno(&error))
+        part.map_err(|error| self.write_errno(&upload.key, &error))
     }
 
+    /// Makes the parts the object; errors as for [`Self::put`].
     pub(crate) async fn complete_upload(
         &self,
-        upload: &UploadId,
-        parts: &[UploadedPart],
+        upload: &Upload,
+        parts: &[Part],
+        condition: PutCondition,
     ) -> Result<Arc<str>, Errno> {
-        match self.store.complete(upload, parts).await {
-            Ok(etag) => Ok(Arc::from(etag.as_str())),
-            Err(error) => Err(self.errno(&error)),
-        }
+        let completed = self.store.complete(upload, parts, condition.clone()).await;
+        self.written(&upload.key, completed, &condition)
     }
 
-    pub(crate) async fn abort_upload(&self, upload: &UploadId) -> Result<(), Errno> {
+    pub(crate) async fn abort_upload(&self, upload: &Upload) -> Result<(), Errno> {
         let aborted = self.store.abort(upload).await;
         aborted.map_err(|error| self.errno(&error))
     }
 
-    /// Copies a version inside the store; the copy's `ETag` is returned, which may be another.
+    /// Copies a version inside the store, to what may be another version of the same bytes.
     /// `ENOENT` if it has gone, `ESTALE` if it was replaced.
     pub(crate) async fn copy(
         &self,
         from: &str,
         version: &Version,
         to: &str,
-    ) -> Result<Arc<str>, Errno> {
+    ) -> Result<Version, Errno> {
         match self.store.copy(&meta(from, version), to).await {
-            Ok(etag) => Ok(Arc::from(etag.as_str())),
+            Ok(copied) => Ok(Version {
+                etag: Arc::from(copied.etag.as_str()),
+                size: version.size,
+                modified: copied.last_modified.unwrap_or_else(SystemTime::now),
+            }),
             Err(error) => Err(self.errno(&error)),
         }
     }
@@ -239,16 +233,23 @@ impl Source {
         from: &str,
         version: &Version,
         range: Range<u64>,
-        upload: &UploadId,
+        upload: &Upload,
         number: u16,
-    ) -> Result<UploadedPart, Errno> {
+    ) -> Result<Part, Errno> {
         let from = meta(from, version);
         let part = self.store.copy_part(&from, range, upload, number).await;
-        part.map_err(|error| self.errno(&error))
+        part.map_err(|error| self.write_errno(&upload.key, &error))
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<(), Errno> {
         let deleted = self.store.delete(key).await;
+        deleted.map_err(|error| self.errno(&error))
+    }
+
+    /// Deletes a version, and nothing if there is another: `ESTALE`.
+    pub(crate) async fn delete_version(&self, key: &str, version: &Version) -> Result<(), Errno> {
+        let etag = ETag::from_wire(&version.etag);
+        let deleted = self.store.delete_version(key, &etag).await;
         deleted.map_err(|error| self.errno(&error))
     }
 
@@ -264,11 +265,33 @@ impl Source {
     }
 
     /// A reader holds a version that was there: if it is not, it was replaced or deleted.
-    fn read_errno(&self, error: &StoreError) -> Errno {
+    pub(crate) fn read_errno(&self, error: &StoreError) -> Errno {
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::RangeNotSatisfiable => Errno::ESTALE,
             _ => self.errno(error),
         }
+    }
+
+    /// What the source said last of a key that could not be written, if that became this error
+    /// number. It says so once.
+    pub(crate) fn why(&self, key: &str, errno: Errno) -> Option<StoreError> {
+        let mut failures = self.failures();
+        let (said, error) = failures.remove(key)?;
+        (said == errno).then_some(error)
+    }
+
+    fn write_errno(&self, key: &str, error: &StoreError) -> Errno {
+        let errno = self.errno(error);
+        let mut failures = self.failures();
+        if failures.len() >= FAILURES_MAX {
+            failures.clear();
+        }
+        failures.insert(key.to_owned(), (errno, error.clone()));
+        errno
+    }
+
+    fn failures(&self) -> MutexGuard<'_, HashMap<String, (Errno, StoreError)>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The error number a program sees, and now and then a line in the log.
@@ -281,8 +304,10 @@ impl Source {
         match error.kind() {
             ErrorKind::AccessDenied
             | ErrorKind::KeysRejected
+            | ErrorKind::KeysExpired
             | ErrorKind::AddressNotAllowed { .. } => Errno::EACCES,
             ErrorKind::NoSpace => Errno::ENOSPC,
+            ErrorKind::KeyTooLong => Errno::ENAMETOOLONG,
             ErrorKind::Unsupported => Errno::EOPNOTSUPP,
             _ => Errno::EIO,
         }
@@ -307,6 +332,15 @@ fn version(meta: &ObjectMeta) -> Version {
         etag: Arc::from(meta.etag.as_str()),
         size: meta.size,
         modified: meta.last_modified.unwrap_or(SystemTime::UNIX_EPOCH),
+    }
+}
+
+/// What a read is of.
+pub(crate) fn object(key: &str, version: &Version) -> Object {
+    Object {
+        key: key.to_owned(),
+        etag: ETag::from_wire(&version.etag),
+        size: version.size,
     }
 }
 

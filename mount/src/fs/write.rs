@@ -1,167 +1,296 @@
 //! Writing to open files, and closing them.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use fuser::Errno;
+use rustix::process::Signal;
 
+use super::body::Body;
 use super::core::{Core, Node};
-use super::draft::Draft;
-use super::file::OpenFile;
-use super::inode::Version;
-use super::listing::DirEntry;
+use super::handles::OpenFile;
+use super::losses::Cause;
+use super::names::Body as _;
+use crate::node::endings::Ending;
 
 impl Core {
-    /// Appends to a file that is being written; see [`Draft::write`] for the errors.
-    pub(crate) async fn write(&self, handle: u64, offset: u64, data: &[u8]) -> Result<(), Errno> {
+    /// Writes anywhere in an open file; see [`Body::write`] for the errors. `from_pages`: the
+    /// kernel writes out a page of a mapped file.
+    pub(crate) async fn write(
+        &self,
+        handle: u64,
+        offset: u64,
+        data: &[u8],
+        from_pages: bool,
+    ) -> Result<(), Errno> {
         self.check_writable()?;
         let file = self.files.get(handle)?;
-        let draft = self.draft_to_write(&file, offset)?;
-        let key = || self.inodes().path(file.ino);
-        draft.write(&self.source, key, offset, data).await
-    }
-
-    /// The draft that a write goes to, which may have to begin or to go on after a commit.
-    fn draft_to_write(&self, file: &OpenFile, offset: u64) -> Result<Arc<Draft>, Errno> {
-        let entry = self.entry(file.ino)?;
-        match (&entry.node, file.draft()) {
-            (Node::Draft(current), Some(own)) if Arc::ptr_eq(current, &own) => Ok(own),
-            (Node::Draft(current), None) => Ok(join_draft(file, current.clone())),
-            (Node::File(_), Some(own)) => {
-                let node = Node::Draft(own.clone());
-                self.inodes().set_node(file.ino, node, Instant::now());
-                Ok(own)
-            }
-            (Node::File(version), None) if version.size == 0 && offset == 0 => {
-                let draft = self.begin_draft(file.ino);
-                Ok(join_draft(file, draft))
-            }
-            _ => Err(Errno::EOPNOTSUPP),
+        let body = self.body_to_write(&file)?;
+        file.wrote();
+        // The end may be elsewhere than where the kernel saw it: another node appends, too.
+        let at_end = file.append && !from_pages;
+        let key = self.names().path(file.ino);
+        let place = (!at_end).then_some(offset);
+        let written = body.write(&self.source, key.as_deref(), place, data).await;
+        if let Err(errno) = written {
+            self.tell(file.ino, &body, Cause::Refused(errno), None);
+            self.refused(file.ino);
         }
+        if at_end && body.size() != offset + data.len() as u64 {
+            self.forget_pages(file.ino);
+        }
+        written
     }
 
-    /// `ftruncate`, of which only what changes nothing, or empties a file nobody else has open, is
-    /// there yet.
-    pub(crate) fn truncate(&self, ino: u64, handle: Option<u64>, size: u64) -> Result<(), Errno> {
-        self.check_writable()?;
-        let entry = self.entry(ino)?;
-        let current = match &entry.node {
+    /// The body that writes of a handle go to. One that has none joins that of the inode, which
+    /// begins as the version the inode is.
+    fn body_to_write(&self, file: &OpenFile) -> Result<Arc<Body>, Errno> {
+        if let Some(own) = file.body() {
+            return Ok(own);
+        }
+        let mut names = self.names();
+        let body = match names.get(file.ino).ok_or(Errno::ESTALE)?.node {
             Node::Directory => return Err(Errno::EISDIR),
-            Node::File(version) => version.size,
-            Node::Draft(draft) => draft.size(),
+            Node::Written(body) => body,
+            Node::File(version) => {
+                let body = Body::of(&self.room, version);
+                names.joined(file.ino, body.clone());
+                body
+            }
         };
-        if size == current {
+        body.join();
+        drop(names);
+        file.set_body(body.clone());
+        Ok(body)
+    }
+
+    /// `ftruncate` and `truncate`, which has no handle and is committed at once.
+    pub(crate) async fn truncate(
+        &self,
+        ino: u64,
+        handle: Option<u64>,
+        size: u64,
+    ) -> Result<(), Errno> {
+        self.check_writable()?;
+        if let Some(handle) = handle {
+            let file = self.files.get(handle)?;
+            let body = self.body_to_write(&file)?;
+            file.wrote();
+            return body.truncate(size).await;
+        }
+        let entry = self.entry(ino)?;
+        match &entry.node {
+            _ if !entry.named => return Err(Errno::ESTALE),
+            Node::Directory => return Err(Errno::EISDIR),
+            Node::File(version) if version.size == size => return Ok(()),
+            Node::File(_) | Node::Written(_) => {}
+        }
+        let file = self.handle(ino, 0);
+        self.names().opened(ino, None);
+        let body = self.body_to_write(&file);
+        let truncated = match &body {
+            Ok(body) => match body.truncate(size).await {
+                Ok(()) => self.commit(ino, body, self.closes.ticket()).await,
+                refused => refused,
+            },
+            Err(errno) => Err(*errno),
+        };
+        if let Ok(body) = body {
+            self.leave(ino, &body).await;
+        }
+        self.names().closed(ino);
+        truncated
+    }
+
+    /// `fallocate` without flags: the file is at least so long.
+    pub(crate) async fn allocate(&self, handle: u64, size: u64) -> Result<(), Errno> {
+        self.check_writable()?;
+        let file = self.files.get(handle)?;
+        let body = self.body_to_write(&file)?;
+        if size <= body.size() {
             return Ok(());
         }
-        let Some(handle) = handle else {
-            return Err(Errno::EOPNOTSUPP);
-        };
-        let file = self.files.get(handle)?;
-        let alone = entry.handles == 1 && matches!(entry.node, Node::File(_));
-        if size > 0 || !alone || !file.writable || file.draft().is_some() {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        let draft = self.begin_draft(ino);
-        join_draft(&file, draft);
-        Ok(())
+        file.wrote();
+        body.truncate(size).await
     }
 
-    /// One of the descriptors was closed. An empty new file is left to the last one: a shell closes
-    /// one before the command behind `>` has written anything.
-    pub(crate) async fn flush(&self, handle: u64) -> Result<(), Errno> {
+    /// One of the descriptors was closed, by `thread` as the driver sees it. An empty file that has
+    /// not been written to is left to the last one: a shell closes one before the command behind `>`
+    /// has written anything.
+    pub(crate) async fn flush(&self, handle: u64, ticket: u64, thread: u32) -> Result<(), Errno> {
         let file = self.files.get(handle)?;
-        match file.draft() {
-            Some(draft) if draft.size() > 0 => self.commit(&file, &draft).await,
-            _ => Ok(()),
+        file.closing(ticket);
+        let Some(body) = file.body().filter(|body| !body.is_given_up()) else {
+            return Ok(());
+        };
+        if body.would_replace().await
+            && let Some(signal) = self.killed_by(thread).await
+        {
+            tracing::warn!("a program was killed while it wrote: the object stays as it was");
+            body.give_up();
+            let kept = self.keep(file.ino, &body).await;
+            self.tell(file.ino, &body, Cause::Killed(signal), kept);
+            self.refused(file.ino);
+            return Ok(());
         }
+        if body.size() == 0 {
+            return Ok(());
+        }
+        self.commit(file.ino, &body, ticket).await
+    }
+
+    /// The signal by which a process was killed whose thread closes files: then what it wrote is half
+    /// of what was meant. Others (`SIGINT`, `SIGPIPE`, `SIGHUP`) end programs that were to end.
+    async fn killed_by(&self, thread: u32) -> Option<u8> {
+        let fatal = [Signal::KILL, Signal::TERM].map(Signal::as_raw);
+        match self.endings.of(thread).await {
+            Ending::Signal(signal) => Some(signal).filter(|_| fatal.contains(&i32::from(signal))),
+            Ending::Alive => None,
+        }
+    }
+
+    /// Keeps what was written and will not be in the source, where a person can find it for a while
+    /// under the name that is given.
+    async fn keep(&self, ino: u64, body: &Body) -> Option<String> {
+        let place = self.names().place(ino);
+        let name = place.map_or_else(String::new, |(_, name)| name.to_string());
+        let kept = body.keep(&name).await;
+        kept.unwrap_or_else(|errno| {
+            tracing::warn!(?errno, "what was written could not be kept");
+            None
+        })
     }
 
     /// Makes the source have what was written.
     pub(crate) async fn fsync(&self, handle: u64) -> Result<(), Errno> {
         let file = self.files.get(handle)?;
-        match file.draft() {
-            Some(draft) => self.commit(&file, &draft).await,
+        match file.body() {
+            Some(body) => self.commit(file.ino, &body, self.closes.ticket()).await,
             None => Ok(()),
         }
     }
 
-    async fn commit(&self, file: &OpenFile, draft: &Arc<Draft>) -> Result<(), Errno> {
-        let key = || self.inodes().path(file.ino);
-        let committed = draft.commit(&self.source, key, file.exclusive).await?;
-        if let Some(version) = committed {
-            self.committed(file.ino, draft, version);
-        }
-        Ok(())
-    }
-
-    fn committed(&self, ino: u64, draft: &Arc<Draft>, version: Version) {
-        let mut inodes = self.inodes();
-        let ours = inodes.get(ino).is_some_and(
-            |entry| matches!(&entry.node, Node::Draft(current) if Arc::ptr_eq(current, draft)),
-        );
-        if !ours || version.size != draft.size() {
-            return;
-        }
-        inodes.set_node(ino, Node::File(version.clone()), Instant::now());
-        let place = inodes.place(ino);
-        drop(inodes);
-        if let Some((parent, name)) = place {
-            let entry = DirEntry {
-                name: name.clone(),
-                version: Some(version),
+    /// Makes the source have a body at the name of its inode, unless something that was closed
+    /// later than `ticket` is there already.
+    async fn commit(&self, ino: u64, body: &Arc<Body>, ticket: u64) -> Result<(), Errno> {
+        // Now, since the wait for who else changes that key may be one for the source.
+        let source = self.source.of_one_operation();
+        loop {
+            let Some(key) = self.names().path(ino) else {
+                // It has no name any more.
+                body.abandon(&source).await;
+                return Ok(());
             };
-            self.listings().update(parent, &name, Some(entry));
+            let lock = self.lock(vec![key.clone()]).await;
+            if self.names().path(ino).as_ref() != Some(&key) {
+                continue;
+            }
+            if self.closes.is_overtaken(&key, ticket) {
+                return Ok(());
+            }
+            let committed = body.commit(&source, &key).await;
+            return match committed {
+                Ok(None) => Ok(()),
+                Ok(Some(committed)) => {
+                    self.losses.accepted();
+                    let now = Instant::now();
+                    let was_named = self.entry(ino).is_ok_and(|entry| entry.named);
+                    self.names().committed(ino, body, &committed.version, now);
+                    self.closes.changed(&key, ticket);
+                    if committed.moved {
+                        self.forget_pages(ino);
+                    }
+                    // Whoever holds the directory in the kernel may wait for the key.
+                    drop(lock);
+                    if !was_named {
+                        // The kernel may know the name as nothing, or as what another wrote.
+                        self.name_forgotten(ino).await;
+                    }
+                    Ok(())
+                }
+                Err(errno) => {
+                    if errno == Errno::ESTALE {
+                        let kept = self.keep(ino, body).await;
+                        self.tell(ino, body, Cause::Conflict, kept);
+                    } else {
+                        self.tell(ino, body, Cause::Refused(errno), None);
+                    }
+                    self.refused(ino);
+                    // What was appended may lie elsewhere all the same.
+                    self.forget_pages(ino);
+                    Err(errno)
+                }
+            };
         }
     }
 
-    /// The last descriptor was closed.
+    /// What was written could not be: the name is what the source has, at once.
+    fn refused(&self, ino: u64) {
+        self.names().superseded(ino);
+        self.forget_name(ino);
+    }
+
+    /// The last descriptor of a handle was closed.
     pub(crate) async fn release(&self, handle: u64) -> Result<(), Errno> {
         let file = self.files.get(handle)?;
-        let result = match file.draft() {
-            Some(draft) if draft.leave() => self.finish(&file, &draft).await,
+        let result = match file.body() {
+            Some(body) if file.writable => self.finish(&file, &body).await,
             _ => Ok(()),
         };
-        self.inodes().close(file.ino);
+        self.names().closed(file.ino);
         // Only now, so that the end of the mount waits for it.
         self.files.remove(handle)?;
         result
     }
 
-    /// Nobody writes to the draft any more: commit it, or fall back to what the source has.
-    async fn finish(&self, file: &OpenFile, draft: &Arc<Draft>) -> Result<(), Errno> {
+    /// A handle does not write to its body any more. What no close has reported is committed now:
+    /// an empty file, and stores to a mapped one.
+    async fn finish(&self, file: &OpenFile, body: &Arc<Body>) -> Result<(), Errno> {
         // What a program was told has failed does not appear after all.
-        let result = if draft.was_refused().await {
-            Err(Errno::EIO)
+        let result = if body.was_refused() || (body.size() == 0 && body.writers() > 1) {
+            Ok(())
         } else {
-            self.commit(file, draft).await
+            let ticket = file.last_close();
+            let ticket = ticket.unwrap_or_else(|| self.closes.ticket());
+            self.commit(file.ino, body, ticket).await
         };
         if let Err(errno) = &result {
             tracing::warn!(?errno, "a file was closed that could not be written");
-            draft.abandon(&self.source).await;
-            self.superseded(file.ino);
         }
+        self.leave(file.ino, body).await;
         result
+    }
+
+    async fn leave(&self, ino: u64, body: &Arc<Body>) {
+        body.leave();
+        if body.writers() > 0 {
+            return;
+        }
+        let version = body.version().await;
+        if version.is_none() {
+            body.abandon(&self.source).await;
+        }
+        self.names()
+            .settled(ino, body, version.as_ref(), Instant::now());
     }
 
     /// Waits for what was closed, and gives up what is still open: half a file never appears.
     pub(crate) async fn finish_all(&self) {
         for file in self.files.all() {
-            match file.draft() {
-                Some(draft) if draft.is_closed() => {
-                    if let Err(errno) = self.commit(&file, &draft).await {
+            match (file.body(), file.last_close()) {
+                (Some(body), Some(ticket)) if !body.was_refused() => {
+                    if let Err(errno) = self.commit(file.ino, &body, ticket).await {
                         tracing::warn!(?errno, "a file could not be written at the end");
                     }
                 }
-                Some(draft) => draft.abandon(&self.source).await,
-                None => {}
+                (Some(body), _) => {
+                    if file.writable && body.version().await.is_none() {
+                        self.tell(file.ino, &body, Cause::MountEnded, None);
+                    }
+                    body.abandon(&self.source).await;
+                }
+                (None, _) => {}
             }
         }
     }
-}
-
-fn join_draft(file: &OpenFile, draft: Arc<Draft>) -> Arc<Draft> {
-    draft.join();
-    let mut own = file.draft.lock().unwrap_or_else(PoisonError::into_inner);
-    *own = Some(draft.clone());
-    draft
 }

@@ -30,17 +30,30 @@ pub(super) async fn serve(channel: Channel, children: Arc<Children>) {
 /// away: it comes back and learns the state from the next greeting.
 async fn announce(channel: &Channel, children: &Children) -> Result<(), ChannelError> {
     // Before the list is taken: what happens in between is then told twice and not missed.
-    let mut events = children.subscribe();
+    let (mut events, mut questions) = (children.subscribe(), children.subscribe_questions());
     let hello = from_mounter::Message::Hello(Hello {
         revision: children.revision().to_owned(),
         children: children.list(),
     });
     channel.send(&message(0, hello), None).await?;
+    for writes in children.writes() {
+        let writes = from_mounter::Message::Writes(writes);
+        channel.send(&message(0, writes), None).await?;
+    }
     loop {
-        match events.recv().await {
-            Ok(event) => channel.send(&message(0, event), None).await?,
-            Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
-        }
+        let news = tokio::select! {
+            event = events.recv() => match event {
+                Ok(event) => event,
+                Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
+            },
+            question = questions.recv() => match question {
+                Ok(ask) => from_mounter::Message::Ask(ask),
+                // Nobody waits for the answers to those that were dropped any more.
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return Ok(()),
+            },
+        };
+        channel.send(&message(0, news), None).await?;
     }
 }
 
@@ -54,6 +67,16 @@ async fn answer(channel: &Arc<Channel>, children: &Arc<Children>) -> Result<(), 
                 continue;
             }
             Err(error) => return Err(error),
+        };
+        let request = match request {
+            ToMounter {
+                message: Some(to_mounter::Message::Told(answer)),
+                ..
+            } => {
+                children.answer(answer);
+                continue;
+            }
+            request => request,
         };
         // The connection ends when we stop listening, whatever is still under way.
         let (channel, children) = (Arc::downgrade(channel), children.clone());
@@ -91,11 +114,15 @@ async fn carry_out(
         Some(to_mounter::Message::Configure(configure)) => {
             children.configure(configure).await.map(done)
         }
+        Some(to_mounter::Message::Refresh(refresh)) => children.refresh(refresh).await.map(done),
         Some(to_mounter::Message::Stop(stop)) => children.stop(&stop.mount_id).await.map(done),
         Some(to_mounter::Message::List(_)) => Ok(from_mounter::Message::Children(wire::Children {
             children: children.list(),
         })),
-        None => Err(Refusal::new("InvalidRequest", "the request says nothing")),
+        // One that answers is no request, and was taken before; memory is ours to divide.
+        Some(to_mounter::Message::Told(_) | to_mounter::Message::Memory(_)) | None => {
+            Err(Refusal::new("InvalidRequest", "the request says nothing"))
+        }
     }
 }
 
@@ -105,3 +132,6 @@ fn message(request: u64, message: from_mounter::Message) -> FromMounter {
         message: Some(message),
     }
 }
+
+#[cfg(test)]
+mod tests;

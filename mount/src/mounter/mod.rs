@@ -2,7 +2,11 @@
 
 mod children;
 mod driver;
+mod memory;
+mod place;
+mod pool;
 mod process;
+mod questions;
 mod refusal;
 
 use std::io;
@@ -33,7 +37,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub struct MounterOptions {
     /// Directory of the socket. It is made 0700: only root gets to the socket.
     pub socket_dir: PathBuf,
-    /// Directory in which each child makes one of its own. It is made sticky and world-writable.
+    /// The node's directory of datasets' directories, in which the driver makes one for each. It is
+    /// made 0711: a child gets to its own and sees no other.
     pub staging_dir: PathBuf,
     /// What the driver knows this mounter by.
     pub revision: String,
@@ -79,7 +84,7 @@ pub fn run(options: MounterOptions) -> Result<(), MounterError> {
 async fn serve(options: MounterOptions) -> Result<(), MounterError> {
     prepare(&options.socket_dir, 0o700)?;
     if options.staging_dir.is_dir() {
-        prepare(&options.staging_dir, 0o1777)?;
+        prepare(&options.staging_dir, 0o711)?;
     }
     let listener = Listener::bind(&options.socket_dir.join(SOCKET))?;
     let children = Arc::new(Children::new(std::env::current_exe()?, options));
@@ -88,6 +93,7 @@ async fn serve(options: MounterOptions) -> Result<(), MounterError> {
     tracing::info!("listening");
     tokio::select! {
         () = accept(&listener, &children) => {}
+        () = children.share_memory() => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -10,16 +10,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dlf_wire::channel::{Channel, ChannelError, socket_pair};
-use dlf_wire::mounter::v1::{Done, FromMounter, ToMounter, from_mounter, to_mounter};
+use dlf_wire::mounter::v1::{Done, FromMounter, ToMounter, Told, from_mounter, to_mounter};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpgid};
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 use tokio::time::Instant;
 
+use super::questions::Questions;
 use super::refusal::Refusal;
+use crate::node::endings::ANSWER_WITHIN;
 
 /// What a child gets of our environment. Keys never are in it.
 const ENVIRONMENT: [&str; 2] = ["DLF_LOG", "DLF_LOG_FORMAT"];
+
+/// How a child's C library allocates (glibc's mallopt(3)): with two arenas, and with mappings of
+/// their own for what is large, which the kernel has back at once. By its defaults it keeps up to
+/// twice the largest buffer for each arena, and an arena for each thread.
+const ALLOCATOR: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "2097152"),
+    ("MALLOC_TRIM_THRESHOLD_", "2097152"),
+];
 
 /// From "I have stopped" to the end of the process.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,6 +45,7 @@ pub(super) struct Process {
     child: AsyncMutex<Child>,
     requests: AtomicU64,
     waiting: Mutex<HashMap<u64, oneshot::Sender<from_mounter::Message>>>,
+    questions: Questions,
     gone: Notify,
     /// Whether the process has been waited for: its pid may be another's from then on.
     reaped: Mutex<bool>,
@@ -50,6 +62,7 @@ impl Process {
             .arg(staging)
             .arg("child")
             .env_clear()
+            .envs(ALLOCATOR)
             .current_dir("/")
             .uid(uid)
             .gid(uid)
@@ -73,6 +86,7 @@ impl Process {
             child: AsyncMutex::new(child),
             requests: AtomicU64::new(1),
             waiting: Mutex::default(),
+            questions: Questions::default(),
             gone: Notify::new(),
             reaped: Mutex::new(false),
         })
@@ -80,6 +94,29 @@ impl Process {
 
     pub(super) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    pub(super) fn questions(&self) -> &Questions {
+        &self.questions
+    }
+
+    /// Waits for the answer to a question of the child's and brings it, no longer than the child
+    /// waits for it: one that hangs takes nothing.
+    pub(super) async fn tell(&self, question: u64, answer: oneshot::Receiver<Told>) {
+        let exchange = async {
+            // An error: it was given up.
+            let Ok(answer) = answer.await else { return };
+            let message = ToMounter {
+                request: 0,
+                message: Some(to_mounter::Message::Told(answer)),
+            };
+            if let Err(error) = self.channel.send(&message, None).await {
+                tracing::debug!(%error, child = self.pid, "an answer did not reach a child");
+            }
+        };
+        // Late is not at all.
+        let _ = tokio::time::timeout(ANSWER_WITHIN, exchange).await;
+        self.questions.forget(question);
     }
 
     /// Asks the child and waits for its answer, no longer than `limit`.

@@ -9,6 +9,9 @@ impl Refusal {
     /// The child ended before it answered.
     pub(super) const ENDED: &str = "ChildEnded";
 
+    /// There is not enough memory for another child.
+    pub(super) const MEMORY: &str = dlf_wire::mounter::NO_MEMORY;
+
     pub(super) fn new(reason: &str, message: impl Into<String>) -> Self {
         Self {
             reason: reason.to_owned(),

@@ -5,6 +5,25 @@ use std::collections::BTreeMap;
 /// Columns of a table that can be run.
 const COLUMNS: [&str; 4] = ["Objects before", "Operations", "Answer", "Objects after"];
 
+/// How old an answer may be. A Dataset's default is a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Revalidate {
+    AtOnce,
+    Default,
+    Never,
+}
+
+impl Revalidate {
+    fn parse(text: &str) -> Self {
+        match text {
+            "0s" => Self::AtOnce,
+            "60s" => Self::Default,
+            "never" => Self::Never,
+            _ => panic!("unknown revalidate {text}"),
+        }
+    }
+}
+
 /// Options of the mount that a table is about.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -19,7 +38,24 @@ pub(crate) struct Options {
 pub(crate) struct Table {
     pub(crate) heading: String,
     pub(crate) options: Options,
+    /// How old an answer may be where the rows hold.
+    pub(crate) revalidate: Vec<Revalidate>,
+    /// Whether the rows rest on a server that honours `If-Match` and `If-None-Match`.
+    pub(crate) needs_conditions: bool,
     pub(crate) rows: Vec<Row>,
+}
+
+impl Table {
+    /// One that says nothing of itself.
+    fn new() -> Self {
+        Self {
+            heading: String::new(),
+            options: Options::default(),
+            revalidate: vec![Revalidate::AtOnce, Revalidate::Default],
+            needs_conditions: false,
+            rows: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -33,22 +69,31 @@ pub(crate) struct Row {
 /// All tables that can be run, in order.
 pub(crate) fn tables(document: &str) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
-    let (mut heading, mut options, mut inside) = ("", Options::default(), false);
+    let (mut next, mut inside) = (Table::new(), false);
     for line in document.lines() {
         if let Some(text) = line.strip_prefix("## ") {
-            (heading, options) = (text, Options::default());
+            next = Table::new();
+            text.clone_into(&mut next.heading);
         }
         if let Some(text) = line.strip_prefix("Mount options: ") {
-            options = parse_options(text);
+            next.options = parse_options(text);
+        }
+        // These two are said of one table, the options of a chapter.
+        if let Some(text) = line.strip_prefix("Revalidate: ") {
+            next.revalidate = quotations(text).map(Revalidate::parse).collect();
+        }
+        if line.starts_with("Needs: conditional requests") {
+            next.needs_conditions = true;
         }
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         if cells == COLUMNS {
             inside = true;
-            tables.push(Table {
-                heading: heading.to_owned(),
-                options: options.clone(),
-                rows: Vec::new(),
-            });
+            let after = Table {
+                heading: next.heading.clone(),
+                options: next.options.clone(),
+                ..Table::new()
+            };
+            tables.push(std::mem::replace(&mut next, after));
         } else if !line.starts_with('|') {
             inside = false;
         } else if inside && !line.starts_with("| ---") {
@@ -64,6 +109,11 @@ pub(crate) fn tables(document: &str) -> Vec<Table> {
         }
     }
     tables
+}
+
+/// What stands between backticks.
+fn quotations(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
 }
 
 fn parse_options(text: &str) -> Options {
@@ -85,9 +135,9 @@ fn unquoted(cell: &str) -> &str {
     cell.trim_matches('`')
 }
 
-/// `$255` stands for a name of so many bytes.
+/// `$255` stands for a name of so many bytes, `\0` for the byte 0.
 fn expand(text: &str) -> String {
-    let mut text = text.to_owned();
+    let mut text = text.replace("\\0", "\0");
     for length in [255, 256] {
         text = text.replace(&format!("${length}"), &"n".repeat(length));
     }

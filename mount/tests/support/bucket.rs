@@ -1,17 +1,25 @@
 //! A prefix of the test bucket, seen from outside the mount.
 
+mod conditions;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dlf_cache::{ClientOptions, Keys, ListRequest, ObjectStore, Origin, PutCondition, StoreError};
+use dlf_cache::{
+    ClientOptions, ErrorKind, Keys, ListRequest, ObjectStore, Origin, PutCondition, StoreError,
+};
 use dlf_core::network::AddressRules;
 use dlf_wire::dataset::v1 as wire;
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Runtime;
 
 use super::Server;
 
 /// All tests share one bucket: some servers take seconds to make one.
 pub const BUCKET: &str = "dlf-mount-tests";
+
+/// Objects put at once where there are many: hides the server's latency.
+const PUTS_AT_ONCE: usize = 16;
 
 /// Objects below a prefix that is the test's alone.
 pub struct Bucket {
@@ -88,6 +96,17 @@ impl Bucket {
         self.runtime.block_on(put).map(drop)
     }
 
+    /// Puts the same body at all of these keys.
+    pub fn put_all(&self, keys: impl IntoIterator<Item = String>, body: &'static str) {
+        let put = |key: String| async move {
+            let condition = PutCondition::None;
+            self.store.put(&key, Bytes::from(body), condition).await
+        };
+        let puts = stream::iter(keys).map(put).buffer_unordered(PUTS_AT_ONCE);
+        let puts = puts.try_for_each(|_| async { Ok(()) });
+        self.runtime.block_on(puts).unwrap();
+    }
+
     /// Makes an object of `times` copies of another, within the server.
     pub fn repeat(&self, key: &str, of: &str, times: u16) {
         self.runtime.block_on(async {
@@ -98,7 +117,8 @@ impl Bucket {
                 let part = self.store.copy_part(&meta, 0..meta.size, &upload, number);
                 parts.push(part.await.unwrap());
             }
-            self.store.complete(&upload, &parts).await.unwrap();
+            let completed = self.store.complete(&upload, &parts, PutCondition::None);
+            completed.await.unwrap();
         });
     }
 
@@ -108,13 +128,27 @@ impl Bucket {
 
     pub fn get(&self, key: &str) -> Option<Bytes> {
         self.runtime.block_on(async {
-            let meta = self.store.head(key).await.ok()?;
-            if meta.size == 0 {
-                return Some(Bytes::new());
+            loop {
+                let meta = self.store.head(key).await.ok()?;
+                if meta.size == 0 {
+                    return Some(Bytes::new());
+                }
+                let version = Some(&meta.etag);
+                match self.store.get_range(key, 0..u64::MAX, version).await {
+                    Ok(body) => return Some(body.collect().await.unwrap()),
+                    // Replaced since then, by somebody who does that once.
+                    Err(error) if *error.kind() == ErrorKind::PreconditionFailed => {}
+                    Err(error) if *error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => panic!("{error}"),
+                }
             }
-            let body = self.store.get_range(key, 0..u64::MAX, None).await.unwrap();
-            Some(body.collect().await.unwrap())
         })
+    }
+
+    /// The object's bytes as text; `None` where there is none.
+    pub fn text(&self, key: &str) -> Option<String> {
+        let body = self.get(key)?;
+        Some(String::from_utf8_lossy(&body).into_owned())
     }
 
     pub fn delete(&self, key: &str) {

@@ -11,8 +11,17 @@
 )]
 
 pub mod bucket;
+pub mod bytes;
+pub mod cgroup;
+pub mod file;
+pub mod http_proxy;
+pub mod link;
+pub mod load;
 pub mod mounter;
+pub mod place;
+pub mod program;
 pub mod proxy;
+pub mod shaped;
 
 use dlf_tests::settings;
 

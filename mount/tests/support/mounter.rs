@@ -4,28 +4,29 @@ use std::collections::VecDeque;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use dlf_wire::channel::{Channel, ChannelError};
+use dlf_wire::channel::ChannelError;
 use dlf_wire::dataset::v1::{DatasetConfig, FuseVolume, NetworkRules, Origin, dataset_config};
 use dlf_wire::mounter::v1::{
-    Configure, FromMounter, Hello, List, Start, Stop, ToMounter, Usage, from_mounter, to_mounter,
+    Configure, Hello, List, Refresh, Start, Stop, ToMounter, Usage, from_mounter, to_mounter,
 };
 use rustix::mount::{MountFlags, UnmountFlags};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::cgroup::Group;
+use super::link::{Link, TIMEOUT};
 
 /// A mounter of this build, in a directory of its own, and a driver's connection to it.
 pub struct Mounter {
     pub directory: TempDir,
     process: Child,
     runtime: Runtime,
-    channel: Channel,
+    link: Link,
     pub hello: Hello,
     events: VecDeque<from_mounter::Message>,
     requests: u64,
@@ -33,34 +34,53 @@ pub struct Mounter {
 
 impl Mounter {
     pub fn start() -> Self {
-        Self::start_program(&program())
+        Self::start_with(|_| (), None)
     }
 
-    pub fn start_program(program: &Path) -> Self {
+    /// It and its children share the group's memory.
+    pub fn start_in(group: &Group) -> Self {
+        Self::start_with(|_| (), Some(group))
+    }
+
+    /// Its staging directory holds so many bytes and no more.
+    pub fn start_with_staging_of(bytes: u64) -> Self {
+        let limit = |staging: &Path| {
+            let options = CString::new(format!("size={bytes}")).unwrap();
+            let flags = MountFlags::NOSUID | MountFlags::NODEV;
+            rustix::mount::mount("dlf", staging, "tmpfs", flags, options.as_c_str()).unwrap();
+        };
+        Self::start_with(limit, None)
+    }
+
+    fn start_with(prepare_staging: impl FnOnce(&Path), group: Option<&Group>) -> Self {
         let directory = tempfile::Builder::new().prefix("dlf-").tempdir().unwrap();
         let public = Permissions::from_mode(0o755);
         fs::set_permissions(directory.path(), public).unwrap();
         // A child's uid must get to the program, and the build directory may be root's alone.
         let copy = directory.path().join("dlf-mounter");
-        fs::copy(program, &copy).unwrap();
-        fs::create_dir(directory.path().join("staging")).unwrap();
+        fs::copy(program(), &copy).unwrap();
+        let staging = directory.path().join("staging");
+        fs::create_dir(&staging).unwrap();
+        prepare_staging(&staging);
         let process = spawn(
-            Command::new(&copy)
+            command_in(group, &copy)
                 .env("DLF_SOCKET_DIR", directory.path().join("socket"))
-                .env("DLF_STAGING_DIR", directory.path().join("staging"))
-                .env("DLF_MOUNTER_REVISION", "test"),
+                .env("DLF_STAGING_DIR", &staging)
+                .env("DLF_MOUNTER_REVISION", "test")
+                // A search makes thousands of mounts, and what it found must be seen among their messages.
+                .env("DLF_LOG", "warn"),
         );
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let socket = directory.path().join("socket/m.sock");
-        let (channel, hello) = runtime.block_on(connect(&socket));
+        let (link, hello) = Link::to(&directory.path().join("socket/m.sock"), &runtime);
         Self {
             directory,
             process,
             runtime,
-            channel,
+            link,
             hello,
             events: VecDeque::new(),
             requests: 0,
@@ -70,11 +90,25 @@ impl Mounter {
     /// Drops the connection and makes another, as a restarted driver does.
     pub fn reconnect(&mut self) {
         let socket = self.directory.path().join("socket/m.sock");
-        (self.channel, self.hello) = self.runtime.block_on(connect(&socket));
+        (self.link, self.hello) = Link::to(&socket, &self.runtime);
     }
 
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Becomes an older driver, which passes over questions.
+    pub fn know_no_questions(&self) {
+        self.link.know_no_questions();
+    }
+
+    /// Makes a dataset's directory as the driver does.
+    pub fn give(&self, name: &str, uid: u32) -> PathBuf {
+        let directory = self.directory.path().join("staging").join(name);
+        let made = fs::DirBuilder::new().mode(0o700).create(&directory);
+        made.unwrap();
+        chown(&directory, Some(uid), Some(uid)).unwrap();
+        directory
     }
 
     /// Sends a request and gives its answer; what nobody asked for is kept.
@@ -83,19 +117,26 @@ impl Mounter {
         message: to_mounter::Message,
         device: Option<&File>,
     ) -> from_mounter::Message {
+        self.ask_newer(Some(message), device)
+    }
+
+    /// The same, or without a message a request of a driver that is newer than the mounter: a field that
+    /// it does not know is none to it.
+    pub fn ask_newer(
+        &mut self,
+        message: Option<to_mounter::Message>,
+        device: Option<&File>,
+    ) -> from_mounter::Message {
         self.requests += 1;
         let message = ToMounter {
             request: self.requests,
-            message: Some(message),
+            message,
         };
-        let (channel, events, request) = (&self.channel, &mut self.events, self.requests);
+        let (link, events, request) = (&mut self.link, &mut self.events, self.requests);
         self.runtime.block_on(async {
-            let descriptor = device.map(AsFd::as_fd);
-            channel.send(&message, descriptor).await.unwrap();
+            link.send(&message, device.map(AsFd::as_fd)).await;
             loop {
-                let received = channel.recv::<FromMounter>();
-                let received = tokio::time::timeout(PATIENCE, received).await.unwrap();
-                let message = received.unwrap().0;
+                let message = link.receive(TIMEOUT).await.unwrap();
                 if message.request == request {
                     return message.message.unwrap();
                 }
@@ -114,9 +155,9 @@ impl Mounter {
 
     /// The next event that `wanted` takes.
     pub fn event<T>(&mut self, wanted: impl Fn(&from_mounter::Message) -> Option<T>) -> T {
-        let (channel, events) = (&self.channel, &mut self.events);
+        let (link, events) = (&mut self.link, &mut self.events);
         self.runtime.block_on(async {
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + TIMEOUT;
             loop {
                 while let Some(event) = events.pop_front() {
                     if let Some(found) = wanted(&event) {
@@ -124,27 +165,29 @@ impl Mounter {
                     }
                 }
                 let left = deadline.saturating_duration_since(Instant::now());
-                let received = tokio::time::timeout(left, channel.recv::<FromMounter>()).await;
-                let received = received.expect("the event came in time");
-                events.extend(received.unwrap().0.message);
+                events.extend(link.receive(left).await.unwrap().message);
             }
         })
     }
 
     /// Mounts `dataset` as the driver does, and starts a child on it.
     pub fn mount(&mut self, id: &str, dataset: &DatasetConfig, fs_group: Option<u32>) -> Mount {
-        let path = self.directory.path().join(id);
-        fs::create_dir_all(&path).unwrap();
-        let device = mount_fuse(&path, umask(dataset));
-        let start = to_mounter::Message::Start(Start {
+        self.mount_as(Start {
             mount_id: id.to_owned(),
             dataset: Some(dataset.clone()),
             fs_group,
             network: Some(network()),
-        });
+            ..Start::default()
+        })
+    }
+
+    pub fn mount_as(&mut self, start: Start) -> Mount {
+        let path = self.directory.path().join(&start.mount_id);
+        fs::create_dir_all(&path).unwrap();
+        let device = mount_fuse(&path, start.dataset.as_ref().map_or(0, umask));
         // Mounted from here on, so that a failed start is cleaned up too.
         let mount = Mount { path };
-        self.ask_done(start, Some(&device));
+        self.ask_done(to_mounter::Message::Start(start), Some(&device));
         mount
     }
 
@@ -163,8 +206,15 @@ impl Mounter {
             mount_id: id.to_owned(),
             dataset: Some(dataset.clone()),
             network: Some(network()),
+            ..Configure::default()
         });
         self.ask_done(configure, None);
+    }
+
+    pub fn refresh(&mut self, id: &str) {
+        let mount_id = id.to_owned();
+        let refresh = to_mounter::Message::Refresh(Refresh { mount_id });
+        self.ask_done(refresh, None);
     }
 
     /// Stops a child; its last figures, if there are any that were not reported.
@@ -179,13 +229,11 @@ impl Mounter {
     }
 
     /// Waits until the mounter ends the connection.
-    pub fn wait_for_end(&self) -> ChannelError {
+    pub fn wait_for_end(&mut self) -> ChannelError {
+        let link = &mut self.link;
         self.runtime.block_on(async {
-            let deadline = tokio::time::Instant::now() + PATIENCE;
             loop {
-                let received = self.channel.recv::<FromMounter>();
-                let received = tokio::time::timeout_at(deadline, received).await;
-                if let Err(error) = received.expect("it ends the connection in time") {
+                if let Err(error) = link.receive(TIMEOUT).await {
                     return error;
                 }
             }
@@ -193,11 +241,25 @@ impl Mounter {
     }
 }
 
+/// A command that runs `program`, as a member of a group from its beginning.
+fn command_in(group: Option<&Group>, program: &Path) -> Command {
+    let Some(group) = group else {
+        return Command::new(program);
+    };
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo $$ >\"$0\" && exec \"$1\""]);
+    command.arg(group.members()).arg(program);
+    command
+}
+
 impl Drop for Mounter {
     fn drop(&mut self) {
         // Its children end with it, and with them the connections of the mounts.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // It is a mount only where its size was limited.
+        let staging = self.directory.path().join("staging");
+        let _ = rustix::mount::unmount(&staging, UnmountFlags::DETACH);
     }
 }
 
@@ -212,21 +274,6 @@ fn program() -> PathBuf {
     )
 }
 
-async fn connect(socket: &Path) -> (Channel, Hello) {
-    let deadline = Instant::now() + PATIENCE;
-    let channel = loop {
-        match Channel::connect(socket) {
-            Ok(channel) => break channel,
-            Err(error) => assert!(Instant::now() < deadline, "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    match channel.recv::<FromMounter>().await.unwrap().0.message {
-        Some(from_mounter::Message::Hello(hello)) => (channel, hello),
-        other => panic!("no greeting: {other:?}"),
-    }
-}
-
 /// A FUSE mount; goes with the value.
 pub struct Mount {
     pub path: PathBuf,
@@ -235,6 +282,13 @@ pub struct Mount {
 impl Mount {
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Waits until the child has taken over what the kernel had for it. close(2) does not wait for
+    /// the message that a file was closed, and an unmount drops those that nobody has read yet.
+    pub fn settle(&self) {
+        // It comes behind them in the queue. A child that has ended takes nothing over.
+        let _ = rustix::fs::statvfs(&self.path);
     }
 
     /// How far the kernel reads ahead: what the driver sets once the child serves.

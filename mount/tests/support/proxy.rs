@@ -106,9 +106,9 @@ impl State {
         connections.push(server.try_clone().unwrap());
         drop(connections);
         let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-        let (state, held) = (self.clone(), self.hold_next.swap(false, Ordering::AcqRel));
+        let (state, hold) = (self.clone(), self.hold_next.swap(false, Ordering::AcqRel));
         thread::spawn(move || {
-            if held {
+            if hold {
                 let let_go = state.let_go.lock().unwrap();
                 drop(state.changed.wait_while(let_go, |let_go| !*let_go).unwrap());
             }

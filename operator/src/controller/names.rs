@@ -9,9 +9,9 @@ use dlf_core::{
 use kube::ResourceExt;
 
 use super::{
+    context::references::Referrer,
     error::ReconcileError,
     owned::{ObjectKey, OwnedKind},
-    references::Referrer,
 };
 
 /// Who a dataset is; everything it makes is named after it.

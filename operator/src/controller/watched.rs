@@ -18,65 +18,66 @@ use tokio::task::JoinSet;
 use super::{
     Metrics, Stores,
     cache::{CacheKind, CacheObjects},
-    context::Handles,
-    line::Line,
+    context::{Handles, references::SecretReferences},
+    metrics::states::States,
     owned::{OwnedIndex, OwnedKind},
-    references::SecretReferences,
-    states::States,
+    queue::WorkQueue,
 };
 use crate::{
-    waker::{Changes, Name, Urgency, Waker},
+    waker::{Changes, Name, Waker},
     watches::{Change, events, follow, name_of, stored},
 };
 
-/// Lines before the controllers of one group.
+/// Work queues before the controllers of one group.
 #[derive(Clone)]
-pub(super) struct Lines {
-    pub(super) datasets: Arc<Line>,
-    pub(super) internals: Arc<Line>,
-    pub(super) caches: Arc<Line>,
+pub(super) struct Queues {
+    pub(super) datasets: Arc<WorkQueue>,
+    pub(super) caches: Arc<WorkQueue>,
+    pub(super) usage: Arc<WorkQueue>,
 }
 
-impl Lines {
+impl Queues {
     pub(super) fn new(metrics: &Metrics) -> Self {
-        let line = |kind| Arc::new(Line::new(kind, metrics));
+        let queue = |kind| Arc::new(WorkQueue::new(kind, metrics.clone()));
         Self {
-            datasets: line(Dataset::KIND),
-            internals: line(DatasetInternal::KIND),
-            caches: line(CACHE),
+            datasets: queue(Dataset::KIND),
+            caches: queue(CACHE),
+            usage: queue(USAGE),
         }
     }
 
-    fn all(&self) -> [&Line; 3] {
-        [&self.datasets, &self.internals, &self.caches]
+    fn all(&self) -> [&WorkQueue; 3] {
+        [&self.datasets, &self.caches, &self.usage]
     }
 
-    fn wake(&self, name: &Name, urgency: Urgency) {
-        self.all()
-            .into_iter()
-            .for_each(|line| line.wake(name, urgency));
+    /// What a Dataset makes, or what that is made of, changed.
+    fn add(&self, name: &Name) {
+        self.datasets.add(name);
+        self.caches.add(name);
     }
 
     pub(super) fn close(&self) {
-        self.all().into_iter().for_each(Line::close);
+        self.all().into_iter().for_each(WorkQueue::close);
     }
 
     /// Nothing waits here any more, nor is anything tried again.
-    pub(super) fn forget(&self) {
-        self.all().into_iter().for_each(Line::forget);
+    pub(super) fn clear(&self) {
+        self.all().into_iter().for_each(WorkQueue::clear);
     }
 }
 
-/// What the third controller of each group reconciles: a Dataset's cache.
+/// What the second and the third controller of each group reconcile: a Dataset's cache, and what is said
+/// of its use.
 const CACHE: &str = "Cache";
+const USAGE: &str = "Usage";
 
-pub(super) type AllLines = HashMap<ApiGroup, Lines>;
+pub(super) type AllQueues = HashMap<ApiGroup, Queues>;
 
 pub(super) fn watch_group(
     client: &Client,
     group: ApiGroup,
     states: Arc<States>,
-    all: &AllLines,
+    all: &AllQueues,
     watches: &mut JoinSet<()>,
 ) -> Stores {
     let (datasets, writer) = store_with::<Dataset>(group);
@@ -101,8 +102,9 @@ pub(super) fn watch_group(
             Change::Listed(listed) => return states.keep_only(group, &listed),
         };
         // A Dataset matters to its rival in the other group too.
-        for lines in everyone.values() {
-            lines.wake(&name, Urgency::Soon);
+        for queues in everyone.values() {
+            queues.add(&name);
+            queues.usage.add(&name);
         }
     }));
     let (internals, writer) = store_with::<DatasetInternal>(group);
@@ -114,7 +116,7 @@ pub(super) fn watch_group(
     let own = all[&group].clone();
     watches.spawn(follow(stream, move |change| {
         if let Change::Applied(object) | Change::Deleted(object) = change {
-            own.wake(&name_of(&object), Urgency::Soon);
+            own.add(&name_of(&object));
         }
     }));
     Stores {
@@ -134,7 +136,7 @@ where
 pub(super) fn watch_owned(
     client: &Client,
     index: &OwnedIndex,
-    all: &AllLines,
+    all: &AllQueues,
     watches: &mut JoinSet<()>,
 ) {
     for kind in OwnedKind::ALL {
@@ -149,8 +151,8 @@ pub(super) fn watch_owned(
                 Change::Listed(listed) => index.keep_only(kind, &listed),
             };
             for name in woken {
-                for lines in all.values() {
-                    lines.wake(&name, Urgency::Soon);
+                for queues in all.values() {
+                    queues.add(&name);
                 }
             }
         }));
@@ -160,7 +162,7 @@ pub(super) fn watch_owned(
 pub(super) fn watch_secrets(
     client: &Client,
     references: &SecretReferences,
-    all: &AllLines,
+    all: &AllQueues,
     watches: &mut JoinSet<()>,
 ) {
     let api: Api<PartialObjectMeta<Secret>> = Api::all(client.clone());
@@ -175,9 +177,7 @@ pub(super) fn watch_secrets(
                 Change::Listed(listed) => references.listed(&listed),
             };
             for (group, namespace, name) in woken {
-                all[&group]
-                    .internals
-                    .wake(&(namespace, name), Urgency::Soon);
+                all[&group].datasets.add(&(namespace, name));
             }
         },
     ));
@@ -187,7 +187,7 @@ pub(super) fn watch_caches(
     client: &Client,
     namespace: &str,
     objects: &CacheObjects,
-    all: &AllLines,
+    all: &AllQueues,
     watches: &mut JoinSet<()>,
 ) {
     for kind in CacheKind::ALL {
@@ -203,38 +203,69 @@ pub(super) fn watch_caches(
                 Change::Listed(listed) => objects.keep_only(kind, &listed),
             };
             for name in woken {
-                for lines in all.values() {
-                    lines.caches.wake(&name, Urgency::Soon);
+                for queues in all.values() {
+                    queues.caches.add(&name);
                 }
             }
         }));
     }
 }
 
-/// A pod that begins or ceases to use a dataset wakes it, and so does news of its cache.
-pub(super) fn wake_datasets(changes: Waker<Name>, all: &AllLines, watches: &mut JoinSet<()>) {
+/// A pod that begins or ceases to use a dataset is news of its use.
+pub(super) fn watch_pods(changes: Waker<Name>, all: &AllQueues, watches: &mut JoinSet<()>) {
+    forward(changes, all, |queues, name| queues.usage.add(name), watches);
+}
+
+/// What was found of its cache or of its use matters to the dataset itself.
+pub(super) fn watch_findings(changes: Waker<Name>, all: &AllQueues, watches: &mut JoinSet<()>) {
+    forward(
+        changes,
+        all,
+        |queues, name| queues.datasets.add(name),
+        watches,
+    );
+}
+
+fn forward(
+    changes: Waker<Name>,
+    all: &AllQueues,
+    add: impl Fn(&Queues, &Name) + Send + 'static,
+    watches: &mut JoinSet<()>,
+) {
     let all = all.clone();
     watches.spawn(async move {
-        while let Some((name, urgency)) = changes.next().await {
-            for lines in all.values() {
-                lines.datasets.wake(&name, urgency);
+        while let Some(name) = changes.next().await {
+            for queues in all.values() {
+                add(queues, &name);
             }
         }
     });
 }
 
-/// What nodes and workers report wakes the dataset it is about.
+/// What nodes and workers report is about one dataset.
 pub(super) fn watch_changes(
     changes: Changes,
     handles: &Handles,
-    all: &AllLines,
+    all: &AllQueues,
     watches: &mut JoinSet<()>,
 ) {
     let (handles, all) = (handles.clone(), all.clone());
+    let queues = move |handle: &str| {
+        let (group, namespace, name) = handles.get(handle)?;
+        Some((all[&group].clone(), (namespace, name)))
+    };
+    let queues_of_usage = queues.clone();
     watches.spawn(async move {
-        while let Some((handle, urgency)) = changes.next().await {
-            if let Some((group, namespace, name)) = handles.get(&handle) {
-                all[&group].wake(&(namespace, name), urgency);
+        while let Some(handle) = changes.reports.next().await {
+            if let Some((queues, name)) = queues(&handle) {
+                queues.add(&name);
+            }
+        }
+    });
+    watches.spawn(async move {
+        while let Some(handle) = changes.usage.next().await {
+            if let Some((queues, name)) = queues_of_usage(&handle) {
+                queues.usage.add(&name);
             }
         }
     });

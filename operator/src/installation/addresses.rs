@@ -36,12 +36,12 @@ pub async fn keep_network_rules(
     let (mut services, mut endpoints) = (Sockets::default(), Sockets::default());
     let news = news(client);
     pin_mut!(news);
-    while let Some((kind, told)) = news.next().await {
+    while let Some((kind, update)) = news.next().await {
         let of_kind = match kind {
             Kind::Service => &mut services,
             Kind::Endpoints => &mut endpoints,
         };
-        if of_kind.note(told) && services.complete && endpoints.complete {
+        if of_kind.apply(update) && services.complete && endpoints.complete {
             nodes.set_network(rules(&network, &[&services, &endpoints]));
             // Nobody waits for it any more when the duties are laid down.
             let _ = known.take().map(|known| known.send(()));
@@ -57,33 +57,35 @@ enum Kind {
 
 /// What a watch tells of the sockets of its objects, by the object's name.
 #[derive(Debug)]
-enum Told {
+enum Update {
     ListBegins,
     Listed(String, BTreeSet<String>),
     ListEnds,
     Changed(String, BTreeSet<String>),
 }
 
-fn news(client: Client) -> impl futures::Stream<Item = (Kind, Told)> {
+fn news(client: Client) -> impl futures::Stream<Item = (Kind, Update)> {
     let (namespace, name) = API_SERVER;
     let named = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let services = Api::<Service>::namespaced(client.clone(), namespace);
-    let services = events(services, named).map(|event| (Kind::Service, told(event, of_service)));
+    let services = events(services, named).map(|event| (Kind::Service, update(event, of_service)));
     let labelled = watcher::Config::default().labels(&format!("{SERVICE_LABEL}={name}"));
     let slices = Api::<EndpointSlice>::namespaced(client, namespace);
-    let slices = events(slices, labelled).map(|event| (Kind::Endpoints, told(event, of_endpoints)));
-    stream::select(services, slices).filter_map(|(kind, told)| ready(told.map(|told| (kind, told))))
+    let slices =
+        events(slices, labelled).map(|event| (Kind::Endpoints, update(event, of_endpoints)));
+    stream::select(services, slices)
+        .filter_map(|(kind, update)| ready(update.map(|update| (kind, update))))
 }
 
-fn told<K: ResourceExt>(
+fn update<K: ResourceExt>(
     event: watcher::Result<Event<K>>,
     sockets: impl Fn(&K) -> BTreeSet<String>,
-) -> Option<Told> {
+) -> Option<Update> {
     match event {
-        Ok(Event::Init) => Some(Told::ListBegins),
-        Ok(Event::InitApply(object)) => Some(Told::Listed(object.name_any(), sockets(&object))),
-        Ok(Event::InitDone) => Some(Told::ListEnds),
-        Ok(Event::Apply(object)) => Some(Told::Changed(object.name_any(), sockets(&object))),
+        Ok(Event::Init) => Some(Update::ListBegins),
+        Ok(Event::InitApply(object)) => Some(Update::Listed(object.name_any(), sockets(&object))),
+        Ok(Event::InitDone) => Some(Update::ListEnds),
+        Ok(Event::Apply(object)) => Some(Update::Changed(object.name_any(), sockets(&object))),
         // The addresses of an API server that goes are no safer for it.
         Ok(Event::Delete(_)) => None,
         Err(error) => {
@@ -103,21 +105,23 @@ struct Sockets {
 
 impl Sockets {
     /// Takes note; whether it may change the rules.
-    fn note(&mut self, told: Told) -> bool {
-        match told {
-            Told::ListBegins => {
+    fn apply(&mut self, update: Update) -> bool {
+        match update {
+            Update::ListBegins => {
                 self.of.clear();
                 false
             }
-            Told::Listed(name, sockets) => {
+            Update::Listed(name, sockets) => {
                 self.of.insert(name, sockets);
                 false
             }
-            Told::ListEnds => {
+            Update::ListEnds => {
                 self.complete = true;
                 true
             }
-            Told::Changed(name, sockets) => self.of.insert(name, sockets.clone()) != Some(sockets),
+            Update::Changed(name, sockets) => {
+                self.of.insert(name, sockets.clone()) != Some(sockets)
+            }
         }
     }
 }
@@ -187,10 +191,11 @@ mod tests {
         }))
         .unwrap();
         let (mut services, mut endpoints) = (Sockets::default(), Sockets::default());
-        let mut note = |event| services.note(told(event, of_service).unwrap());
+        let mut note = |event| services.apply(update(event, of_service).unwrap());
         assert!(!note(Ok(Event::Init)) && !note(Ok(Event::InitApply(service))));
         assert!(note(Ok(Event::InitDone)) && services.complete);
-        let mut note = |slice| endpoints.note(told(Ok(Event::Apply(slice)), of_endpoints).unwrap());
+        let mut note =
+            |slice| endpoints.apply(update(Ok(Event::Apply(slice)), of_endpoints).unwrap());
         assert!(note(slice.clone()));
         assert!(!note(slice), "the same again changes nothing");
         let known = rules(&Network::default(), &[&services, &endpoints]).deny_sockets;

@@ -138,7 +138,7 @@ impl Keeper {
         let on_node = |pod: &SlimPod| pod.spec.node_name.clone();
         let silent = self.nodes.read(|registry| {
             let mut running = pods.iter().filter_map(on_node);
-            running.find(|node| !registry.has_told(node))
+            running.find(|node| !registry.has_reported(node))
         });
         if let Some(node) = silent {
             info!(%revision, %node, "an older mounter stays until this node says what is mounted there");

@@ -3,12 +3,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dlf_wire::dataset::v1::{DatasetConfig, NetworkRules};
-use dlf_wire::nodes::v1::{Failure, Held, MounterState};
+use dlf_wire::nodes::v1::{Failure, Held, MounterState, Report};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::registry::{Handle, Lookup, NodeName, Peer, Registry};
-use crate::waker::{Changes, Urgency};
+use super::registry::{
+    Handle, Lookup, NodeName, NotServing, Peer, Refused, Registry, UnreportedLoss,
+};
+use crate::waker::Changes;
 
 /// The registry, shared: who changes it wakes the streams and the controllers that this concerns.
 ///
@@ -77,6 +79,35 @@ impl Hub {
         self.lock().wakers.remove(node);
     }
 
+    /// What a node reports; see [`Registry::report`].
+    pub(super) fn report(&self, peer: &Peer, report: Report) {
+        let now_ms = now_ms();
+        self.update(|registry| registry.report(peer, report, now_ms));
+    }
+
+    /// Whether mounts' writes are refused; see [`Registry::refused`].
+    pub fn refused(&self, handle: &str) -> Option<Refused> {
+        let now_ms = now_ms();
+        self.update(|registry| registry.refused(handle, now_ms))
+    }
+
+    /// Whether reads go past the cache of `handle`, which `serves` by its plugin's own word or not.
+    pub fn not_serving(&self, handle: &str, serves: bool) -> Option<NotServing> {
+        if !serves {
+            self.update(|registry| registry.cache_begins_anew(handle));
+            return None;
+        }
+        let now_ms = now_ms();
+        self.read(|registry| registry.not_serving(handle, now_ms))
+    }
+
+    /// What is to be told now of lost files, and when the rest is; see [`Registry::unreported`].
+    pub fn unreported(&self, handle: &str) -> (Vec<UnreportedLoss>, Option<Duration>) {
+        let now_ms = now_ms();
+        let (now, rest) = self.update(|registry| registry.unreported(handle, now_ms));
+        (now, rest.map(Duration::from_millis))
+    }
+
     /// Forgets everything: another replica leads now and will be told anew.
     pub fn clear(&self) {
         *self.lock() = Inner::default();
@@ -103,8 +134,11 @@ impl Hub {
             }
         }
         drop(inner);
-        for handle in &effects.changed {
-            self.changes.wake(handle, Urgency::Later);
+        for handle in &effects.used {
+            self.changes.usage.wake(handle);
+        }
+        for handle in &effects.reported {
+            self.changes.reports.wake(handle);
         }
         result
     }
@@ -127,13 +161,13 @@ impl Hub {
         (peer, woken)
     }
 
-    /// Waits until `handle` can be mounted, at most for `patience`; then why it cannot.
+    /// Waits until `handle` can be mounted, at most for `timeout`; then why it cannot.
     pub(super) async fn ready(
         &self,
         handle: &str,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Arc<DatasetConfig>, Failure> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         let mut changed = {
             let mut inner = self.lock();
             let handle = inner.registry.handle(handle);
@@ -169,13 +203,13 @@ impl Hub {
 }
 
 fn unknown(handle: &str) -> Failure {
-    Failure {
-        reason: "NoSuchDataset".into(),
-        message: format!(
+    Failure::new(
+        "NoSuchDataset",
+        format!(
             "no dataset has the volume {handle}: it was deleted, or the operator has not seen it \
              yet and the kubelet's next attempt will find it"
         ),
-    }
+    )
 }
 
 /// Milliseconds since 1970, the base of versions.

@@ -2,7 +2,8 @@
 //! without bound, write what the API server refuses, or ask it for what is no pod.
 
 use dlf_core::labels::{is_dns_label, is_dns_subdomain};
-use dlf_wire::nodes::v1::{Failure, MounterState, PodRef};
+use dlf_wire::nodes::v1::{Failure, MountWrites, MounterState, PodRef};
+use dlf_wire::writes::v1::{Loss, Refusing, loss};
 
 /// Datasets one node may say it has mounted. The kubelet's default is 110 pods; this leaves room
 /// for 500 pods with a few datasets each.
@@ -23,6 +24,21 @@ const REVISION_BYTES_MAX: usize = 63;
 const REASON_BYTES_MAX: usize = 64;
 /// Longest text of a failure. It becomes a condition that a person reads.
 const MESSAGE_BYTES_MAX: usize = 4096;
+/// Mounts of one dataset on a node of which something is told: one for each group of pods, and those
+/// of before an edit.
+const MOUNTS_PER_DATASET_MAX: usize = 16;
+/// Longest id of a mount: a volume handle and three numbers.
+const MOUNT_BYTES_MAX: usize = 256;
+/// Pods of one mount that are told of lost files, each by an event of its own.
+const PODS_TOLD_MAX: usize = 32;
+/// Lost files of one mount that are told one by one.
+const LOSSES_MAX: usize = 16;
+/// Files that are named together: a person looks for the cause with the first.
+pub(super) const NAMED_FILES_MAX: usize = 3;
+/// Longest path of a lost file; of a longer one the end is kept, which tells files apart.
+const PATH_BYTES_MAX: usize = 320;
+/// Longest name of a kept file: that of any file.
+const KEPT_BYTES_MAX: usize = 255;
 /// The status has its figures as int64: the API server takes none above.
 pub(super) const FIGURE_MAX: u64 = i64::MAX.unsigned_abs();
 
@@ -52,38 +68,126 @@ pub(super) fn mounters(mut states: Vec<MounterState>) -> Vec<MounterState> {
     states
 }
 
-/// A failure with a reason that a condition takes and a text that a person reads.
-pub(super) fn failure(mut told: Failure) -> Failure {
-    let word = told.reason.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let begins = told
-        .reason
-        .starts_with(|first: char| first.is_ascii_alphabetic());
-    if !word || !begins || told.reason.len() > REASON_BYTES_MAX {
-        "Unknown".clone_into(&mut told.reason);
+/// What of mounts' lost files can be true, with reasons that a condition takes.
+pub(super) fn writes(mut reported: Vec<MountWrites>) -> Vec<MountWrites> {
+    reported.retain(|mount| (1..=MOUNT_BYTES_MAX).contains(&mount.mount_id.len()));
+    reported.truncate(MOUNTS_PER_DATASET_MAX);
+    for mount in &mut reported {
+        mount.pods = pods(std::mem::take(&mut mount.pods));
+        mount.pods.truncate(PODS_TOLD_MAX);
+        let Some(writes) = &mut mount.writes else {
+            continue;
+        };
+        if let Some(refusing) = &mut writes.refusing {
+            let Refusing {
+                reason,
+                code,
+                paths,
+                ..
+            } = refusing;
+            *reason = word(std::mem::take(reason)).unwrap_or_else(unknown);
+            *code = word(std::mem::take(code)).unwrap_or_default();
+            paths.truncate(NAMED_FILES_MAX);
+            paths.iter_mut().for_each(cut);
+        }
+        writes.losses.truncate(LOSSES_MAX);
+        writes.losses.iter_mut().for_each(cut_loss);
     }
-    let end = told.message.floor_char_boundary(MESSAGE_BYTES_MAX);
-    told.message.truncate(end);
-    told
+    reported
+}
+
+fn cut_loss(reported: &mut Loss) {
+    cut(&mut reported.path);
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if reported.kept.len() > KEPT_BYTES_MAX || !reported.kept.bytes().all(safe) {
+        reported.kept.clear();
+    }
+    if let Some(loss::Cause::Refused(reason)) = &mut reported.cause {
+        *reason = word(std::mem::take(reason)).unwrap_or_else(unknown);
+    }
+}
+
+fn cut(path: &mut String) {
+    let begin = path.len().saturating_sub(PATH_BYTES_MAX);
+    path.drain(..path.ceil_char_boundary(begin));
+}
+
+/// What a condition takes as its reason.
+fn word(reported: String) -> Option<String> {
+    let word = reported.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let begins = reported.starts_with(|first: char| first.is_ascii_alphabetic());
+    (word && begins && reported.len() <= REASON_BYTES_MAX).then_some(reported)
+}
+
+fn unknown() -> String {
+    "Unknown".to_owned()
+}
+
+/// A failure with a reason that a condition takes and a text that a person reads.
+pub(super) fn failure(mut reported: Failure) -> Failure {
+    reported.reason = word(reported.reason).unwrap_or_else(unknown);
+    let end = reported.message.floor_char_boundary(MESSAGE_BYTES_MAX);
+    reported.message.truncate(end);
+    let end = reported.unreachable.floor_char_boundary(MESSAGE_BYTES_MAX);
+    reported.unreachable.truncate(end);
+    reported
 }
 
 #[cfg(test)]
 mod tests {
+    use dlf_wire::writes::v1::Writes;
+
     use super::*;
 
     #[test]
     fn a_failure_can_be_written_as_a_condition() {
-        let told = |reason: &str, message: String| {
-            failure(Failure {
-                reason: reason.to_owned(),
-                message,
-            })
-        };
-        assert_eq!(told("NoSuchBucket", "why".into()).reason, "NoSuchBucket");
+        let reported = |reason: &str, message: String| failure(Failure::new(reason, message));
+        assert_eq!(
+            reported("NoSuchBucket", "why".into()).reason,
+            "NoSuchBucket"
+        );
         for odd in ["", "no such bucket", "1st", "É", &"A".repeat(65)] {
-            assert_eq!(told(odd, String::new()).reason, "Unknown", "{odd}");
+            assert_eq!(reported(odd, String::new()).reason, "Unknown", "{odd}");
         }
-        let long = told("Long", "é".repeat(1 << 20)).message;
+        let long = reported("Long", "é".repeat(1 << 20)).message;
         assert_eq!(long.len(), MESSAGE_BYTES_MAX);
+    }
+
+    #[test]
+    fn what_a_node_says_of_lost_files_is_cut() {
+        let loss = |kept: &str| Loss {
+            path: "é".repeat(PATH_BYTES_MAX),
+            kept: kept.to_owned(),
+            cause: Some(loss::Cause::Refused("no\nword".to_owned())),
+            ..Loss::default()
+        };
+        let refusing = Refusing {
+            reason: "A b".to_owned(),
+            code: "<b>".to_owned(),
+            paths: vec!["p".repeat(10_000); 100],
+            ..Refusing::default()
+        };
+        let mount = |id: String| MountWrites {
+            mount_id: id,
+            writes: Some(Writes {
+                refusing: Some(refusing.clone()),
+                losses: vec![loss("../../etc/passwd"); 100],
+                ..Writes::default()
+            }),
+            pods: Vec::new(),
+        };
+        let ids = (0..100).map(|id| id.to_string()).chain(["x".repeat(1000)]);
+        let reported = writes(ids.map(mount).collect());
+        assert_eq!(reported.len(), MOUNTS_PER_DATASET_MAX);
+        let first = reported[0].writes.clone().unwrap();
+        assert_eq!(first.losses.len(), LOSSES_MAX);
+        assert!(first.losses[0].path.len() <= PATH_BYTES_MAX);
+        assert_eq!(first.losses[0].kept, "");
+        let reason = loss::Cause::Refused("Unknown".to_owned());
+        assert_eq!(first.losses[0].cause, Some(reason));
+        let refusing = first.refusing.unwrap();
+        assert_eq!(refusing.reason, "Unknown");
+        assert_eq!(refusing.paths, vec!["p".repeat(PATH_BYTES_MAX); 3]);
     }
 
     #[test]

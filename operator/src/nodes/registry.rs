@@ -9,13 +9,16 @@
 mod dataset;
 #[cfg(test)]
 mod fuzz;
+mod losses;
 mod node;
 mod outgoing;
 mod query;
 mod reports;
+mod serving;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod unreported;
 mod usage;
 
 use std::collections::HashMap;
@@ -27,8 +30,11 @@ use dlf_wire::nodes::v1::Failure;
 use dataset::Dataset;
 use node::Node;
 
+pub use losses::{Lost, Refused};
 pub use node::{Outgoing, Peer, Share};
 pub use query::{Consumer, Lookup, Rollout};
+pub use serving::NotServing;
+pub use unreported::{Fate, Named, UnreportedLoss};
 pub use usage::Counters;
 
 /// Handle of a volume: `dlf-<dataset uid>`.
@@ -46,8 +52,10 @@ const VERSION_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 pub struct Effects {
     /// Nodes for which [`Registry::next`] has something now.
     pub wake: Vec<NodeName>,
-    /// Datasets whose consumers, acknowledgements or failures on nodes changed.
-    pub changed: Vec<Handle>,
+    /// Datasets whose consumers changed.
+    pub used: Vec<Handle>,
+    /// Datasets of whose mounts nodes have news: what they work with, or could not write.
+    pub reported: Vec<Handle>,
     /// Datasets that became ready, or are refused for another reason than before.
     pub looked_up: Vec<Handle>,
 }
@@ -59,6 +67,10 @@ pub struct Registry {
     nodes: HashMap<NodeName, Node>,
     /// What all datasets together did since this operator leads.
     sum: Counters,
+    /// What mounts of all of them lost since then.
+    lost: Lost,
+    /// Entries that wait for an event, of all of them.
+    unreported: usize,
     /// None until they are found out: nodes keep those they have.
     network: Option<NetworkRules>,
     mounter: String,
@@ -85,6 +97,10 @@ impl Registry {
             self.effects.looked_up.push(handle.clone());
         }
         if changed {
+            let links = &dataset.links;
+            if dataset.losses.reconfigured(|node| links.contains_key(node)) {
+                self.effects.reported.push(handle.clone());
+            }
             self.announce(&handle);
         }
     }
@@ -175,14 +191,16 @@ impl Registry {
             return;
         };
         if dataset.links.remove(node).is_some() {
-            self.effects.changed.push(handle.into());
+            self.effects.used.push(handle.into());
         }
         self.drop_if_unused(handle);
     }
 
     fn drop_if_unused(&mut self, handle: &str) {
-        if self.datasets.get(handle).is_some_and(Dataset::is_unused) {
-            self.datasets.remove(handle);
+        if self.datasets.get(handle).is_some_and(Dataset::is_unused)
+            && let Some(dataset) = self.datasets.remove(handle)
+        {
+            self.unreported -= dataset.losses.unreported.len();
         }
     }
 

@@ -12,10 +12,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Dependencies;
+use super::handshakes::Handshakes;
 use super::identity::{Identity, Program};
 use super::refusal::{crowded, impostor, no_hello, not_leader, refused};
 use super::shared::Shared;
-use super::strangers::Strangers;
 use super::stream::{Credential, node, worker};
 
 /// A client sends its hello with the request; later than this it is not one of ours.
@@ -38,8 +38,9 @@ impl Service {
             hub,
             tasks,
             identify,
-            strangers,
+            handshakes,
             pods,
+            tell,
             leading: _,
         } = dependencies.clone();
         Self {
@@ -47,8 +48,9 @@ impl Service {
                 hub,
                 tasks,
                 identify,
-                strangers,
+                handshakes,
                 pods,
+                tell,
             }),
             serving,
         }
@@ -145,7 +147,7 @@ impl Service {
         is_claimed: impl Fn(&Identity) -> bool,
     ) -> Result<(Identity, Token), Status> {
         let address = from.map_or(Ipv4Addr::UNSPECIFIED.into(), |from| from.ip());
-        let turn = Strangers::turn(&self.shared.strangers, address.to_canonical());
+        let turn = Handshakes::turn(&self.shared.handshakes, address.to_canonical());
         let turn = timeout(TURN_TIMEOUT, turn).await.map_err(|_| crowded())?;
         let token = token.unwrap_or_default();
         match self.shared.identify.identify(&token).await {

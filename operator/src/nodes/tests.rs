@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dlf_wire::dataset::v1::DatasetConfig;
 use dlf_wire::nodes::v1::{
-    Applied, Done, Failure, Held, Need, PodRef, ProbeNfs, Released, Task, TaskResult, Token,
+    Applied, Done, Failure, Held, Made, Need, PodRef, ProbeNfs, Released, Task, TaskResult, Token,
     from_node, from_worker, task, task_result, to_node, to_worker,
 };
 use tonic::Code;
@@ -77,7 +77,7 @@ async fn a_node_asks_is_granted_and_then_kept_up_to_date() {
         failure,
     }))
     .await;
-    while *operator.changed().await != *handle {}
+    while *operator.reported().await != *handle {}
     let rollout = operator.hub.read(|registry| registry.rollout(&handle));
     assert_eq!((rollout.nodes, rollout.behind.len()), (1, 0));
 
@@ -85,12 +85,52 @@ async fn a_node_asks_is_granted_and_then_kept_up_to_date() {
         volume_handle: handle.clone(),
     }))
     .await;
-    while *operator.changed().await != *handle {}
+    while *operator.used().await != *handle {}
     assert_eq!(
         operator
             .hub
             .read(|registry| registry.rollout(&handle).nodes),
         0
+    );
+}
+
+#[tokio::test]
+async fn a_pod_is_told_once_that_its_own_subpath_was_made_and_by_its_node_only() {
+    let operator = Operator::start(true).await;
+    operator.hub.publish(config("books", "1"), None);
+    let made = |name: &str| {
+        from_node::Message::Made(Made {
+            volume_handle: "dlf-books".into(),
+            pod: Some(pod(name)),
+        })
+    };
+    let mut elsewhere = operator.attach("n2", vec![]).await.unwrap();
+    let mut node = operator.attach("n1", vec![]).await.unwrap();
+    elsewhere.next().await;
+    node.next().await;
+    elsewhere.send(made("deep")).await;
+    // One that nobody knows, and one that asked for no subpath.
+    for name in ["stranger", "reader", "deep", "deep"] {
+        node.send(made(name)).await;
+    }
+    // All before it was taken when this is answered.
+    for (node, number) in [(&mut elsewhere, 1), (&mut node, 2)] {
+        node.send(need(number, "books", pod("stranger"))).await;
+        node.next().await;
+    }
+    let told = || operator.told.all();
+    for _ in 0..100 {
+        if !told().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let told = told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, pod("deep"));
+    assert!(
+        told[0].1.contains("Dataset books") && told[0].1.contains("\"in/deep\""),
+        "{told:?}"
     );
 }
 
@@ -101,10 +141,7 @@ async fn a_request_is_held_until_its_dataset_is_ready() {
     node.next().await;
     node.send(need(1, "books", pod("reader"))).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let why = Failure {
-        reason: "SecretMissing".into(),
-        message: "where is it?".into(),
-    };
+    let why = Failure::new("SecretMissing", "where is it?");
     operator.hub.refuse("dlf-books", why);
     tokio::time::sleep(Duration::from_millis(50)).await;
     operator.hub.publish(config("books", "1"), None);
@@ -114,16 +151,13 @@ async fn a_request_is_held_until_its_dataset_is_ready() {
 #[tokio::test]
 async fn who_waited_in_vain_hears_the_datasets_own_reason() {
     let operator = Operator::start(true).await;
-    let patience = Duration::from_millis(20);
-    let unknown = operator.hub.ready("dlf-books", patience).await.unwrap_err();
+    let timeout = Duration::from_millis(20);
+    let unknown = operator.hub.ready("dlf-books", timeout).await.unwrap_err();
     assert_eq!(unknown.reason, "NoSuchDataset");
-    let why = Failure {
-        reason: "SecretMissing".into(),
-        message: "where is it?".into(),
-    };
+    let why = Failure::new("SecretMissing", "where is it?");
     operator.hub.refuse("dlf-books", why.clone());
     assert_eq!(
-        operator.hub.ready("dlf-books", patience).await.unwrap_err(),
+        operator.hub.ready("dlf-books", timeout).await.unwrap_err(),
         why
     );
 }
@@ -250,16 +284,10 @@ async fn a_follower_sends_nodes_on_and_a_leader_that_steps_down_too() {
     let refused = operator.attach("n1", vec![]).await.err().unwrap();
     assert_eq!(refused.code(), Code::Unavailable);
     operator.lead(true).await;
-    operator.hub.publish(config("books", "1"), None);
     let mut node = operator.attach("n1", vec![]).await.unwrap();
     node.next().await;
     operator.lead(false).await;
     assert_eq!(node.end().await.code(), Code::Unavailable);
-    assert_eq!(
-        operator.hub.read(|registry| registry.datasets().1),
-        0,
-        "all is forgotten"
-    );
 }
 
 #[tokio::test]
@@ -298,13 +326,14 @@ async fn tasks_go_to_a_worker_and_their_results_to_the_controller() {
             outcome,
         }))
         .await;
-    assert_eq!(&*operator.changed().await, "dlf-books");
+    assert_eq!(&*operator.reported().await, "dlf-books");
     let latest = operator.tasks.want(spec.clone(), fresh()).latest.unwrap();
     assert_eq!(
         latest.outcome,
         Outcome::Done {
             created: false,
-            deleted: false
+            deleted: false,
+            writes_refused: None,
         }
     );
 

@@ -5,7 +5,7 @@ use tokio::{sync::watch, time::sleep};
 use tracing::{info, warn};
 
 use super::ReplicaError;
-use crate::plugins::PluginRoads;
+use crate::plugins::PluginConnectors;
 
 /// A mounted ConfigMap takes up to a minute to change; looking at it is one small read.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Configuration {
     pub(super) path: Option<PathBuf>,
     pub(super) built_in: Vec<BuiltIn>,
-    pub(super) roads: PluginRoads,
+    pub(super) connectors: PluginConnectors,
     pub(super) metrics: Metrics,
 }
 
@@ -22,7 +22,12 @@ impl Configuration {
     /// The plugins and routes that the file asks for.
     pub(super) fn load(&self) -> Result<Arc<Registry>, ReplicaError> {
         let config = Arc::new(Config::load(self.path.as_deref())?);
-        let registry = Registry::new(self.built_in.clone(), config, &self.roads, &self.metrics)?;
+        let registry = Registry::new(
+            self.built_in.clone(),
+            config,
+            &self.connectors,
+            &self.metrics,
+        )?;
         Ok(Arc::new(registry))
     }
 
@@ -74,7 +79,7 @@ mod tests {
         let configuration = Configuration {
             path: Some(path.clone()),
             built_in: Vec::new(),
-            roads: PluginRoads::new(Leaf::default()),
+            connectors: PluginConnectors::new(Leaf::default()),
             metrics: Metrics::default(),
         };
         fs::write(&path, "").unwrap();

@@ -6,14 +6,13 @@
 mod configuration;
 mod duties;
 mod measures;
-mod parts;
 mod shown;
+mod start;
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use dlf_listen::{Limits, Listener, OF_HEALTH, Refused};
 use dlf_plugin_host::{BuiltIn, ConfigError, RegistryError};
-use kube::Client;
 use thiserror::Error;
 use tokio::{
     sync::watch,
@@ -22,19 +21,17 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{configuration::Configuration, measures::Measures, parts::Parts};
+use self::{configuration::Configuration, measures::Measures, start::Replica};
 use crate::{
     certificates::Leaf,
-    crds,
     installation::{Template, TemplateError},
+    memory::keep_trimmed,
     nodes,
-    plugins::PluginRoads,
+    plugins::PluginConnectors,
     settings::Settings,
     webhook,
 };
 
-/// Wait before the CRDs are tried again: the API server may start later than we do.
-const CRDS_RETRY: Duration = Duration::from_secs(2);
 /// A replica that ends stays in the Service for as long as it takes every kube-proxy to notice.
 const LEAVE_SERVICE: Duration = Duration::from_secs(4);
 /// For the leader to finish what it is writing and hand the Lease over.
@@ -78,7 +75,7 @@ pub async fn run(
     let configuration = Configuration {
         path: settings.config.clone(),
         built_in,
-        roads: PluginRoads::new(leaf.clone()),
+        connectors: PluginConnectors::new(leaf.clone()),
         metrics: measures.plugins.clone(),
     };
     let plugins = configuration.load()?;
@@ -89,7 +86,7 @@ pub async fn run(
         .transpose()?;
     let listeners = Listeners::open(&settings).await?;
     let client = measures.requests.client().await?;
-    let replica = Parts::new(client, settings, plugins, mounter, leaf);
+    let replica = Replica::new(client, settings, plugins, mounter, leaf);
     follow(&replica, measures, configuration, listeners, stop).await;
     Ok(())
 }
@@ -122,7 +119,7 @@ impl Listeners {
 }
 
 async fn follow(
-    replica: &Parts,
+    replica: &Replica,
     measures: Measures,
     configuration: Configuration,
     listeners: Listeners,
@@ -142,10 +139,11 @@ async fn follow(
     let refused = listeners.refused();
     replica.introspect(listeners.http, refused, catalog, &mut background);
     background.spawn(configuration.follow(replica.plugins.clone()));
+    background.spawn(keep_trimmed());
 
     let mut stop = std::pin::pin!(stop);
     tokio::select! {
-        () = install_crds(&replica.client) => crds.open(),
+        () = replica.crds() => crds.open(),
         () = &mut stop => return,
     }
     let (hand_over, handing_over) = watch::channel(false);
@@ -180,13 +178,6 @@ async fn follow(
         warn!("some work was cut off");
     }
     background.shutdown().await;
-}
-
-async fn install_crds(client: &Client) {
-    while let Err(error) = crds::install(client.clone()).await {
-        warn!(%error, "the CRDs are not in order yet");
-        sleep(CRDS_RETRY).await;
-    }
 }
 
 /// Resolves when the flag is raised, or can be raised no longer.

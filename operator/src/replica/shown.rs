@@ -12,8 +12,8 @@ use crate::{
     http::StateSource,
     metrics::Catalog,
     nodes::{
-        Hub, Strangers,
-        registry::{Counters, Registry},
+        Handshakes, Hub,
+        registry::{Counters, Lost, Registry},
     },
     tasks::Tasks,
     webhook::datasets::Index,
@@ -26,7 +26,7 @@ pub(super) struct Shown {
     pub(super) leaf: Leaf,
     pub(super) datasets: Arc<Index>,
     pub(super) hub: Arc<Hub>,
-    pub(super) strangers: Arc<Strangers>,
+    pub(super) handshakes: Arc<Handshakes>,
     pub(super) tasks: Arc<Tasks>,
     pub(super) plugins: watch::Receiver<Arc<Plugins>>,
     /// One for each port.
@@ -66,11 +66,11 @@ impl Shown {
             "Connections to this replica that were closed at once because their address held as many as one may",
             move || refused.iter().map(Refused::count).sum(),
         );
-        let strangers = Arc::clone(&self.strangers);
+        let handshakes = Arc::clone(&self.handshakes);
         catalog.growing(
             "dlf_streams_refused",
             "Streams to this replica that showed no token of the node driver or worker they claimed to be",
-            move || strangers.refused(),
+            move || handshakes.refused(),
         );
         self.enter_usage(catalog);
         let tasks = Arc::clone(&self.tasks);
@@ -112,6 +112,30 @@ impl Shown {
             let hub = Arc::clone(&self.hub);
             move || of(hub.read(Registry::sum))
         };
+        let lost = |of: fn(Lost) -> u64| {
+            let hub = Arc::clone(&self.hub);
+            move || of(hub.read(Registry::lost))
+        };
+        catalog.growing(
+            "dlf_writes_refused",
+            "Files that consumers wrote and that the source, or the node, refused since this replica leads",
+            lost(|lost| lost.refused),
+        );
+        catalog.growing(
+            "dlf_writers_killed",
+            "Files whose writer was killed, so that the object stayed as it was, since this replica leads",
+            lost(|lost| lost.killed),
+        );
+        catalog.growing(
+            "dlf_write_conflicts",
+            "Files that somebody else replaced while they were written, since this replica leads",
+            lost(|lost| lost.conflicts),
+        );
+        catalog.growing(
+            "dlf_files_kept",
+            "Files that are not in the source and that their node keeps for an hour, since this replica leads",
+            lost(|lost| lost.kept),
+        );
         catalog.growing(
             "dlf_usage_read_bytes",
             "Bytes that consumers read through mounts since this replica leads",
@@ -137,6 +161,16 @@ impl Shown {
             "Time that reads took since this replica leads, all together",
             grow(|sum| sum.read_ms),
         );
+        catalog.growing(
+            "dlf_usage_cache_read_bytes",
+            "Of the bytes that consumers read through mounts, those that came from a cache, since this replica leads",
+            grow(|sum| sum.cached_bytes_read),
+        );
+        catalog.growing(
+            "dlf_usage_cache_failures",
+            "Reads that a cache was to answer and the source had to, since this replica leads",
+            grow(|sum| sum.cache_failures),
+        );
     }
 
     /// The same for `/debug/state`.
@@ -146,7 +180,7 @@ impl Shown {
             leaf,
             datasets,
             hub,
-            strangers: _,
+            handshakes: _,
             tasks,
             plugins,
             refused: _,
@@ -197,11 +231,17 @@ mod tests {
     use dlf_plugin_host::metrics;
 
     use super::*;
-    use crate::{plugins::PluginRoads, replica::measures::Measures, waker::Changes};
+    use crate::{plugins::PluginConnectors, replica::measures::Measures, waker::Changes};
 
     fn no_plugins() -> Plugins {
-        let roads = PluginRoads::new(Leaf::default());
-        Plugins::new([], Arc::default(), &roads, &metrics::Metrics::default()).unwrap()
+        let connectors = PluginConnectors::new(Leaf::default());
+        Plugins::new(
+            [],
+            Arc::default(),
+            &connectors,
+            &metrics::Metrics::default(),
+        )
+        .unwrap()
     }
 
     fn catalog() -> Catalog {
@@ -211,7 +251,7 @@ mod tests {
             leaf: Leaf::default(),
             datasets: Arc::default(),
             hub: Arc::new(Hub::new(changes.clone())),
-            strangers: Arc::default(),
+            handshakes: Arc::default(),
             tasks: Arc::new(Tasks::new(changes)),
             plugins: watch::Sender::new(Arc::new(no_plugins())).subscribe(),
             refused: Vec::new(),

@@ -143,7 +143,7 @@ impl Queue {
         let endpoint = self.endpoints.entry(name.clone()).or_default();
         endpoint.push(key.clone());
         match endpoint.unreachable.clone() {
-            Some(found) => self.presume(key, &found, now),
+            Some(why) => self.presume(key, &why, now),
             None if unanswered => endpoint.unanswered.push(key.clone()),
             None => {}
         }
@@ -191,8 +191,5 @@ impl Queue {
 }
 
 fn failure(reason: &str, message: &str) -> Outcome {
-    Outcome::Failed(Failure {
-        reason: reason.into(),
-        message: message.into(),
-    })
+    Outcome::Failed(Failure::new(reason, message))
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use dlf_wire::dataset::v1::Origin;
-use dlf_wire::nodes::v1::{Failure, task};
+use dlf_wire::nodes::v1::{Failure, ProbeObjectStore, task};
 use sha2::{Digest, Sha256};
 
 use crate::nodes::registry::Handle;
@@ -33,7 +33,7 @@ pub struct TaskSpec {
 /// What there can be one of per dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TaskType {
-    /// Is the bucket there, and may we list it?
+    /// Is the bucket there, and may we list it and write to it?
     ProbeObjectStore,
     /// Is the export there?
     ProbeNfs,
@@ -70,6 +70,8 @@ pub enum Outcome {
         created: bool,
         /// `EmptyBucket`: false when the bucket is not marked as ours and was kept.
         deleted: bool,
+        /// `ProbeObjectStore`: why the keys may not write; none where they may, or nobody asked.
+        writes_refused: Option<Failure>,
     },
     /// It could not be done.
     Failed(Failure),
@@ -104,6 +106,9 @@ impl TaskSpec {
                 part(&probe.share);
             }
             kind => {
+                if let task::Kind::ProbeObjectStore(ProbeObjectStore { writes: true, .. }) = kind {
+                    part("writes");
+                }
                 for text in origin(kind).into_iter().flat_map(places) {
                     part(text);
                 }
@@ -112,11 +117,14 @@ impl TaskSpec {
         hex::encode(&hash.finalize()[..ID_BYTES])
     }
 
-    /// What a worker calls the place it asks at, at the beginning of what it says about it; none for
-    /// what is no bucket.
-    pub(super) fn place(&self) -> Option<String> {
-        let origin = origin(&self.kind)?;
-        Some(format!("bucket {} at {}", origin.bucket, origin.endpoint))
+    /// What it asks for, for a person.
+    pub(super) fn place(&self) -> String {
+        match &self.kind {
+            task::Kind::ProbeNfs(probe) => format!("NFS server {}", probe.server),
+            kind => origin(kind).map_or_else(String::new, |origin| {
+                format!("bucket {} at {}", origin.bucket, origin.endpoint)
+            }),
+        }
     }
 
     /// What it talks to: tasks with the same one share two places.

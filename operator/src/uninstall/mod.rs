@@ -9,6 +9,7 @@ mod doors;
 mod remains;
 mod users;
 
+use dlf_core::api::ApiGroup;
 use kube::Client;
 use thiserror::Error;
 use tracing::{info, warn};
@@ -48,12 +49,13 @@ impl<T> Doing<T> for kube::Result<T> {
     }
 }
 
-/// Takes everything away from our `namespace` and that of `caches`. With `force` whether or not a pod
+/// Takes everything away from our `namespace`, that of `caches` and Datasets of these groups. With `force` whether or not a pod
 /// uses a dataset.
 pub async fn run(
     client: Client,
     namespace: &str,
     caches: &str,
+    groups: &[ApiGroup],
     force: bool,
 ) -> Result<(), UninstallError> {
     refuse_if_used(&client, force).await?;
@@ -65,7 +67,7 @@ pub async fn run(
     }
     doors::remove_webhooks(&client).await?;
     info!("admission has stopped: all pods start without us from now on");
-    remains::remove(&client, namespace).await?;
+    remains::remove(&client, namespace, groups).await?;
     info!("what Datasets made is gone; Datasets and CRDs stay");
     caches::remove(&client, caches).await?;
     Ok(())

@@ -37,14 +37,18 @@ pub(super) fn gone<T>(deleted: kube::Result<T>) -> kube::Result<()> {
 }
 
 /// Takes it away. Datasets come last: a run that was cut off finds the rest by them again.
-pub(super) async fn remove(client: &Client, namespace: &str) -> Result<(), UninstallError> {
+pub(super) async fn remove(
+    client: &Client,
+    namespace: &str,
+    groups: &[ApiGroup],
+) -> Result<(), UninstallError> {
     remove_own(client, namespace).await?;
     for kind in OwnedKind::ALL {
         remove_labelled(client, &kind.resource())
             .await
             .doing("removing what Datasets made")?;
     }
-    for group in ApiGroup::ALL {
+    for &group in groups {
         let doing = "removing DatasetInternals";
         let internals: Api<DatasetInternal> = Api::all_with(client.clone(), &group);
         for found in everything(&internals, None).await.doing(doing)? {

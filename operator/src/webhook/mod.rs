@@ -38,25 +38,17 @@ use self::{
 pub struct Webhook {
     lookup: Lookup,
     plugins: watch::Receiver<Arc<Registry>>,
-    operator: String,
     budget: Budget,
     metrics: Metrics,
 }
 
 impl Webhook {
-    /// Webhooks that answer from this lookup under this configuration. `operator` is the user name under which the operator
-    /// itself writes.
+    /// Webhooks that answer from this lookup under this configuration.
     #[must_use]
-    pub fn new(
-        lookup: Lookup,
-        plugins: watch::Receiver<Arc<Registry>>,
-        operator: String,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(lookup: Lookup, plugins: watch::Receiver<Arc<Registry>>, metrics: Metrics) -> Self {
         Self {
             lookup,
             plugins,
-            operator,
             budget: Budget::default(),
             metrics,
         }
@@ -66,17 +58,13 @@ impl Webhook {
     pub fn router(self) -> Router {
         Router::new()
             .route(MUTATE_PODS, post(mutate_pods))
-            .route(VALIDATE_PODS, post(validate_pods))
             .route(VALIDATE_DATASETS, post(validate_datasets))
-            .route(VALIDATE_INTERNAL, post(validate_internal))
             .with_state(Arc::new(self))
     }
 }
 
 const MUTATE_PODS: &str = "/mutate/pods";
-const VALIDATE_PODS: &str = "/validate/pods";
 const VALIDATE_DATASETS: &str = "/validate/datasets";
-const VALIDATE_INTERNAL: &str = "/validate/datasetsinternal";
 
 type Shared = State<Arc<Webhook>>;
 
@@ -87,31 +75,10 @@ async fn mutate_pods(State(webhook): Shared, body: Body) -> Response {
     .await
 }
 
-async fn validate_pods(State(webhook): Shared, body: Body) -> Response {
-    answer(&webhook, VALIDATE_PODS, body, async |request| {
-        Ok(validate::pods(&request))
-    })
-    .await
-}
-
 async fn validate_datasets(State(webhook): Shared, body: Body) -> Response {
     answer(&webhook, VALIDATE_DATASETS, body, async |request| {
         validate::datasets(&webhook, request).await
     })
-    .await
-}
-
-async fn validate_internal(State(webhook): Shared, body: Body) -> Response {
-    answer(
-        &webhook,
-        VALIDATE_INTERNAL,
-        body,
-        async |request: Request<validate::Internal>| {
-            let plugins = webhook.plugins.borrow();
-            let writers: Vec<&str> = plugins.internal_writers().collect();
-            Ok(validate::internal(&request, &webhook.operator, &writers))
-        },
-    )
     .await
 }
 

@@ -35,6 +35,8 @@ pub struct PodSpec {
     pub init_containers: Option<Vec<Container>>,
     /// App containers.
     pub containers: Option<Vec<Container>>,
+    /// `false`: it has a user namespace of its own.
+    pub host_users: Option<bool>,
 }
 
 /// A volume.

@@ -26,9 +26,6 @@ pub struct Request<T> {
     /// `status`, `ephemeralcontainers`, or empty for the object itself.
     #[serde(default)]
     pub sub_resource: String,
-    /// Who asks.
-    #[serde(default)]
-    pub user_info: UserInfo,
     /// The object as it is to be.
     pub object: Option<T>,
     /// The object as it was.
@@ -47,14 +44,6 @@ pub enum Operation {
     Delete,
     /// Connected to.
     Connect,
-}
-
-/// Who asks.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct UserInfo {
-    /// As `system:serviceaccount:NAMESPACE:NAME`.
-    pub username: String,
 }
 
 /// A question that cannot be read, with its name if that much could be.

@@ -1,7 +1,7 @@
 use dlf_core::{
     plugin::{FileSystem, Intent, SecretEntry, StoragePlan, StoragePlugin, Volume},
     program,
-    source::{Source, SourceType},
+    source::{KeySource, Source, SourceType, keys},
 };
 use dlf_plugin_host::carrier::Remote;
 
@@ -83,11 +83,15 @@ fn keys_by_reference(source: &Source, plan: &StoragePlan) -> Result<(), String> 
     let Source::ObjectStore(bucket) = source else {
         return Ok(());
     };
-    if bucket.keys == dlf_core::source::KeySource::Anonymous {
+    if bucket.keys == KeySource::Anonymous {
         return Ok(());
     }
-    let literal = ["accessKeyID", "secretAccessKey"]
-        .into_iter()
-        .find(|key| matches!(plan.secret.get(*key), Some(SecretEntry::Literal(_))));
+    let literal = [
+        keys::ACCESS_KEY_ID,
+        keys::SECRET_ACCESS_KEY,
+        keys::SESSION_TOKEN,
+    ]
+    .into_iter()
+    .find(|key| matches!(plan.secret.get(*key), Some(SecretEntry::Literal(_))));
     literal.map_or(Ok(()), |key| Err(format!("{key} is a literal")))
 }

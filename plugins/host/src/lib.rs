@@ -10,4 +10,4 @@ mod route;
 
 pub use config::{Config, ConfigError};
 pub use plugin::{BuiltIn, Plugin, Seen};
-pub use registry::{Registry, RegistryError, Roads};
+pub use registry::{Connectors, Registry, RegistryError};

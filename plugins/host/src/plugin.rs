@@ -85,6 +85,12 @@ impl Plugin {
         &self.name
     }
 
+    /// Whether it is part of this program, and answers at once.
+    #[must_use]
+    pub const fn is_built_in(&self) -> bool {
+        matches!(self.way, Way::BuiltIn(_))
+    }
+
     /// Whether it is a controller of its own, which writes effective sources.
     #[must_use]
     pub const fn is_external(&self) -> bool {
@@ -155,6 +161,16 @@ impl Plugin {
         )
     }
 
+    /// What it last said of itself; none while it was not met.
+    #[must_use]
+    pub fn info(&self) -> Option<PluginInfo> {
+        match &self.way {
+            Way::BuiltIn(plugin) => Some(plugin.describe()),
+            Way::Remote(meeting) => meeting.known().map(|met| met.info().clone()),
+            Way::External => None,
+        }
+    }
+
     /// What is known of it, without asking it.
     #[must_use]
     pub fn seen(&self) -> Seen {
@@ -184,8 +200,8 @@ impl Plugin {
         }
     }
 
-    /// Asks a plugin that was not met yet who it is, so that what is wrong with it is known before a
-    /// dataset needs it.
+    /// Asks a plugin who it is that was not met yet, or whose connection has ended: what is wrong with it is
+    /// known before a dataset needs it, and so is another version.
     pub async fn look(&self) {
         if let Way::Remote(meeting) = &self.way {
             let _ = meeting.meet().await;

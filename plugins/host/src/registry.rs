@@ -29,7 +29,7 @@ pub struct Registry {
 }
 
 /// How plugins are reached that are not compiled in.
-pub trait Roads: Send + Sync {
+pub trait Connectors: Send + Sync {
     /// Makes connections to an isolated plugin.
     fn isolated(&self, address: Address) -> Box<dyn Connect>;
 }
@@ -40,7 +40,7 @@ impl Registry {
     pub fn new(
         built_in: impl IntoIterator<Item = BuiltIn>,
         config: Arc<Config>,
-        roads: &dyn Roads,
+        connectors: &dyn Connectors,
         metrics: &Metrics,
     ) -> Result<Self, RegistryError> {
         let mut registry = Self {
@@ -52,7 +52,7 @@ impl Registry {
             registry.add_built_in(plugin)?;
         }
         for (name, section) in &Arc::clone(&registry.config).plugins {
-            registry.add_section(name, section, roads, metrics)?;
+            registry.add_section(name, section, connectors, metrics)?;
         }
         registry.check_routes()?;
         Ok(registry)
@@ -83,7 +83,7 @@ impl Registry {
         &mut self,
         name: &str,
         section: &PluginConfig,
-        roads: &dyn Roads,
+        connectors: &dyn Connectors,
         metrics: &Metrics,
     ) -> Result<(), RegistryError> {
         let misfit = |(key, why)| RegistryError::Section {
@@ -100,7 +100,7 @@ impl Registry {
             Carrier::Isolated => {
                 let address = section.address().map_err(misfit)?;
                 let place = section.url.clone().unwrap_or_default();
-                (place, Arc::new(Socket::to(roads.isolated(address))))
+                (place, Arc::new(Socket::to(connectors.isolated(address))))
             }
             Carrier::InProcess => {
                 let path = section.library().map_err(misfit)?;
@@ -239,14 +239,6 @@ impl Registry {
             .get(name)
             .map(|plugin| plugin.config.clone())
             .unwrap_or_default()
-    }
-
-    /// Service accounts that may write effective sources beside the operator.
-    pub fn internal_writers(&self) -> impl Iterator<Item = &str> {
-        let named = self.config.admission.internal_writers.iter();
-        let sections = self.config.plugins.values();
-        let external = sections.filter_map(|plugin| plugin.service_account.as_deref());
-        named.map(String::as_str).chain(external)
     }
 
     /// The configuration this registry was made with.

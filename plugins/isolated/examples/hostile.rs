@@ -60,6 +60,16 @@ impl CachingPlugin for Hostile {
                 condition: CacheCondition::ready("it says so"),
                 ..object(request, "v1", "Service", |_| ())
             }),
+            "silent" => Ok(CachingPlan {
+                origin: Some(CacheOrigin {
+                    endpoint: format!(
+                        "http://{}.{}.svc:80",
+                        request.place.name, request.place.namespace
+                    ),
+                }),
+                condition: CacheCondition::ready("it says so, and has no pod"),
+                ..object(request, "v1", "Service", |_| ())
+            }),
             "deep" => Ok(CachingPlan {
                 objects: vec![deep(100_000)],
                 ..CachingPlan::default()

@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 # S3 for tests: real SeaweedFS servers, each with an address, a directory and ports of its own.
-# `main` is always there, with and without TLS; `second` is for tests that stop and restart one.
+# `main` is always there, with and without TLS; `second` is for tests that stop and restart one, and issues
+# temporary keys.
 
 S3_KEY=dlf-admin S3_SECRET=dlf-admin-secret
 S3_READER_KEY=dlf-reader S3_READER_SECRET=dlf-reader-secret
 S3_PUBLIC_BUCKET=public # the one bucket that may be read without keys
+S3_ROLE=dlf-session # assumed for temporary keys, at `second`
 S3_DIR=$RUN/s3
 
 s3_home() { printf '%s/seaweedfs-%s' "$CACHE" "$(hash_of "$HERE/s3/requirements.txt")"; }
@@ -36,6 +38,20 @@ identities() {
 JSON
 }
 
+# What the second server issues temporary keys by: whoever assumes the role may do all.
+sessions() {
+  cat <<JSON
+{"sts": {"tokenDuration": "1h", "maxSessionLength": "12h", "issuer": "dlf-test",
+         "signingKey": "$(printf 'the test cluster signs its sessions with this' | base64 -w0)"},
+ "policy": {"defaultEffect": "Deny", "storeType": "memory"}, "providers": [],
+ "policies": [{"name": "all", "document": {"Version": "2012-10-17", "Statement": [
+   {"Effect": "Allow", "Action": ["s3:*", "sts:*"], "Resource": ["*"]}]}}],
+ "roles": [{"roleName": "$S3_ROLE", "roleArn": "arn:aws:iam::role/$S3_ROLE", "attachedPolicies": ["all"],
+   "trustPolicy": {"Version": "2012-10-17", "Statement": [
+     {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": ["sts:AssumeRole"]}]}}]}
+JSON
+}
+
 # A private CA, as a company has one, and a leaf for all names of both servers.
 make_s3_certificates() {
   local dir=$S3_DIR/tls
@@ -51,19 +67,23 @@ make_s3_certificates() {
 }
 
 start_s3() { # main|second
-  local name=$1 dir=$S3_DIR/$1 ip ports
+  local name=$1 dir=$S3_DIR/$1 ip ports sessions=()
   ip=$(s3_ip "$name")
   read -ra ports <<<"$(s3_ports "$name")"
   mkdir -p "$dir"
   identities >"$S3_DIR/identities.json"
   make_s3_certificates
+  if [[ $name == second ]]; then
+    sessions >"$S3_DIR/sessions.json"
+    sessions=(-s3.iam.config="$S3_DIR/sessions.json")
+  fi
   start "s3-$name" "$(s3_home)/bin/weed" -logtostderr server -s3 -dir="$dir" -ip="$ip" -ip.bind="$ip" \
     -s3.config="$S3_DIR/identities.json" -s3.port="${ports[0]}" -s3.port.grpc="1${ports[2]}" \
     -master.electionTimeout=1s -master.port="${ports[3]}" -volume.port="${ports[4]}" -filer.port="${ports[5]}" \
     -s3.port.https="${ports[1]}" -s3.cert.file="$S3_DIR/tls/s3.crt" -s3.key.file="$S3_DIR/tls/s3.key" \
     -s3.autoCreateBucket=false -s3.allowDeleteBucketNotEmpty=false -master.telemetry=false -volume.preStopSeconds=1 \
     -s3.port.iceberg=0 -s3.port.lance=0 -s3.localSocket="$dir/s3.sock" -filer.localSocket="$dir/filer.sock" \
-    -master.volumeSizeLimitMB=1024 -volume.max=1000
+    -master.volumeSizeLimitMB=1024 -volume.max=1000 "${sessions[@]}"
 }
 
 # s3_request NAME METHOD PATH [CURL_OPTION...]: one signed request; fails on an HTTP error.

@@ -253,7 +253,6 @@ impl Census {
                 format!("find {plugin}/state -xdev"),
             ),
             ("directories of pods", format!("ls {pods}")),
-            // Our mounter's staging among them.
             (
                 "entries in emptyDirs",
                 format!("find {pods}/*/volumes/kubernetes.io~empty-dir"),

@@ -8,7 +8,7 @@ use dlf_cache::{
 use dlf_wire::nodes::v1::{Done, Failure};
 
 use super::{is_marked, mark, marker};
-use crate::failure::{failure, of_store};
+use crate::failure::of_store;
 use crate::progress::Progress;
 
 /// Nobody waits at a condition here, and a store may work a while on a page of deletions.
@@ -28,11 +28,11 @@ pub async fn empty(
     progress: &dyn Progress,
 ) -> Result<Done, Failure> {
     let done = |deleted| Done {
-        created: false,
         deleted,
+        ..Done::default()
     };
     let of_store = |error: StoreError| of_store(&error);
-    // With a probe's patience: whoever deletes a Dataset is told soon that its source is away.
+    // With a probe's timeout: whoever deletes a Dataset is told soon that its source is away.
     if !store.bucket_exists().await.map_err(of_store)? {
         return Ok(done(true));
     }
@@ -168,7 +168,7 @@ impl Turn<'_> {
             };
             let count = failures.len();
             let message = format!("{count} of {asked} objects could not be deleted: {way_out}");
-            return Err(failure(*class, message));
+            return Err(Failure::new(*class, message));
         }
         self.report(asked);
         Ok(())
@@ -222,5 +222,5 @@ fn still_filled(versions: Versions) -> Failure {
              the store's own tools"
         }
     };
-    failure("BucketNotEmpty", message)
+    Failure::new("BucketNotEmpty", message)
 }

@@ -9,7 +9,6 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::sleep;
 
 use super::up;
-use crate::failure::failure;
 use crate::metrics::{Metrics, TaskKind};
 use crate::task;
 
@@ -54,7 +53,7 @@ impl Work {
             ))
         } else {
             let outbound = self.outbound.clone();
-            let refusal = failure("WorkerBusy", "the worker has no room for another task");
+            let refusal = Failure::new("WorkerBusy", "the worker has no room for another task");
             self.tasks
                 .spawn(async move { answer(&outbound, task.id, Err(refusal)).await })
         };

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use dlf_listen::Listener;
 use dlf_operator::nodes::authorise::FindPod;
 use dlf_operator::nodes::identity::{Identify, Identity, IdentityError, Program};
-use dlf_operator::nodes::{CONNECTIONS_MAX, Dependencies, Hub, serve};
+use dlf_operator::nodes::{CONNECTIONS_MAX, Dependencies, Hub, TellPod, serve};
 use dlf_operator::pods::SlimPod;
 use dlf_operator::tasks::Tasks;
 use dlf_operator::waker::Changes;
 use dlf_wire::dial::Dialer;
-use dlf_wire::nodes::v1::Token;
+use dlf_wire::nodes::v1::{PodRef, Token};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
@@ -53,6 +53,11 @@ impl FindPod for NoPods {
     }
 }
 
+#[async_trait]
+impl TellPod for NoPods {
+    async fn subpath_made(&self, _: &PodRef, _: &str) {}
+}
+
 /// The operator's streams on a free port.
 pub(crate) struct Operator {
     pub(crate) tasks: Arc<Tasks>,
@@ -88,8 +93,9 @@ impl Operator {
             hub: Arc::new(Hub::new(changes.clone())),
             tasks: tasks.clone(),
             identify: Arc::new(OneWorker),
-            strangers: Arc::default(),
+            handshakes: Arc::default(),
             pods: Arc::new(NoPods),
+            tell: Arc::new(NoPods),
             leading: followed,
         };
         tokio::spawn(serve(

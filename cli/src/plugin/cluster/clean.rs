@@ -5,7 +5,7 @@ use std::{error::Error, io};
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Target, wait::Watch};
+use super::{Fixture, wait::Watch};
 use crate::{
     arguments::InCluster,
     cluster::{Cluster, Kind},
@@ -14,11 +14,11 @@ use crate::{
 /// Deletes the namespace, and waits until it is gone.
 pub(super) async fn clean(
     cluster: &Cluster,
-    target: &Target<'_>,
+    fixture: &Fixture<'_>,
     settings: &InCluster,
     interrupts: &mut Interrupts,
 ) -> Result<(), Box<dyn Error>> {
-    let namespace = &target.namespace;
+    let namespace = &fixture.namespace;
     let by_hand = format!("kubectl delete namespace {namespace}");
     if settings.keep {
         eprintln!("namespace {namespace} is kept; delete it with `{by_hand}`");

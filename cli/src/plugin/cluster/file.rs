@@ -5,16 +5,18 @@ use std::{collections::BTreeSet, error::Error, path::Path};
 use dlf_core::{
     api::{ApiGroup, Dataset},
     names::MOUNT_ROOT,
-    source::{KeySource, ObjectStoreSource, Source},
+    source::{
+        KeySource, ObjectStoreSource, Source,
+        keys::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, names_of},
+    },
 };
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value, json};
 
 use crate::plugin::dataset;
 
-const ACCESS_KEY_ID: &str = "accessKeyID";
 /// The keys that stand in a Dataset.
-const KEYS: [&str; 2] = [ACCESS_KEY_ID, "secretAccessKey"];
+const KEYS: [&str; 2] = [ACCESS_KEY_ID, SECRET_ACCESS_KEY];
 
 /// What a check makes in its namespace.
 #[derive(Debug)]
@@ -95,12 +97,13 @@ fn bare(secret: &Value) -> Value {
 
 /// The id of the keys in a Secret.
 pub(super) fn access_key(secret: &Value) -> Option<String> {
-    let mut secret: Secret = serde_json::from_value(secret.clone()).ok()?;
-    let plain = secret.string_data.as_mut();
-    let plain = plain.and_then(|data| data.remove(ACCESS_KEY_ID));
-    let encoded = secret.data.as_mut();
-    let encoded = encoded.and_then(|data| data.remove(ACCESS_KEY_ID));
-    plain.or_else(|| String::from_utf8(encoded?.0).ok())
+    let secret: Secret = serde_json::from_value(secret.clone()).ok()?;
+    let (plain, encoded) = (secret.string_data.as_ref(), secret.data.as_ref());
+    names_of(ACCESS_KEY_ID).into_iter().find_map(|name| {
+        let plain = plain.and_then(|data| data.get(name)).cloned();
+        let encoded = || encoded.and_then(|data| data.get(name));
+        plain.or_else(|| String::from_utf8(encoded()?.0.clone()).ok())
+    })
 }
 
 /// Whether the Secrets that a bucket names are there.
@@ -247,7 +250,7 @@ mod tests {
         assert!(why(&first, &inline("a", "books")).contains("another accessKeyID"));
         assert!(why(&first, &inline("b", "other")).contains("only keys may differ"));
         let plain = secret("stringData: {accessKeyID: a}");
-        let encoded = secret("data: {accessKeyID: Yg==}");
+        let encoded = secret("data: {AWS_ACCESS_KEY_ID: Yg==}");
         assert_eq!(encoded.access_key.as_deref(), Some("b"));
         assert_eq!(plain.is_rotated_by(&encoded), Ok(()));
         assert!(why(&first, &plain).contains("only keys may differ"));

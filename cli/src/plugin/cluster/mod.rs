@@ -42,7 +42,7 @@ pub(super) struct Asked {
 }
 
 /// What is made, and where.
-pub(super) struct Target<'a> {
+pub(super) struct Fixture<'a> {
     asked: &'a Asked,
     given: Given,
     /// The same with other keys.
@@ -75,7 +75,7 @@ pub(super) async fn run(
         image: settings.image.clone(),
         cache_namespace: settings.cache_namespace.clone(),
     };
-    let target = Target {
+    let fixture = Fixture {
         root: given.path(&name),
         namespace: format!("dlf-{name}"),
         asked: &asked,
@@ -83,22 +83,22 @@ pub(super) async fn run(
         rotated,
         name,
     };
-    rights::ask(&cluster, &target).await?;
+    rights::ask(&cluster, &fixture).await?;
     // From here on nothing ends this before it has cleaned up.
     let mut interrupts = Interrupts::new()?;
     let labels = json!({ "app.kubernetes.io/managed-by": "kubectl-dlf" });
-    let namespace = json!({ "metadata": { "name": target.namespace, "labels": labels } });
+    let namespace = json!({ "metadata": { "name": fixture.namespace, "labels": labels } });
     cluster.create(Kind::NAMESPACE, None, namespace).await?;
     let mut report = Report {
         plugin: head,
         checks: Vec::new(),
     };
     let printer = Printer { shown };
-    let plan = Step::all(target.rotated.is_some());
+    let plan = Step::all(fixture.rotated.is_some());
     // Whatever cannot be printed, the namespace goes.
-    let shown = told(
+    let shown = run_and_report(
         &cluster,
-        &target,
+        &fixture,
         settings,
         &plan,
         &mut report,
@@ -106,16 +106,16 @@ pub(super) async fn run(
         &mut interrupts,
     )
     .await;
-    clean(&cluster, &target, settings, &mut interrupts).await?;
+    clean(&cluster, &fixture, settings, &mut interrupts).await?;
     let complete = shown?;
     Ok(output::exit_code(complete && report.passed()))
 }
 
 /// Runs the steps until they end or are interrupted, and shows what they found; gives whether they
 /// ended.
-async fn told(
+async fn run_and_report(
     cluster: &Cluster,
-    target: &Target<'_>,
+    fixture: &Fixture<'_>,
     settings: &InCluster,
     plan: &[Step],
     report: &mut Report,
@@ -123,9 +123,9 @@ async fn told(
     interrupts: &mut Interrupts,
 ) -> Result<bool, Box<dyn Error>> {
     let head = report.head();
-    printer.line(&format!("{head}, in namespace {}", target.namespace))?;
+    printer.line(&format!("{head}, in namespace {}", fixture.namespace))?;
     tokio::select! {
-        outcome = steps(cluster, target, settings, plan, report, printer) => outcome?,
+        outcome = steps(cluster, fixture, settings, plan, report, printer) => outcome?,
         () = interrupts.next() => {}
     }
     let complete = report.checks.len() == plan.len();
@@ -143,13 +143,13 @@ async fn told(
 /// Runs all steps that can run.
 async fn steps(
     cluster: &Cluster,
-    target: &Target<'_>,
+    fixture: &Fixture<'_>,
     settings: &InCluster,
     plan: &[Step],
     report: &mut Report,
     printer: &Printer,
 ) -> Result<(), Box<dyn Error>> {
-    let suite = Suite::new(cluster, target);
+    let suite = Suite::new(cluster, fixture);
     let mut passed = Vec::new();
     for &step in plan {
         let missing = step.needs().iter().find(|needed| !passed.contains(*needed));
@@ -165,8 +165,8 @@ async fn steps(
                 Outcome::Passed { found: Some(found) }
             }
             Err(found) => {
-                let (plugin, dlf) = (&target.asked.plugin, &settings.installed.dlf_namespace);
-                let fix = step.fix(plugin, dlf, &target.asked.cache_namespace);
+                let (plugin, dlf) = (&fixture.asked.plugin, &settings.installed.dlf_namespace);
+                let fix = step.fix(plugin, dlf, &fixture.asked.cache_namespace);
                 Outcome::Failed { found, fix }
             }
         };

@@ -4,13 +4,13 @@ use std::error::Error;
 
 use serde_json::{Value, json};
 
-use super::{Target, cache::KINDS};
+use super::{Fixture, cache::KINDS};
 use crate::cluster::{Cluster, Kind};
 
 /// Asks for every right before anything is made.
-pub(super) async fn ask(cluster: &Cluster, target: &Target<'_>) -> Result<(), Box<dyn Error>> {
+pub(super) async fn ask(cluster: &Cluster, fixture: &Fixture<'_>) -> Result<(), Box<dyn Error>> {
     let mut missing = Vec::new();
-    for (verbs, kind, part, namespace) in needed(target) {
+    for (verbs, kind, part, namespace) in needed(fixture) {
         let (group, resource) = kind.resource();
         let mut refused = Vec::new();
         for verb in verbs {
@@ -27,7 +27,9 @@ pub(super) async fn ask(cluster: &Cluster, target: &Target<'_>) -> Result<(), Bo
             let slash = if part.is_empty() { "" } else { "/" };
             let within = match namespace {
                 "" => String::new(),
-                namespace if namespace == target.namespace => " in a namespace it makes".to_owned(),
+                namespace if namespace == fixture.namespace => {
+                    " in a namespace it makes".to_owned()
+                }
                 namespace => format!(" in namespace {namespace}"),
             };
             let refused = refused.join(", ");
@@ -43,11 +45,11 @@ pub(super) async fn ask(cluster: &Cluster, target: &Target<'_>) -> Result<(), Bo
 
 type Right<'a> = (&'static [&'static str], Kind, &'static str, &'a str);
 
-fn needed<'a>(target: &'a Target<'_>) -> Vec<Right<'a>> {
-    let group = target.given.group;
+fn needed<'a>(fixture: &'a Fixture<'_>) -> Vec<Right<'a>> {
+    let group = fixture.given.group;
     let (own, caches) = (
-        target.namespace.as_str(),
-        target.asked.cache_namespace.as_str(),
+        fixture.namespace.as_str(),
+        fixture.asked.cache_namespace.as_str(),
     );
     let all = &["create", "get", "list", "delete"];
     let mut needed: Vec<Right<'a>> = vec![
@@ -63,9 +65,9 @@ fn needed<'a>(target: &'a Target<'_>) -> Vec<Right<'a>> {
         (&["get"], Kind::POD, "log", own),
         (&["list", "delete"], Kind::POD, "", caches),
     ];
-    if target.rotated.is_some() {
+    if fixture.rotated.is_some() {
         needed.push((&["create", "get", "patch"], Kind::SECRET, "", own));
-    } else if !target.given.secrets.is_empty() {
+    } else if !fixture.given.secrets.is_empty() {
         needed.push((&["create"], Kind::SECRET, "", own));
     }
     let listed = KINDS.map(|kind| -> Right<'a> { (&["list"], kind, "", caches) });

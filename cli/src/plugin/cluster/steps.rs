@@ -4,7 +4,7 @@ use kube::core::params::ListParams;
 use serde_json::{Value, json};
 
 use super::{
-    Target, cache, file,
+    Fixture, cache, file,
     order::Step,
     pods::{self, Reading},
     suite::{CAPACITY, Suite},
@@ -32,13 +32,13 @@ impl Suite<'_> {
     }
 
     async fn create(&self) -> Result<String, Fault> {
-        let Target {
+        let Fixture {
             given,
             namespace,
             name,
             asked,
             ..
-        } = self.target;
+        } = self.fixture;
         for secret in &given.secrets {
             self.cluster
                 .create(Kind::SECRET, Some(namespace), secret.clone())
@@ -56,7 +56,7 @@ impl Suite<'_> {
     async fn read(&self) -> Result<String, Fault> {
         let read = self.reading().await?;
         self.wrote.set(read.written);
-        let file = read.file.strip_prefix(&self.target.root);
+        let file = read.file.strip_prefix(&self.fixture.root);
         let file = file.unwrap_or(&read.file).trim_start_matches('/');
         Ok(format!("{} bytes of {file}", read.bytes))
     }
@@ -84,13 +84,13 @@ impl Suite<'_> {
     }
 
     async fn rotate(&self) -> Result<String, Fault> {
-        let Target {
+        let Fixture {
             given,
             namespace,
             name,
             rotated,
             ..
-        } = self.target;
+        } = self.fixture;
         let Some(rotated) = rotated else {
             return Err(Fault::Found("there are no other keys".to_owned()));
         };
@@ -134,7 +134,7 @@ impl Suite<'_> {
                 "the cache has no pods that could die".to_owned(),
             ));
         }
-        let caches = &self.target.asked.cache_namespace;
+        let caches = &self.fixture.asked.cache_namespace;
         for pod in &killed {
             self.cluster
                 .delete(Kind::POD, Some(caches), cache::name(pod), Some(0))
@@ -181,12 +181,12 @@ impl Suite<'_> {
     }
 
     async fn delete(&self) -> Result<String, Fault> {
-        let Target {
+        let Fixture {
             given,
             namespace,
             name,
             ..
-        } = self.target;
+        } = self.fixture;
         let kind = Kind::dataset(given.group);
         if self
             .cluster

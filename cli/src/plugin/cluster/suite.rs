@@ -9,7 +9,7 @@ use dlf_core::api::quantity_bytes;
 use serde_json::{Value, json};
 
 use super::{
-    Target, cache,
+    Fixture, cache,
     pods::{self, Pod, READER, Rounds},
     wait::{Fault, Look, Watch},
 };
@@ -21,7 +21,7 @@ pub(super) const CAPACITY: &str = "100Mi";
 /// What the steps know of what the ones before them did.
 pub(super) struct Suite<'a> {
     pub(super) cluster: &'a Cluster,
-    pub(super) target: &'a Target<'a>,
+    pub(super) fixture: &'a Fixture<'a>,
     pub(super) watch: Watch,
     pub(super) capacity: Cell<&'static str>,
     pub(super) caches: RefCell<BTreeSet<String>>,
@@ -33,10 +33,10 @@ pub(super) struct Suite<'a> {
 }
 
 impl<'a> Suite<'a> {
-    pub(super) fn new(cluster: &'a Cluster, target: &'a Target<'a>) -> Self {
+    pub(super) fn new(cluster: &'a Cluster, fixture: &'a Fixture<'a>) -> Self {
         Self {
             cluster,
-            target,
+            fixture,
             watch: Watch::default(),
             capacity: Cell::new(CAPACITY),
             caches: RefCell::default(),
@@ -50,12 +50,12 @@ impl<'a> Suite<'a> {
     /// Waits until the cache serves what this edition of the Dataset asks for; gives its endpoint.
     pub(super) async fn served(&self, edition: &Value) -> Result<String, Fault> {
         let generation = edition["metadata"]["generation"].as_i64();
-        let Target {
+        let Fixture {
             given,
             namespace,
             name,
             ..
-        } = self.target;
+        } = self.fixture;
         self.watch
             .until(async || {
                 let of = |kind| self.cluster.get(kind, Some(namespace), name);
@@ -81,19 +81,19 @@ impl<'a> Suite<'a> {
     }
 
     pub(super) async fn objects(&self) -> Result<Vec<Value>, Fault> {
-        let (caches, namespace) = (&self.target.asked.cache_namespace, &self.target.namespace);
+        let (caches, namespace) = (&self.fixture.asked.cache_namespace, &self.fixture.namespace);
         Ok(cache::objects(self.cluster, caches, namespace).await?)
     }
 
     pub(super) async fn pods(&self) -> Result<Vec<Value>, Fault> {
         let names = self.caches.borrow().clone();
-        Ok(cache::pods(self.cluster, &self.target.asked.cache_namespace, &names).await?)
+        Ok(cache::pods(self.cluster, &self.fixture.asked.cache_namespace, &names).await?)
     }
 
     pub(super) async fn running(&self) -> Look<String> {
         let objects = self.objects().await?;
         self.caches.borrow_mut().extend(cache::names(&objects));
-        Ok(cache::running(&objects, &self.target.asked.plugin))
+        Ok(cache::running(&objects, &self.fixture.asked.plugin))
     }
 
     /// Waits until nothing is left in the namespace of caches.
@@ -113,12 +113,12 @@ impl<'a> Suite<'a> {
 
     /// Merges fields into the Dataset's cache block.
     pub(super) async fn patch(&self, cache: &Value) -> Result<Value, Fault> {
-        let Target {
+        let Fixture {
             given,
             namespace,
             name,
             ..
-        } = self.target;
+        } = self.fixture;
         let fields = json!({ "spec": { "cache": cache } });
         let kind = Kind::dataset(given.group);
         Ok(self.cluster.patch(kind, (namespace, name), &fields).await?)
@@ -127,16 +127,16 @@ impl<'a> Suite<'a> {
     fn pod<'p>(&'p self, name: &'p str) -> Pod<'p> {
         Pod {
             name,
-            dataset: &self.target.name,
-            root: &self.target.root,
-            image: &self.target.asked.image,
-            write: !self.target.given.readonly,
+            dataset: &self.fixture.name,
+            root: &self.fixture.root,
+            image: &self.fixture.asked.image,
+            write: !self.fixture.given.readonly,
         }
     }
 
     /// Runs a script in a pod of its own; gives the last line of its log.
     pub(super) async fn once(&self, script: &str) -> Result<String, Fault> {
-        let namespace = &self.target.namespace;
+        let namespace = &self.fixture.namespace;
         self.made.set(self.made.get() + 1);
         let name = format!("once-{}", self.made.get());
         self.cluster
@@ -156,7 +156,7 @@ impl<'a> Suite<'a> {
 
     /// Waits until the reader has read more often than `beyond`, and never in vain.
     pub(super) async fn rounds_beyond(&self, beyond: u64) -> Result<Rounds, Fault> {
-        let namespace = &self.target.namespace;
+        let namespace = &self.fixture.namespace;
         if !self.reading.replace(true) {
             self.cluster
                 .create(Kind::POD, Some(namespace), self.pod(READER).reader())

@@ -3,6 +3,8 @@
 //! Written as JSON and not derived, because the rules and their messages are the user's contract
 //! and are to be read as they will be seen. A test proves that [`crate::api`]'s types fit it.
 
+#[cfg(test)]
+mod fits;
 mod rules;
 mod spec;
 mod status;

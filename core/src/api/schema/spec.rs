@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::rules;
+use crate::decision::REPLICAS_MAX;
 use crate::source::keys::{COS, HOST, NFS};
 
 const LOCAL: &str = "spec.local";
@@ -26,7 +27,8 @@ const CATALOG_ENTRY: [&str; 11] = [
 const LOCAL_KEYS: &str = "A source the cluster can reach. Every value is a string; flags are \"true\" or \"false\".\n\
     type COS (any S3): endpoint (http or https URL); bucket (BUCKET or BUCKET/PREFIX); folder (the prefix, another way to \
     say it); region (may be empty); accessKeyID and secretAccessKey (empty: anonymous), or secret-name (a Secret of this \
-    namespace with these two keys, which wins) with secret-namespace (this namespace); readonly; provision (make the \
+    namespace with these two keys, which wins; temporary ones with their sessionToken; AWS_ACCESS_KEY_ID and so on are \
+    taken as the same) with secret-namespace (this namespace); readonly; provision (make the \
     bucket if there is none); removeOnDelete (delete a bucket that provision made, and all in it, with the Dataset); \
     ca-secret-name (a Secret with ca.crt: a private CA for https).\n\
     type NFS: server; share (absolute path of the export); createDirPVC (make the directory if there is none); readonly; \
@@ -145,7 +147,7 @@ fn cache() -> Value {
             "mode": { "type": "string", "enum": ["Off", "Advise", "Auto", "Always"], "description": "Who decides." },
             "plugin": text(63, "Name of the caching plugin."),
             "capacity": quantity("Ceiling of the total."),
-            "replicas": { "type": "integer", "minimum": 1, "maximum": 1024, "description": "Ceiling of the number of shards." },
+            "replicas": { "type": "integer", "minimum": 1, "maximum": REPLICAS_MAX, "description": "Ceiling of the number of shards." },
             "medium": { "type": "string", "enum": ["Disk", "Memory"], "description": "What it is kept on." },
             "revalidate": pattern("^(never|[0-9]+(ms|s|m|h))$", 16, "How stale a read may be; 0s asks the source each time."),
             "warmup": {

@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
 
+use crate::api::PLACEMENTS_MAX;
+
 pub(super) fn schema() -> Value {
     json!({
         "type": "object",
@@ -7,7 +9,7 @@ pub(super) fn schema() -> Value {
         "properties": {
             "observedGeneration": { "type": "integer", "format": "int64", "description": "The generation of the spec this is about." },
             "provision": phase("Where the claim and its like stand."),
-            "caching": phase("Where the cache stands."),
+            "caching": caching(),
             "source": { "type": "string", "description": "Address of the source." },
             "conditions": {
                 "type": "array",
@@ -31,6 +33,7 @@ fn usage() -> Value {
             "nodes": integer("Nodes on which one of them has it mounted."),
             "lastUsedTime": { "type": "string", "format": "date-time", "description": "When a pod last used it, or bytes last moved." },
             "bytesRead": integer("Bytes read through mounts since it was made."),
+            "bytesReadFromCache": integer("Of those, bytes that came from a cache."),
             "bytesWritten": integer("Bytes written through mounts since it was made."),
         },
     })
@@ -48,9 +51,24 @@ fn cache() -> Value {
                 "properties": {
                     "action": { "type": "string", "enum": ["Deploy"] },
                     "reason": { "type": "string" },
+                    "time": { "type": "string", "format": "date-time", "description": "When; absent where the spec itself decides." },
+                    "numbers": {
+                        "type": "object",
+                        "maxProperties": 32,
+                        "additionalProperties": { "type": "string", "maxLength": 64 },
+                        "description": "The figures that it was made of, by name.",
+                    },
                 },
             },
             "capacity": { "type": "string", "description": "Kubernetes quantity: the total that was decided on." },
+            "used": { "type": "string", "description": "Kubernetes quantity: what it holds of that; absent while nobody knows." },
+            "hitRatio": { "type": "integer", "minimum": 0, "maximum": 100, "description": "Of the bytes that were asked of it, the part that it had, in percent; absent while nobody knows." },
+            "placements": {
+                "type": "array",
+                "maxItems": PLACEMENTS_MAX,
+                "items": { "type": "string", "maxLength": 253 },
+                "description": "Names of nodes that hold some of its data.",
+            },
             "endpoint": { "type": "string", "description": "Where reads go first; absent while it does not serve." },
         },
     })
@@ -71,12 +89,42 @@ fn phase(description: &str) -> Value {
     })
 }
 
+fn caching() -> Value {
+    let nodes = |description: &str| {
+        json!({
+            "type": "array",
+            "maxItems": PLACEMENTS_MAX,
+            "description": description,
+            "items": { "type": "object", "properties": {
+                "key": { "type": "string", "maxLength": 317 },
+                "value": { "type": "string", "maxLength": 253 },
+            }},
+        })
+    };
+    let mut schema = phase("Where the cache stands.");
+    schema["properties"]["placements"] = json!({
+        "type": "object",
+        "description": "Nodes near the data, by label, as a controller of somebody else's says.",
+        "properties": {
+            "gateways": nodes("Nodes from which the cache is reached."),
+            "datalocations": nodes("Nodes that hold data."),
+        },
+    });
+    schema
+}
+
+/// What a condition can be of.
+const TYPES: &str = "Ready: pods can use it. SourceReachable: the source answered when it was last asked. \
+    Provisioned: everything it makes exists. CacheReady: reads go through a cache. InUse: pods use it. \
+    SizePending: mount.size was changed after the claim was made. WritesRefused: the source does not take what \
+    pods write. docs/conditions.md has the reasons of each.";
+
 fn condition() -> Value {
     json!({
         "type": "object",
         "required": ["type", "status", "lastTransitionTime", "reason", "message"],
         "properties": {
-            "type": { "type": "string", "maxLength": 316 },
+            "type": { "type": "string", "maxLength": 316, "description": TYPES },
             "status": { "type": "string", "enum": ["True", "False", "Unknown"] },
             "observedGeneration": { "type": "integer", "format": "int64" },
             "lastTransitionTime": { "type": "string", "format": "date-time" },
@@ -84,4 +132,18 @@ fn condition() -> Value {
             "message": { "type": "string", "maxLength": 32768 },
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::condition::ConditionType;
+
+    #[test]
+    fn each_type_of_a_condition_is_described() {
+        for kind in ConditionType::ALL {
+            let described = format!("{}: ", kind.as_str());
+            assert!(TYPES.contains(&described), "{described}");
+        }
+    }
 }

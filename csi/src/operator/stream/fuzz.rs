@@ -60,7 +60,7 @@ fn messages() -> impl Strategy<Value = Down> {
         })
     };
     let failure =
-        option::of((texts(), texts()).prop_map(|(reason, message)| Failure { reason, message }));
+        option::of((texts(), texts()).prop_map(|(reason, message)| Failure::new(reason, message)));
     let grant = (requests(), option::of(datasets()), texts(), any::<bool>());
     prop_oneof![
         3 => grant.prop_map(|(request, dataset, subpath, readonly)| Down::Grant(Grant { request, dataset, subpath, readonly })),

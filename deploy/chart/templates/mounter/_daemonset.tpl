@@ -52,8 +52,11 @@ spec:
           hostPath:
             path: {{ include "dlf.kubeletDir" . }}/plugins/csi.dlf.dev/mounters
             type: DirectoryOrCreate
-        # No sizeLimit: the kubelet would evict the pod and every mount of the node with it. The
-        # mounter has a limit of its own, which is an error of one file.
+        # Not an emptyDir: what a dataset has there outlives a mounter, and at its sizeLimit the kubelet
+        # would evict the pod and every mount of the node with it. The driver makes a directory for
+        # each dataset in it and tells its limits, at which one file gets an error.
         - name: staging
-          emptyDir: {}
+          hostPath:
+            path: {{ include "dlf.kubeletDir" . }}/plugins/csi.dlf.dev/staging
+            type: DirectoryOrCreate
 {{- end }}

@@ -4,19 +4,22 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use fuser::{Errno, FileType, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
 
+use super::run::Refuse;
 use super::{GENERATION, Requests};
 use crate::fs::core::Core;
-use crate::fs::directory::OpenDirectory;
-use crate::fs::inode::ROOT;
+use crate::fs::cursor::OpenDirectory;
+use crate::fs::names::ROOT;
 
 const DOTS: u64 = 2;
 
 impl Requests {
-    pub(super) fn read_names(&self, handle: u64, offset: u64, reply: ReplyDirectory) {
+    pub(super) fn read_names(&self, thread: u32, handle: u64, offset: u64, reply: ReplyDirectory) {
         self.run(
+            thread,
             (reply, offset),
             move |core| async move { Listed::from(core, handle, offset).await },
             |(mut reply, offset), listed: Listed| {
@@ -26,8 +29,15 @@ impl Requests {
         );
     }
 
-    pub(super) fn read_entries(&self, handle: u64, offset: u64, reply: ReplyDirectoryPlus) {
+    pub(super) fn read_entries(
+        &self,
+        thread: u32,
+        handle: u64,
+        offset: u64,
+        reply: ReplyDirectoryPlus,
+    ) {
         self.run(
+            thread,
             (reply, offset),
             move |core| async move { Listed::from(core, handle, offset).await },
             |(mut reply, offset), listed: Listed| {
@@ -39,7 +49,7 @@ impl Requests {
     }
 }
 
-impl<R: super::Refuse> super::Refuse for (R, u64) {
+impl<R: Refuse> Refuse for (R, u64) {
     fn refuse(self, errno: Errno) {
         self.0.refuse(errno);
     }
@@ -95,7 +105,7 @@ impl Listed {
     /// The inode's number if it has one, else one that it will not have: programs take 0 for "no
     /// entry".
     fn number(&self, name: &str) -> INodeNo {
-        let known = self.core.inodes().child(self.directory.ino, name);
+        let known = self.core.names().child(self.directory.ino, name);
         INodeNo(known.map_or_else(
             || {
                 let mut hasher = DefaultHasher::new();
@@ -111,7 +121,7 @@ impl Listed {
         let here = settings.directory_attr(self.directory.ino);
         for (next, name) in Self::dots(offset) {
             // The kernel takes neither attributes nor inode from these two.
-            let ttl = std::time::Duration::ZERO;
+            let ttl = Duration::ZERO;
             if reply.add(here.ino, next, name, &ttl, &here, GENERATION) {
                 return;
             }
@@ -120,10 +130,16 @@ impl Listed {
             let entry = self
                 .core
                 .enter_listed(self.directory.ino, listed, self.taken);
-            let (attr, ttl) = self.core.attr(&entry);
+            let (attr, ttl) = match &entry {
+                Some(entry) => self.core.attr(entry),
+                // A name without an inode: the kernel asks when it wants one.
+                None => (settings.file_attr(0, 0, UNIX_EPOCH), Duration::ZERO),
+            };
             if reply.add(attr.ino, next, &*listed.name, &ttl, &attr, GENERATION) {
                 // It did not fit, so the kernel has not learnt of it.
-                self.core.inodes().forget(entry.ino, 1);
+                if let Some(entry) = entry {
+                    self.core.names().forgot(entry.ino, 1);
+                }
                 return;
             }
         }

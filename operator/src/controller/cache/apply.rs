@@ -38,7 +38,7 @@ pub(super) async fn run(
     let mut obstacle = None;
     for (object, manager) in [(&policy, FIELD_MANAGER)].into_iter().chain(planned) {
         let Some(key) = key_of(object) else { continue };
-        let desired = stamped(object, plugin, identity);
+        let desired = stamped(object, plugin, identity, &ctx.shared.pull_secrets);
         if let Some(problem) = ensure(&key, known.get(&key), desired, manager, ctx).await? {
             obstacle.get_or_insert(problem);
         }
@@ -79,9 +79,9 @@ fn network_policy(place: &CachePlace, identity: &Identity, operator_namespace: &
     })
 }
 
-/// The object with its owner's labels and a hash of itself. What a `StatefulSet` claimed goes with it: a
+/// The object with its owner's labels, what its images are pulled with and a hash of itself. What a `StatefulSet` claimed goes with it: a
 /// cache has nothing that the source has not.
-fn stamped(object: &Value, plugin: &str, identity: &Identity) -> Value {
+fn stamped(object: &Value, plugin: &str, identity: &Identity, pull_secrets: &[String]) -> Value {
     let mut stamped = object.clone();
     for (label, value) in identity.labels() {
         stamped["metadata"]["labels"][label] = json!(value);
@@ -91,9 +91,27 @@ fn stamped(object: &Value, plugin: &str, identity: &Identity) -> Value {
         stamped["spec"]["persistentVolumeClaimRetentionPolicy"] =
             json!({ "whenDeleted": "Delete", "whenScaled": "Delete" });
     }
+    if let Some(pod) = stamped.pointer_mut("/spec/template/spec") {
+        add_pull_secrets(pod, pull_secrets);
+    }
     let hash = fingerprint(&stamped);
     stamped["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash);
     stamped
+}
+
+/// A plugin cannot know them. Those that it planned itself come first.
+fn add_pull_secrets(pod: &mut Value, names: &[String]) {
+    let planned = pod["imagePullSecrets"].as_array().cloned();
+    let mut all = planned.unwrap_or_default();
+    for name in names {
+        let reference = json!({ "name": name });
+        if !all.contains(&reference) {
+            all.push(reference);
+        }
+    }
+    if !all.is_empty() {
+        pod["imagePullSecrets"] = json!(all);
+    }
 }
 
 async fn ensure(
@@ -208,5 +226,33 @@ pub(super) async fn remove(
             Ok(true)
         }
         Err(error) => Err(error).doing("deleting what a caching plugin had planned"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_caches_are_pulled_with_what_the_installation_has() {
+        let with = |pod: Value, names: &[&str]| {
+            let mut pod = pod;
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            add_pull_secrets(&mut pod, &names);
+            pod["imagePullSecrets"].take()
+        };
+        let named = |names: &[&str]| {
+            let references = names.iter().map(|name| json!({ "name": name }));
+            Value::Array(references.collect())
+        };
+        assert_eq!(with(json!({}), &["ours"]), named(&["ours"]));
+        let own = || json!({ "imagePullSecrets": [{ "name": "own" }] });
+        assert_eq!(with(own(), &["ours", "own"]), named(&["own", "ours"]));
+        assert_eq!(with(own(), &[]), named(&["own"]));
+        assert_eq!(
+            with(json!({}), &[]),
+            Value::Null,
+            "nothing changes without any"
+        );
     }
 }

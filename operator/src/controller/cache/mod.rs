@@ -1,13 +1,13 @@
 //! A cache in front of a dataset's bucket: what its plugin plans exists, in a namespace of its own.
 //!
 //! It has a controller of its own, so that no plugin, however slow, is ever waited for by the
-//! reconcile of a Dataset: that reads in the book what was found last.
+//! reconcile of a Dataset: that reads the state of the cache as it was found last.
 
 mod apply;
-mod book;
-mod held;
+mod holders;
 mod objects;
 mod plan;
+mod state;
 mod status;
 mod validate;
 mod withdraw;
@@ -17,19 +17,14 @@ use std::{sync::Arc, time::Duration};
 use dlf_core::api::Dataset;
 use kube::ResourceExt;
 
-pub use book::{Book, Front};
-pub use held::Withdrawn;
+pub use holders::Withdrawn;
 pub use objects::{CacheKey, CacheKind, CacheObject, CacheObjects};
-pub(super) use status::{endpoint_of, front};
+pub use state::{CacheState, CacheStates};
+pub(super) use status::{endpoint_of, state_of};
 pub(super) use withdraw::remove_all;
 
 use self::validate::{Cache, Wanted};
-use super::{
-    Context, Next,
-    error::{Problem, ReconcileError},
-    names::Identity,
-};
-use crate::waker::Urgency;
+use super::{Context, Next, error::ReconcileError, names::Identity};
 
 /// A plan is made again this often although nothing changed.
 const RESYNC: Duration = Duration::from_mins(30);
@@ -48,8 +43,8 @@ pub(super) async fn reconcile(
 ) -> Result<Next, ReconcileError> {
     let identity = Identity::of(&dataset, ctx.group)?;
     let (namespace, name) = (&identity.namespace, &identity.name);
-    let _lane = ctx.shared.cache_lanes.enter(namespace, name).await;
-    // What was queued may have changed while the lane was held.
+    let _lock = ctx.shared.cache_locks.lock(namespace, name).await;
+    // What was queued may have changed while another held the lock.
     let Some(dataset) = ctx.dataset(ctx.group, namespace, name) else {
         return Ok(Next::Wait);
     };
@@ -67,7 +62,7 @@ pub(super) async fn reconcile(
     ) {
         Ok(Wanted::Nothing(_)) => {
             let gone = withdraw::unwanted(&dataset, &identity, None, &ctx).await?;
-            if shared.book.forget(&identity.uid) {
+            if shared.cache_states.forget(&identity.uid) {
                 wake(&identity, &ctx);
             }
             Ok(until(gone))
@@ -75,6 +70,16 @@ pub(super) async fn reconcile(
         Ok(Wanted::External(plugin)) => {
             let gone = withdraw::unwanted(&dataset, &identity, None, &ctx).await?;
             note(status::external(plugin.name()), &identity, &ctx);
+            Ok(until(gone))
+        }
+        Ok(Wanted::Unplanned(problem)) => {
+            // Nobody plans for what is there, so it goes as one does that is wanted no more.
+            note(
+                status::stopped(&problem, None, &identity, &ctx),
+                &identity,
+                &ctx,
+            );
+            let gone = withdraw::unwanted(&dataset, &identity, None, &ctx).await?;
             Ok(until(gone))
         }
         Ok(Wanted::Cache(cache)) => serve(&cache, &dataset, &identity, &ctx).await,
@@ -105,7 +110,7 @@ async fn serve(
     ctx: &Context,
 ) -> Result<Next, ReconcileError> {
     if let Some(problem) = validate::not_yet(cache, dataset, ctx) {
-        note(Front::waiting(problem), identity, ctx);
+        note(CacheState::waiting(problem), identity, ctx);
         // The Dataset's next status brings us here again.
         let cleared = withdraw::unwanted(dataset, identity, Some(&cache.place), ctx).await?;
         return Ok(until(cleared));
@@ -131,32 +136,24 @@ async fn serve(
             Duration::from_millis(ms).clamp(REQUEUE.0, REQUEUE.1)
         })),
     };
-    let front = match obstacle {
+    let state = match obstacle {
         Some(problem) => status::stopped(&problem, Some(cache), identity, ctx),
         None => status::planned(cache, &plan),
     };
-    note(front, identity, ctx);
+    note(state, identity, ctx);
     withdraw::unplanned(&planned, cache, identity, ctx).await?;
     let cleared = withdraw::unwanted(dataset, identity, Some(&cache.place), ctx).await?;
     Ok(if cleared { next } else { Next::After(RECHECK) })
 }
 
-/// Writes into the book what was found, and has the Dataset look at it.
-fn note(front: Front, identity: &Identity, ctx: &Context) {
-    if ctx.shared.book.set(&identity.uid, front) {
+/// Keeps the state that was found, and has the Dataset look at it.
+fn note(state: CacheState, identity: &Identity, ctx: &Context) {
+    if ctx.shared.cache_states.set(&identity.uid, state) {
         wake(identity, ctx);
     }
 }
 
 fn wake(identity: &Identity, ctx: &Context) {
     let name = (identity.namespace.clone(), identity.name.clone());
-    ctx.shared.cache_news.wake(&name, Urgency::Soon);
-}
-
-/// What stands in the way of a cache, with its plugin's name in front.
-fn of_plugin(plugin: &str, problem: Problem) -> Problem {
-    Problem {
-        message: format!("plugin {plugin}: {}", problem.message),
-        ..problem
-    }
+    ctx.shared.findings.wake(&name);
 }

@@ -5,11 +5,8 @@ use dlf_core::plugin::{
 };
 use serde_json::{Value, json};
 
-use super::{CacheKind, CacheObject, of_plugin, validate::Cache};
-use crate::controller::{Context, error::Problem, names::Identity};
-
-/// Reasons that are the plugin's fault of the moment, and heal with it.
-const PASSING: &str = "Plugin";
+use super::{CacheKind, CacheObject, validate::Cache};
+use crate::controller::{Context, error::Problem, names::Identity, plans};
 
 /// Has the plugin plan, and checks what it answers.
 pub(super) async fn run(
@@ -26,14 +23,9 @@ pub(super) async fn run(
         policy::check(&plan, &info, &cache.place)?;
         Ok(plan)
     };
-    asked.await.map_err(|error| of_plugin(name, problem(error)))
-}
-
-fn problem(error: PlanError) -> Problem {
-    if error.reason.starts_with(PASSING) {
-        return Problem::pending(error.reason, error.message);
-    }
-    Problem::failed(error.reason, error.message)
+    asked
+        .await
+        .map_err(|error: PlanError| plans::problem(name, error))
 }
 
 fn request(cache: &Cache, info: &PluginInfo, identity: &Identity, ctx: &Context) -> CachingRequest {

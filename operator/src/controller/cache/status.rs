@@ -9,39 +9,39 @@ use dlf_core::{
 use kube::ResourceExt;
 
 use super::{
-    Front,
+    CacheState,
     validate::{self, Cache, Wanted},
 };
 use crate::controller::{Context, error::Problem, names::Identity, status::finding_of};
 
 /// What stands in front of a Dataset's source: what its cache's reconcile found last, or, while this
 /// operator has not looked yet, what is written.
-pub(in crate::controller) fn front(
+pub(in crate::controller) fn state_of(
     dataset: &Dataset,
     identity: &Identity,
     ctx: &Context,
-) -> Arc<Front> {
-    let found = ctx.shared.book.get(&identity.uid);
+) -> Arc<CacheState> {
+    let found = ctx.shared.cache_states.get(&identity.uid);
     let (plugins, namespace) = (&ctx.shared.plugins, &ctx.shared.caches_namespace);
-    let front = match validate::run(dataset, identity, plugins, namespace) {
-        Ok(Wanted::Nothing(reason)) => Front::none(reason),
+    let state = match validate::run(dataset, identity, plugins, namespace) {
+        Ok(Wanted::Nothing(reason)) => CacheState::none(reason),
         Ok(Wanted::External(plugin)) => external(plugin.name()),
         // What was found may be of the source as it was before an edit.
         Ok(Wanted::Cache(cache)) => match found {
             Some(found) if !leads_elsewhere(&found, &cache.place) => return found,
             _ => written(dataset, Some(&cache), identity, ctx),
         },
-        Err(_) => match found {
+        Ok(Wanted::Unplanned(_)) | Err(_) => match found {
             Some(found) if found.endpoint.is_none() => return found,
             _ => written(dataset, None, identity, ctx),
         },
     };
-    Arc::new(front)
+    Arc::new(state)
 }
 
 /// Whether reads would go through another cache than that of this place.
-fn leads_elsewhere(front: &Front, place: &CachePlace) -> bool {
-    let endpoint = front.endpoint.as_deref();
+fn leads_elsewhere(state: &CacheState, place: &CachePlace) -> bool {
+    let endpoint = state.endpoint.as_deref();
     endpoint.is_some_and(|endpoint| !is_at(endpoint, place))
 }
 
@@ -52,16 +52,21 @@ pub(super) fn is_at(endpoint: &str, place: &CachePlace) -> bool {
 }
 
 /// What the objects say that an operator before this one wrote.
-fn written(dataset: &Dataset, cache: Option<&Cache>, identity: &Identity, ctx: &Context) -> Front {
+fn written(
+    dataset: &Dataset,
+    cache: Option<&Cache>,
+    identity: &Identity,
+    ctx: &Context,
+) -> CacheState {
     let status = dataset.status.clone().unwrap_or_default();
     let last = status
         .conditions
         .iter()
         .find(|last| last.type_ == ConditionType::CacheReady.as_str());
-    Front {
+    CacheState {
         endpoint: cache.and_then(|cache| kept(cache, identity, ctx)),
         external: None,
-        phase: status.caching.unwrap_or_default(),
+        phase: status.caching.unwrap_or_default().into(),
         status: status.cache,
         finding: last.and_then(finding_of),
     }
@@ -80,8 +85,8 @@ pub(in crate::controller) fn endpoint_of(internal: &DatasetInternal) -> Option<S
 }
 
 /// A controller of its own has the say.
-pub(super) fn external(plugin: &str) -> Front {
-    Front {
+pub(super) fn external(plugin: &str) -> CacheState {
+    CacheState {
         endpoint: None,
         external: Some(plugin.to_owned()),
         phase: PhaseStatus {
@@ -94,13 +99,13 @@ pub(super) fn external(plugin: &str) -> Front {
 }
 
 /// What a plan says of its cache.
-pub(super) fn planned(cache: &Cache, plan: &CachingPlan) -> Front {
+pub(super) fn planned(cache: &Cache, plan: &CachingPlan) -> CacheState {
     let condition = &plan.condition;
     let endpoint = plan.origin.as_ref().map(|origin| origin.endpoint.clone());
     let plugin = cache.plugin.name();
     let message = format!("plugin {plugin}: {}", condition.message);
     let serves = condition.ready && endpoint.is_some();
-    Front {
+    CacheState {
         external: None,
         phase: PhaseStatus {
             status: if serves { Phase::OK } else { Phase::Pending },
@@ -123,7 +128,7 @@ pub(super) fn stopped(
     cache: Option<&Cache>,
     identity: &Identity,
     ctx: &Context,
-) -> Front {
+) -> CacheState {
     let endpoint = cache.and_then(|cache| kept(cache, identity, ctx));
     let (truth, message) = match &endpoint {
         Some(_) => (
@@ -138,7 +143,7 @@ pub(super) fn stopped(
             format!("{}; reads go to the source", problem.message),
         ),
     };
-    Front {
+    CacheState {
         external: None,
         phase: PhaseStatus {
             status: problem.phase,
@@ -161,9 +166,11 @@ fn of(cache: &Cache, endpoint: Option<String>) -> CacheStatus {
         decision: DecisionStatus {
             action: "Deploy".to_owned(),
             reason: "spec.cache.mode is Always".to_owned(),
+            ..DecisionStatus::default()
         },
         capacity: quantity(cache.decision.capacity_bytes),
         endpoint,
+        ..CacheStatus::default()
     }
 }
 
@@ -190,11 +197,11 @@ mod tests {
             name: name.to_owned(),
             labels: std::collections::BTreeMap::new(),
         };
-        let mut front = Front::none(Reason::NotAsked);
-        assert!(!leads_elsewhere(&front, &place("cache-2")));
-        front.endpoint = Some("http://cache-1.dlf-caches.svc:8080".to_owned());
-        assert!(!leads_elsewhere(&front, &place("cache-1")));
-        assert!(leads_elsewhere(&front, &place("cache-2")));
+        let mut state = CacheState::none(Reason::NotAsked);
+        assert!(!leads_elsewhere(&state, &place("cache-2")));
+        state.endpoint = Some("http://cache-1.dlf-caches.svc:8080".to_owned());
+        assert!(!leads_elsewhere(&state, &place("cache-1")));
+        assert!(leads_elsewhere(&state, &place("cache-2")));
     }
 
     #[test]

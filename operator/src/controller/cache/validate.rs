@@ -25,6 +25,8 @@ pub(super) enum Wanted {
     External(Arc<Plugin>),
     /// A cache that a plugin plans.
     Cache(Box<Cache>),
+    /// A cache, and there is no such plugin.
+    Unplanned(Problem),
 }
 
 /// A cache that is to exist.
@@ -68,20 +70,16 @@ pub(super) fn run(
             )
             .map_err(|error| Problem::failed("UnknownPlugin", error.to_string()))
     };
-    match decided {
-        Decision::None(Reason::Off) => Ok(Wanted::Nothing(Reason::Off)),
+    Ok(match (decided, routed()) {
+        (Decision::None(Reason::Off), _) => Wanted::Nothing(Reason::Off),
+        (_, Err(unknown)) => Wanted::Unplanned(unknown),
         // An external plugin makes its own decisions.
-        Decision::None(reason) => Ok(match routed()?.filter(|plugin| plugin.is_external()) {
-            Some(plugin) => Wanted::External(Arc::clone(plugin)),
-            None => Wanted::Nothing(reason),
-        }),
-        Decision::Deploy { cache, .. } => {
-            let plugin = routed()?.ok_or_else(no_plugin)?;
-            if plugin.is_external() {
-                return Ok(Wanted::External(Arc::clone(plugin)));
-            }
+        (_, Ok(Some(plugin))) if plugin.is_external() => Wanted::External(Arc::clone(plugin)),
+        (Decision::None(reason), _) => Wanted::Nothing(reason),
+        (Decision::Deploy { .. }, Ok(None)) => Wanted::Unplanned(no_plugin()),
+        (Decision::Deploy { cache, .. }, Ok(Some(plugin))) => {
             let source = source.referring_to(|| identity.source_secret());
-            Ok(Wanted::Cache(Box::new(Cache {
+            Wanted::Cache(Box::new(Cache {
                 place: place(identity, plugin.name(), &source, namespace),
                 plugin: Arc::clone(plugin),
                 dataset: DatasetRef {
@@ -92,9 +90,9 @@ pub(super) fn run(
                 },
                 source,
                 decision: cache,
-            })))
+            }))
         }
-    }
+    })
 }
 
 /// Why a cache is not deployed yet: nothing is there to be cached as far as is known. One that is there

@@ -6,14 +6,11 @@ use tokio::time::Instant;
 
 use super::{
     CacheKey, CacheObject, apply,
-    held::{HELD_MAX, Pods, Verdict},
+    holders::{HELD_MAX, Holders, Verdict},
     status::{endpoint_of, is_at},
     validate::{Cache, cache_of},
 };
 use crate::controller::{Context, error::ReconcileError, events::publish, names::Identity};
-
-/// Pods that an event names; their number stands behind.
-const NAMED_MAX: usize = 5;
 
 /// Deletes objects of this cache that its plugin plans no longer.
 pub(super) async fn unplanned(
@@ -50,7 +47,7 @@ pub(super) async fn unwanted(
     if caches.is_empty() {
         return Ok(true);
     }
-    if is_read_through(identity, wanted, ctx) {
+    if leads_to_one(identity, wanted, ctx) {
         return Ok(false);
     }
     let mut gone = true;
@@ -63,25 +60,22 @@ pub(super) async fn unwanted(
 
 /// Whether no environment holds a cache any more, or has held it long enough.
 async fn is_released(cache: &str, dataset: &Dataset, identity: &Identity, ctx: &Context) -> bool {
-    let key = (identity.namespace.clone(), identity.name.clone());
-    let told = ctx.shared.pods.told(&key);
+    let present = holders(identity, ctx);
     let minutes = HELD_MAX.as_secs() / 60;
-    match ctx.shared.withdrawn.look(cache, &told, Instant::now()) {
+    match ctx.shared.withdrawn.look(cache, &present, Instant::now()) {
         Verdict::Goes => return true,
         Verdict::Stays(None) => {}
         Verdict::Stays(Some(holders)) => {
             let note = format!(
-                "the withdrawn cache {cache} stays for pods that were started with its address until they have \
-                 ended, at most {minutes} minutes: {}",
-                named(&holders)
+                "the withdrawn cache {cache} stays for whoever may still read through it, as pods do that were started \
+                 with its address, at most {minutes} minutes: {holders}"
             );
             publish(dataset, EventType::Normal, "CacheHeld", &note, ctx).await;
         }
         Verdict::GoesFrom(holders) => {
             let note = format!(
-                "the withdrawn cache {cache} is deleted after {minutes} minutes; pods that were started with its \
-                 address are to be started anew: {}",
-                named(&holders)
+                "the withdrawn cache {cache} is deleted after {minutes} minutes, though these may still read through \
+                 it; pods are to be started anew: {holders}"
             );
             publish(dataset, EventType::Warning, "CacheDeleted", &note, ctx).await;
             return true;
@@ -90,12 +84,13 @@ async fn is_released(cache: &str, dataset: &Dataset, identity: &Identity, ctx: &
     false
 }
 
-fn named(pods: &Pods) -> String {
-    let names: Vec<&str> = pods.values().map(String::as_str).take(NAMED_MAX).collect();
-    let names = names.join(", ");
-    match pods.len().saturating_sub(NAMED_MAX) {
-        0 => names,
-        more => format!("{names} and {more} more"),
+fn holders(identity: &Identity, ctx: &Context) -> Holders {
+    let key = (identity.namespace.clone(), identity.name.clone());
+    let nodes = &ctx.shared.nodes;
+    let rollout = nodes.read(|nodes| nodes.rollout(&identity.handle()));
+    Holders {
+        pods: ctx.shared.pods.told(&key),
+        nodes: rollout.behind.into_iter().collect(),
     }
 }
 
@@ -123,12 +118,12 @@ pub(in crate::controller) async fn remove_all(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<bool, ReconcileError> {
-    let _lane = ctx
+    let _lock = ctx
         .shared
-        .cache_lanes
-        .enter(&identity.namespace, &identity.name)
+        .cache_locks
+        .lock(&identity.namespace, &identity.name)
         .await;
-    ctx.shared.book.forget(&identity.uid);
+    ctx.shared.cache_states.forget(&identity.uid);
     if !ctx.shared.cache_objects.is_listed() {
         // The watches of a leader that has just begun do not show them yet.
         apply::look_up(&identity.uid, ctx).await?;
@@ -141,39 +136,15 @@ pub(in crate::controller) async fn remove_all(
     Ok(gone)
 }
 
-/// Whether the effective source leads to another cache than `wanted`, or somebody still works with one
-/// that did: a node, or the controller that tells it to nodes and environments.
-fn is_read_through(identity: &Identity, wanted: Option<&CachePlace>, ctx: &Context) -> bool {
-    let internal = ctx.internal(&identity.namespace, &identity.name);
-    let leads_there = internal.is_some_and(|internal| {
-        let endpoint = endpoint_of(&internal);
-        let status = internal.status.as_ref();
-        let seen = status.and_then(|status| status.observed_generation);
-        seen != internal.metadata.generation
-            || endpoint
-                .is_some_and(|endpoint| !wanted.is_some_and(|wanted| is_at(&endpoint, wanted)))
-    });
-    leads_there || {
-        let rollout = ctx
-            .shared
-            .nodes
-            .read(|nodes| nodes.rollout(&identity.handle()));
-        !rollout.behind.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn some_of_many_pods_are_named() {
-        let pods = |number: usize| {
-            (0..number)
-                .map(|n| (n.to_string(), format!("p{n}")))
-                .collect()
-        };
-        assert_eq!(named(&pods(2)), "p0, p1");
-        assert_eq!(named(&pods(9)), "p0, p1, p2, p3, p4 and 4 more");
-    }
+/// Whether the effective source leads to another cache than `wanted`, or what it leads to was not told to
+/// nodes yet.
+fn leads_to_one(identity: &Identity, wanted: Option<&CachePlace>, ctx: &Context) -> bool {
+    let Some(internal) = ctx.internal(&identity.namespace, &identity.name) else {
+        return false;
+    };
+    let status = internal.status.as_ref();
+    let observed = status.and_then(|status| status.observed_generation);
+    let is_wanted = |endpoint: &str| wanted.is_some_and(|wanted| is_at(endpoint, wanted));
+    observed != internal.metadata.generation
+        || endpoint_of(&internal).is_some_and(|endpoint| !is_wanted(&endpoint))
 }

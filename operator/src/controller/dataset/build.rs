@@ -1,165 +1,203 @@
+//! Everything that should exist, from what was found: data, and no look at anything else.
+
+use std::collections::BTreeMap;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use dlf_core::{
-    api::{Dataset, DatasetInternal, DatasetSpec},
-    names::ANNOTATION_CACHE,
-    source::{KeySource, Source},
+    names::{DRIVER, LABEL_DATASET},
+    plugin::{StoragePlan, Volume},
+    source::Source,
 };
+use dlf_plugin_host::Config;
+use dlf_wire::dataset::v1::{DatasetConfig, Origin};
 use serde_json::{Value, json};
 
-use super::validate::Valid;
-use crate::controller::names::Identity;
+use super::{
+    internal, node_config,
+    plan::Plan,
+    resolve::Resolved,
+    validate::{Author, Valid},
+};
+use crate::controller::{error::Problem, names::Identity, owned::SIZE_ANNOTATION};
 
-/// Keys of `spec.local` that never reach a DatasetInternal.
-const INLINE_KEYS: [&str; 2] = ["accessKeyID", "secretAccessKey"];
-
-/// What a Dataset makes itself; the rest is made for its DatasetInternal.
+/// What should exist, or why it cannot.
 pub(super) struct Built {
+    pub(super) plan: StoragePlan,
+    /// What the claim is to have, and what it was made with if that is something else.
+    pub(super) size: (String, Option<String>),
+    /// Type and address, for a person.
+    pub(super) source: String,
     /// Keys that were written into the Dataset, as the Secret `NAME-source`.
     pub(super) inline_keys: Option<Value>,
-    pub(super) internal: Value,
+    /// None where somebody else writes it.
+    pub(super) internal: Option<Value>,
+    pub(super) claim: Value,
+    /// Without its claimRef, which needs the claim's uid.
+    pub(super) volume: Value,
+    pub(super) config_map: Value,
+    /// None where consumers read the user's own.
+    pub(super) consumer_secret: Option<Result<Value, Problem>>,
+    pub(super) node_config: Result<DatasetConfig, Problem>,
+    pub(super) origins: Vec<Origin>,
+    /// Whether the origins, with their keys, are needed once more when the Dataset goes.
+    pub(super) keeps_origins: bool,
 }
 
-/// With a cache the effective source is at the cache's endpoint.
+/// `made_with`: the size of the claim that is there, which it keeps.
 pub(super) fn run(
-    dataset: &Dataset,
     identity: &Identity,
     valid: &Valid,
-    cache: Option<&str>,
+    plan: Plan,
+    resolved: Resolved,
+    made_with: Option<String>,
+    config: &Config,
 ) -> Built {
-    let inline_keys = match &valid.source {
-        Source::ObjectStore(bucket) => inline_secret(identity, &bucket.keys),
-        Source::Nfs(_) | Source::HostPath(_) => None,
-    };
-    let mut spec = effective_spec(dataset, identity, inline_keys.is_some());
-    if let (Some(endpoint), Some(local)) = (cache, &mut spec.local) {
-        local.insert("endpoint".to_owned(), endpoint.to_owned());
-    }
+    let source = valid.source();
+    let size = made_with.as_ref().unwrap_or(&plan.size);
+    let Volume::Mount(mount) = &plan.storage.volume;
+    let node_config = resolved
+        .origins
+        .clone()
+        .and_then(|origins| node_config::of(identity, mount, origins, config));
     Built {
-        inline_keys,
-        internal: internal(identity, &spec, cache),
-    }
-}
-
-fn inline_secret(identity: &Identity, keys: &KeySource) -> Option<Value> {
-    let KeySource::Inline {
-        access_key_id,
-        secret_access_key,
-    } = keys
-    else {
-        return None;
-    };
-    Some(json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": identity.source_secret(),
-            "namespace": identity.namespace,
-            "labels": identity.labels(),
+        source: source.address(),
+        keeps_origins: empties_bucket(source),
+        inline_keys: inline_secret(identity, &valid.own),
+        internal: match &valid.author {
+            Author::Operator(cache) => {
+                Some(internal::desired(identity, &valid.spec, cache.as_deref()))
+            }
+            Author::Other => None,
         },
-        "data": {
-            "accessKeyID": BASE64_STANDARD.encode(access_key_id),
-            "secretAccessKey": BASE64_STANDARD.encode(secret_access_key),
-        },
-    }))
+        claim: claim_of(identity, size),
+        volume: volume_of(identity, size),
+        config_map: config_map(identity, &plan.storage.config_map),
+        consumer_secret: resolved
+            .consumer_secret
+            .map(|entries| entries.map(|entries| secret(identity, &identity.name, &entries))),
+        node_config,
+        origins: resolved.origins.unwrap_or_default(),
+        size: (
+            plan.size.clone(),
+            made_with.filter(|made| *made != plan.size),
+        ),
+        plan: plan.storage,
+    }
 }
 
-/// The spec with a reference where keys were.
-fn effective_spec(dataset: &Dataset, identity: &Identity, inline: bool) -> DatasetSpec {
-    let mut spec = dataset.spec.clone();
-    if let Some(local) = &mut spec.local {
-        for key in INLINE_KEYS {
-            local.remove(key);
-        }
-        if inline {
-            local.insert("secret-name".to_owned(), identity.source_secret());
-        }
-    }
-    spec
+fn inline_secret(identity: &Identity, own: &Source) -> Option<Value> {
+    let pair = own.inline_keys()?;
+    let entries = pair.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Some(secret(identity, &identity.source_secret(), &entries.into()))
 }
 
-/// The Dataset's own labels stay its own: those of tools like Argo CD would make them take this for
-/// an object of theirs, and delete what they do not know.
-fn internal(identity: &Identity, spec: &DatasetSpec, cache: Option<&str>) -> Value {
-    let mut annotations = json!({});
-    if let Some(endpoint) = cache {
-        annotations[ANNOTATION_CACHE] = json!(endpoint);
+/// Whether a bucket is to be emptied with the Dataset.
+const fn empties_bucket(source: &Source) -> bool {
+    match source {
+        Source::ObjectStore(bucket) => bucket.remove_on_delete,
+        Source::Nfs(_) | Source::HostPath(_) => false,
     }
+}
+
+fn claim_of(identity: &Identity, size: &str) -> Value {
+    let mut labels = json!(identity.labels());
+    labels[LABEL_DATASET] = json!(identity.name);
     json!({
-        "apiVersion": identity.group.api_version(),
-        "kind": DatasetInternal::KIND,
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
         "metadata": {
             "name": identity.name,
             "namespace": identity.namespace,
-            "labels": identity.labels(),
-            "annotations": annotations,
+            "labels": labels,
+            "annotations": { SIZE_ANNOTATION: size },
         },
-        "spec": spec,
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "storageClassName": "",
+            "volumeName": identity.handle(),
+            "resources": { "requests": { "storage": size } },
+        },
+    })
+}
+
+fn volume_of(identity: &Identity, size: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": { "name": identity.handle(), "labels": identity.labels() },
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "capacity": { "storage": size },
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "",
+            "volumeMode": "Filesystem",
+            "csi": { "driver": DRIVER, "volumeHandle": identity.handle() },
+        },
+    })
+}
+
+/// The volume bound to this very claim.
+pub(super) fn bind(mut volume: Value, identity: &Identity, claim_uid: &str) -> Value {
+    volume["spec"]["claimRef"] = json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "namespace": identity.namespace,
+        "name": identity.name,
+        "uid": claim_uid,
+    });
+    volume
+}
+
+fn config_map(identity: &Identity, entries: &BTreeMap<String, String>) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": { "name": identity.name, "namespace": identity.namespace, "labels": identity.labels() },
+        "data": entries,
+    })
+}
+
+fn secret(identity: &Identity, name: &str, entries: &BTreeMap<String, String>) -> Value {
+    let data: BTreeMap<&String, String> = entries
+        .iter()
+        .map(|(key, value)| (key, BASE64_STANDARD.encode(value)))
+        .collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": { "name": name, "namespace": identity.namespace, "labels": identity.labels() },
+        "data": data,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use dlf_core::api::ApiGroup;
-    use kube::ResourceExt;
+    use dlf_core::{api::ApiGroup, source::Source};
 
     use super::*;
 
-    fn built(local: &Value) -> (Built, Dataset) {
-        let dataset: Dataset = serde_json::from_value(json!({
-            "metadata": {
-                "name": "books", "namespace": "ns", "uid": "u",
-                "labels": { "app.kubernetes.io/instance": "argo" },
-            },
-            "spec": { "local": local },
-        }))
-        .unwrap();
-        let identity = Identity::of(&dataset, ApiGroup::Hpsys).unwrap();
-        let source = Source::parse(&dataset.spec, dataset.labels(), "ns").unwrap();
-        (run(&dataset, &identity, &Valid { source }, None), dataset)
-    }
-
-    fn bucket(more: &[(&str, &str)]) -> Value {
-        let mut local = json!({ "type": "COS", "endpoint": "http://s3", "bucket": "books" });
-        for (key, value) in more {
-            local[*key] = json!(value);
-        }
-        local
-    }
-
     #[test]
-    fn inline_keys_become_a_secret_and_the_effective_source_a_reference() {
-        let keys = [("accessKeyID", "id"), ("secretAccessKey", "key-itself")];
-        let (built, _) = built(&bucket(&keys));
-        assert_eq!(
-            built.internal["spec"]["local"]["secret-name"],
-            "books-source"
-        );
-        assert!(!built.internal.to_string().contains("key-itself"));
-        let secret = built.inline_keys.unwrap();
+    fn keys_that_are_written_into_a_dataset_become_a_secret() {
+        let identity = Identity {
+            group: ApiGroup::Hpsys,
+            namespace: "ns".into(),
+            name: "books".into(),
+            uid: "u".into(),
+        };
+        let made = |more: Value| {
+            let mut local = json!({ "type": "COS", "endpoint": "http://s3", "bucket": "books" });
+            for (key, value) in more.as_object().unwrap() {
+                local[key] = value.clone();
+            }
+            let spec = serde_json::from_value(json!({ "local": local })).unwrap();
+            inline_secret(
+                &identity,
+                &Source::parse(&spec, &BTreeMap::new(), "ns").unwrap(),
+            )
+        };
+        let secret = made(json!({ "accessKeyID": "id", "secretAccessKey": "key" })).unwrap();
         assert_eq!(secret["metadata"]["name"], "books-source");
-        let (named, _) = self::built(&bucket(&[("secret-name", "mine")]));
-        assert!(named.inline_keys.is_none());
-        assert_eq!(named.internal["spec"]["local"]["secret-name"], "mine");
-    }
-
-    #[test]
-    fn with_a_cache_the_effective_source_is_at_the_caches_endpoint() {
-        let (_, dataset) = built(&bucket(&[]));
-        let identity = Identity::of(&dataset, ApiGroup::Hpsys).unwrap();
-        let source = Source::parse(&dataset.spec, dataset.labels(), "ns").unwrap();
-        let endpoint = "http://cache-1.dlf-caches.svc:8080";
-        let built = run(&dataset, &identity, &Valid { source }, Some(endpoint));
-        assert_eq!(built.internal["spec"]["local"]["endpoint"], endpoint);
-        assert_eq!(built.internal["spec"]["local"]["bucket"], "books");
-        let annotations = &built.internal["metadata"]["annotations"];
-        assert_eq!(annotations[ANNOTATION_CACHE], endpoint);
-    }
-
-    #[test]
-    fn labels_of_a_dataset_are_not_given_to_what_it_makes() {
-        let (built, dataset) = built(&bucket(&[]));
-        let labels = built.internal["metadata"]["labels"].as_object().unwrap();
-        assert!(dataset.labels().keys().all(|key| !labels.contains_key(key)));
-        assert_eq!(labels["dlf.dev/dataset-uid"], "u");
+        assert_eq!(secret["data"]["accessKeyID"], BASE64_STANDARD.encode("id"));
+        assert!(made(json!({ "secret-name": "mine" })).is_none());
     }
 }

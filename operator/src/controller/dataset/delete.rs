@@ -3,23 +3,17 @@ use std::time::Duration;
 use dlf_core::{
     api::{Dataset, DatasetInternal},
     condition::{ConditionType, Finding},
-    names::{FINALIZER, LABEL_DATASET_UID},
 };
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::{
-    ResourceExt,
-    api::{Api, DeleteParams, Patch, PatchParams},
-};
-use serde_json::json;
 
-use super::{dereference, users};
+use super::{finalizer, internal, last_tasks};
 use crate::controller::{
     Context, Next, cache,
     error::{Doing, Problem, ReconcileError},
-    internal,
     names::Identity,
     owned::ObjectKey,
-    status::{complete, in_use, write},
+    status::{StatusPart, apply, complete},
+    usage::{self, in_use},
 };
 
 /// First look after a step that waits: watches wake the next one, but for what they do not show.
@@ -34,27 +28,28 @@ pub(super) async fn run(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<Next, ReconcileError> {
-    if !has_finalizer(dataset) {
+    if !finalizer::is_on(dataset) {
+        ctx.shared.forget(&identity.handle());
         return Ok(Next::Wait);
     }
-    let mut found = dereference::run(dataset, identity, ctx);
-    found.users = users::that_exist(found.users, &identity.namespace, ctx).await?;
-    let waiting = if found.users.is_empty() {
-        internal::last_tasks(dataset, identity, ctx).await?.err()
+    let users = usage::users_of(dataset, identity, ctx);
+    let users = usage::that_exist(users, &identity.namespace, ctx).await?;
+    let waiting = if users.is_empty() {
+        last_tasks::run(dataset, identity, ctx).await?.err()
     } else {
-        Some(Problem::pending("InUse", in_use(&found.users).message))
+        Some(Problem::pending("InUse", in_use(&users).message))
     };
     if let Some(waiting) = waiting {
-        report(dataset, identity, &found, &waiting, ctx).await?;
+        report(dataset, &waiting, ctx).await?;
         return Ok(Next::Blocked(LOOK_AGAIN));
     }
     if let Some(remaining) = remove_all(identity, ctx).await? {
         if is_stuck(dataset, Timestamp::now()) {
-            report(dataset, identity, &found, &remaining, ctx).await?;
+            report(dataset, &remaining, ctx).await?;
         }
         return Ok(Next::Blocked(LOOK_AGAIN));
     }
-    remove_finalizer(dataset, identity, ctx).await?;
+    finalizer::remove(dataset, identity, ctx).await?;
     Ok(Next::Wait)
 }
 
@@ -71,21 +66,15 @@ fn is_stuck(dataset: &Dataset, now: Timestamp) -> bool {
 pub(super) async fn give_way(
     dataset: &Dataset,
     identity: &Identity,
-    found: &dereference::Found,
     ctx: &Context,
 ) -> Result<(), ReconcileError> {
-    if has_finalizer(dataset)
-        && found.users.is_empty()
+    if finalizer::is_on(dataset)
+        && usage::users_of(dataset, identity, ctx).is_empty()
         && remove_all(identity, ctx).await?.is_none()
     {
-        remove_finalizer(dataset, identity, ctx).await?;
+        finalizer::remove(dataset, identity, ctx).await?;
     }
     Ok(())
-}
-
-fn has_finalizer(dataset: &Dataset) -> bool {
-    let mut finalizers = dataset.finalizers().iter();
-    finalizers.any(|finalizer| finalizer == FINALIZER)
 }
 
 /// One layer after the other; gives what is still going, and why.
@@ -107,7 +96,7 @@ async fn remove_all(identity: &Identity, ctx: &Context) -> Result<Option<Problem
             ),
         )));
     }
-    if !remove_internal(identity, ctx).await? {
+    if !internal::remove(identity, ctx).await? {
         return Ok(Some(remains(
             DatasetInternal::KIND,
             &identity.name,
@@ -159,84 +148,19 @@ fn remains(kind: &str, name: &str, why: &str) -> Problem {
     )
 }
 
-async fn remove_internal(identity: &Identity, ctx: &Context) -> Result<bool, ReconcileError> {
-    let api: Api<DatasetInternal> = Api::namespaced_with(
-        ctx.shared.client.clone(),
-        &identity.namespace,
-        &identity.group,
-    );
-    let Some(found) = api
-        .get_opt(&identity.name)
-        .await
-        .doing("looking for the DatasetInternal")?
-    else {
-        return Ok(true);
-    };
-    let owner = found.labels().get(LABEL_DATASET_UID);
-    if owner.is_some_and(|uid| *uid != identity.uid) {
-        return Ok(true);
-    }
-    match api.delete(&identity.name, &DeleteParams::default()).await {
-        Ok(outcome) => Ok(outcome.is_right()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
-        Err(error) => Err(error).doing("deleting the DatasetInternal"),
-    }
-}
-
-async fn remove_finalizer(
-    dataset: &Dataset,
-    identity: &Identity,
-    ctx: &Context,
-) -> Result<(), ReconcileError> {
-    let left: Vec<&String> = dataset
-        .finalizers()
-        .iter()
-        .filter(|finalizer| *finalizer != FINALIZER)
-        .collect();
-    let patch = json!({ "metadata": { "finalizers": left, "resourceVersion": dataset.resource_version() } });
-    let api: Api<Dataset> = Api::namespaced_with(
-        ctx.shared.client.clone(),
-        &identity.namespace,
-        &identity.group,
-    );
-    match api
-        .patch_metadata(
-            &identity.name,
-            &PatchParams::default(),
-            &Patch::Merge(patch),
-        )
-        .await
-    {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other.map(|_| ()).doing("removing the finalizer"),
-    }
-}
-
-async fn report(
-    dataset: &Dataset,
-    identity: &Identity,
-    found: &dereference::Found,
-    waiting: &Problem,
-    ctx: &Context,
-) -> Result<(), ReconcileError> {
-    let before = dataset.status.clone().unwrap_or_default();
+async fn report(dataset: &Dataset, waiting: &Problem, ctx: &Context) -> Result<(), ReconcileError> {
+    let before = StatusPart::Dataset.read(dataset);
     let deleting = Finding::new(ConditionType::Ready, false, "Deleting", &waiting.message);
-    let findings = [deleting, in_use(&found.users)];
     let generation = dataset.metadata.generation;
-    let after = complete(&before, before.clone(), &findings, generation);
-    write(
-        dataset,
-        &identity.group,
-        &before,
-        &after,
-        &ctx.shared.client,
-    )
-    .await?;
+    let after = complete(&before, before.clone(), &[deleting], generation);
+    apply(dataset, StatusPart::Dataset, &after, ctx).await?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -1,56 +1,45 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use dlf_core::api::Dataset;
+use dlf_core::api::{Dataset, DatasetInternal};
 
-use super::users;
 use crate::{
-    controller::{Context, names::Identity},
-    nodes::registry::Counters,
+    controller::{
+        Context,
+        cache::{self, CacheState},
+        names::Identity,
+        owned::Owned,
+    },
+    nodes::registry::Refused,
 };
 
-/// Everything else that matters to a Dataset; later steps read nothing more.
+/// Everything else that matters to a Dataset and is known before there is a plan.
 pub(super) struct Found {
     pub(super) namespace_terminating: bool,
     /// The Dataset of the same name in the other group, when it comes first.
     pub(super) elder: Option<Arc<Dataset>>,
-    /// Pods that use it, by name.
-    pub(super) users: BTreeSet<String>,
-    /// Nodes on which a pod has it mounted.
-    pub(super) nodes: usize,
-    /// What consumers did with it since it was made.
-    pub(super) done: Counters,
+    /// The DatasetInternal of its name, whoever wrote it.
+    pub(super) internal: Option<Arc<DatasetInternal>>,
+    /// The state of its cache.
+    pub(super) cache: Arc<CacheState>,
+    /// The claim of its name.
+    pub(super) claim: Option<Owned>,
+    /// What mounts could not write.
+    pub(super) refused: Option<Refused>,
 }
 
 pub(super) fn run(dataset: &Dataset, identity: &Identity, ctx: &Context) -> Found {
     let (namespace, handle) = (&identity.namespace, identity.handle());
-    let elder = ctx.elder(dataset);
-    let pods = &ctx.shared.pods;
-    let labelled = match elder {
-        // Pods say a name, and mean the elder's.
-        Some(_) => BTreeSet::new(),
-        None => pods.users(&(namespace.clone(), identity.name.clone())),
-    };
-    let mounted = ctx.shared.nodes.read(|nodes| nodes.consumers(&handle));
-    let nodes: BTreeSet<&str> = mounted.iter().map(|one| one.node.as_ref()).collect();
+    let cache = cache::state_of(dataset, identity, ctx);
+    let fault = ctx.shared.nodes.not_serving(&handle, cache.serves());
+    let cache = fault
+        .and_then(|fault| cache.passed_by(fault))
+        .map_or(cache, Arc::new);
     Found {
         namespace_terminating: ctx.is_terminating(namespace),
-        elder,
-        nodes: nodes.len(),
-        users: users::of(labelled, &mounted, |pod| pods.watches(pod)),
-        done: done(dataset, &handle, ctx),
+        elder: ctx.elder(dataset),
+        internal: ctx.internal(namespace, &identity.name),
+        cache,
+        claim: ctx.shared.writer.index().get(&identity.claim()),
+        refused: ctx.shared.nodes.refused(&handle),
     }
-}
-
-fn done(dataset: &Dataset, handle: &str, ctx: &Context) -> Counters {
-    let usage = dataset
-        .status
-        .as_ref()
-        .and_then(|status| status.usage.as_ref());
-    let written = usage.map_or_else(Counters::default, |usage| Counters {
-        bytes_read: usage.bytes_read,
-        bytes_written: usage.bytes_written,
-        ..Counters::default()
-    });
-    let nodes = &ctx.shared.nodes;
-    nodes.update(|nodes| nodes.lifetime(handle, written))
 }

@@ -1,134 +1,131 @@
-use std::{sync::Arc, time::Duration};
+//! Writing what became of a Dataset, into its status and its DatasetInternal's.
+
+use std::time::Duration;
 
 use dlf_core::{
-    api::{Dataset, DatasetInternal, DatasetStatus, PhaseStatus, UsageStatus},
-    condition::{ConditionType, Finding},
+    api::{CachingStatus, Dataset, DatasetInternal, DatasetStatus, Phase},
+    condition::Finding,
 };
-use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    dereference::Found,
-    usage::{self, Due, Seen},
+    apply::Applied, dereference::Found, findings::Findings, internal::is_ours, source::Answer,
 };
 use crate::controller::{
     Context,
-    cache::Front,
-    error::{Problem, ReconcileError},
+    cache::endpoint_of,
+    error::ReconcileError,
     events,
     names::Identity,
-    status::{SETTLING, complete, finding_of, in_use, is_settling, write},
+    status::{SETTLING, StatusPart, apply, complete, is_settling},
 };
 
-/// The Dataset's status: what became of its DatasetInternal, or what stands in the way; and how it
-/// is used. Gives in how long something is to be written that was not yet.
+/// What a status is made of.
+pub(super) struct Outcome {
+    pub(super) applied: Applied,
+    pub(super) source: Answer,
+    /// What mounts saw when they wrote.
+    pub(super) refusal: Option<Finding>,
+}
+
+/// Writes both statuses, as far as they differ. Gives in how long something is to be written that was
+/// not yet.
 pub(super) async fn update(
     dataset: &Dataset,
     identity: &Identity,
     found: &Found,
-    front: &Front,
-    outcome: Result<Arc<DatasetInternal>, Problem>,
+    outcome: &Outcome,
     ctx: &Context,
 ) -> Result<Option<Duration>, ReconcileError> {
-    let before = dataset.status.clone().unwrap_or_default();
-    let handle = identity.handle();
-    let seen = Seen {
-        consumers: found.users.len(),
-        nodes: found.nodes,
-        done: found.done,
-        in_use: in_use(&found.users),
-    };
-    let usage = before.usage.as_ref();
-    let last = before
-        .conditions
-        .iter()
-        .find(|last| last.type_ == ConditionType::InUse.as_str());
-    let due = usage::due(usage, last, &seen, ctx.shared.usage_noted.ago(&handle));
-    let (after, mut findings) = match outcome {
-        Ok(internal) => mirrored(&internal),
-        Err(problem) => failed(&problem),
-    };
-    let after = match (&front.external, after.caching.is_some()) {
-        // It says so itself, in the DatasetInternal.
-        (Some(_), true) => after,
-        _ => DatasetStatus {
-            caching: Some(front.phase.clone()),
-            cache: front.status.clone(),
-            ..after
-        },
-    };
-    findings.extend(front.finding.clone());
-    let (generation, met) = (dataset.metadata.generation, &ctx.shared.datasets_met);
-    if is_settling(&before, generation, &findings, &handle, met) {
+    let findings = Findings::of(&outcome.applied, &outcome.source);
+    let before = StatusPart::Dataset.read(dataset);
+    let generation = dataset.metadata.generation;
+    let all = with_own(&findings.all, found, outcome.refusal.as_ref());
+    let (handle, unsettled) = (identity.handle(), &ctx.shared.unsettled);
+    if is_settling(&before, generation, &all, &handle, unsettled) {
         return Ok(Some(SETTLING));
     }
-    let with = |usage: Option<UsageStatus>, in_use: Finding| {
-        let after = DatasetStatus {
-            usage,
-            ..after.clone()
-        };
-        let findings = [findings.as_slice(), &[in_use]].concat();
-        complete(&before, after, &findings, generation)
-    };
-    if due != Due::Now
-        && let Some(last) = last.and_then(finding_of)
-        && with(before.usage.clone(), last) == before
-    {
-        return Ok(match due {
-            Due::In(rest) => Some(rest),
-            Due::Now | Due::Never => None,
-        });
+    let internal = outcome.applied.internal.as_deref();
+    let source = outcome.applied.planned.as_ref();
+    let source = source.map(|planned| planned.source.clone());
+    if let Some(internal) = internal {
+        write_internal(internal, &findings, source.clone(), ctx).await?;
     }
-    let fresh = usage::fresh(usage, &seen, Timestamp::now());
-    let after = with(Some(fresh), seen.in_use);
-    let client = &ctx.shared.client;
-    if write(dataset, &identity.group, &before, &after, client).await? {
-        ctx.shared.usage_noted.now(&handle);
+    let (caching, cache) = cached(internal, found);
+    let after = DatasetStatus {
+        provision: Some(findings.phase),
+        caching: Some(caching),
+        cache,
+        source,
+        ..DatasetStatus::default()
+    };
+    let after = complete(&before, after, &all, generation);
+    if apply(dataset, StatusPart::Dataset, &after, ctx).await? {
         events::of_change(dataset, &before, &after, ctx).await;
+        if outcome.refusal.is_none() {
+            events::of_refusal(dataset, &before, &after, ctx).await;
+        }
     }
     Ok(None)
 }
 
-/// What the DatasetInternal says, once it speaks of its present spec.
-fn mirrored(internal: &DatasetInternal) -> (DatasetStatus, Vec<Finding>) {
-    let status = internal.status.clone().unwrap_or_default();
-    if status.observed_generation.is_none()
-        || status.observed_generation != internal.metadata.generation
-    {
-        let waiting = Problem::pending("Planning", "what this spec needs is being planned");
-        let (mut after, findings) = failed(&waiting);
-        after.source = status.source;
-        return (after, findings);
+/// What is found of the Dataset, and is none of its DatasetInternal's business, with the rest.
+fn with_own(findings: &[Finding], found: &Found, refusal: Option<&Finding>) -> Vec<Finding> {
+    let mut all = findings.to_vec();
+    all.extend(found.cache.finding.clone());
+    if let Some(refusal) = refusal {
+        // What mounts saw says more than what the worker found out.
+        all.retain(|found| found.kind != refusal.kind);
+        all.push(refusal.clone());
     }
-    // Use and cache are the Dataset's own.
-    let of_internal =
-        |found: &Finding| !matches!(found.kind, ConditionType::InUse | ConditionType::CacheReady);
-    let findings = status.conditions.iter().filter_map(finding_of);
-    let findings = findings.filter(of_internal).collect();
-    (
-        DatasetStatus {
-            conditions: Vec::new(),
-            observed_generation: None,
-            ..status
-        },
-        findings,
-    )
+    all
 }
 
-fn failed(problem: &Problem) -> (DatasetStatus, Vec<Finding>) {
-    let status = DatasetStatus {
-        provision: Some(PhaseStatus {
-            status: problem.phase,
-            info: problem.message.clone(),
-        }),
+type Cached = (CachingStatus, Option<Box<dlf_core::api::CacheStatus>>);
+
+/// What stands in front of the source; a controller of somebody else's says so itself.
+fn cached(internal: Option<&DatasetInternal>, found: &Found) -> Cached {
+    let cache = &found.cache;
+    let theirs = internal.filter(|internal| !is_ours(internal));
+    let said = theirs.and_then(|internal| internal.status.as_ref());
+    let caching = said.and_then(|said| said.caching.clone());
+    match (&cache.external, caching) {
+        (Some(_), Some(caching)) => (caching, said.and_then(|said| said.cache.clone())),
+        _ => (cache.phase.clone().into(), cache.status.clone()),
+    }
+}
+
+async fn write_internal(
+    internal: &DatasetInternal,
+    findings: &Findings,
+    source: Option<String>,
+    ctx: &Context,
+) -> Result<(), ReconcileError> {
+    let part = if is_ours(internal) {
+        StatusPart::Internal
+    } else {
+        StatusPart::ExternalInternal
+    };
+    let before = part.read(internal);
+    let after = DatasetStatus {
+        provision: Some(findings.phase.clone()),
+        caching: Some(led(internal)),
+        source,
         ..DatasetStatus::default()
     };
-    (
+    let after = complete(&before, after, &findings.all, internal.metadata.generation);
+    apply(internal, part, &after, ctx).await?;
+    Ok(())
+}
+
+/// What a DatasetInternal of the operator's says of the cache that it leads to.
+fn led(internal: &DatasetInternal) -> CachingStatus {
+    let (status, info) = match endpoint_of(internal) {
+        Some(endpoint) => (Phase::OK, endpoint),
+        None => (Phase::Disabled, String::new()),
+    };
+    CachingStatus {
         status,
-        vec![Finding::new(
-            ConditionType::Ready,
-            false,
-            &problem.reason,
-            &problem.message,
-        )],
-    )
+        info,
+        placements: None,
+    }
 }

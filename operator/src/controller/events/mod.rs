@@ -7,17 +7,18 @@ use dlf_core::{
     api::{Dataset, DatasetStatus, Phase},
     condition::ConditionType,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{Resource, runtime::events::EventType};
 use tracing::warn;
 
-pub(super) use self::recorder::Recorder;
+pub use self::recorder::Recorder;
 use self::recorder::Said;
+pub(super) use self::recorder::of_pod;
 
 use super::{
     Context,
     metrics::{Published, Written},
-    status::is_passing,
+    status::{condition, is_passing},
 };
 
 /// The API server refuses a longer note.
@@ -36,7 +37,8 @@ pub(super) async fn of_change(
         condition(after, ConditionType::Ready),
     );
     let reason = |condition: Option<&Condition>| condition.map(|found| found.reason.clone());
-    if phase(before).is_none() {
+    // One that is ready at once says that: two events would say no more.
+    if phase(before).is_none() && phase(after) != Some(Phase::OK) {
         publish(
             dataset,
             EventType::Normal,
@@ -50,6 +52,22 @@ pub(super) async fn of_change(
         publish(dataset, type_, reason, note, ctx).await;
     }
     let Some(is) = is else { return };
+    let kind = ConditionType::Provisioned;
+    let (was_made, made) = (condition(before, kind), condition(after, kind));
+    let missing = made.filter(|made| made.status == "False" && is.status == "True");
+    if let Some(made) = missing
+        && reason(was_made).as_ref() != Some(&made.reason)
+    {
+        // Pods can mount it, and those that have it in their environment cannot start.
+        publish(
+            dataset,
+            EventType::Warning,
+            &made.reason,
+            &made.message,
+            ctx,
+        )
+        .await;
+    }
     if reason(was).as_ref() == Some(&is.reason) {
         return;
     }
@@ -67,9 +85,19 @@ pub(super) async fn of_change(
     }
 }
 
-fn condition(status: &DatasetStatus, kind: ConditionType) -> Option<&Condition> {
-    let mut conditions = status.conditions.iter();
-    conditions.find(|found| found.type_ == kind.as_str())
+/// Says that pods could not write, which nobody has tried: what mounts lost has events of its own.
+pub(super) async fn of_refusal(
+    dataset: &Dataset,
+    before: &DatasetStatus,
+    after: &DatasetStatus,
+    ctx: &Context,
+) {
+    let kind = ConditionType::WritesRefused;
+    let reason = |found: &Condition| found.reason.clone();
+    let (was, is) = (condition(before, kind), condition(after, kind));
+    if let Some(is) = is.filter(|is| was.map(reason).as_ref() != Some(&is.reason)) {
+        publish(dataset, EventType::Warning, kind.as_str(), &is.message, ctx).await;
+    }
 }
 
 /// What a change of the cache means: type, reason and note of an event.
@@ -97,9 +125,20 @@ fn of_cache<'a>(
     Some(event)
 }
 
-/// Publishes one event; a lost one is not worth a retry.
+/// Publishes one event of a Dataset; a lost one is not worth a retry.
 pub(super) async fn publish(
     dataset: &Dataset,
+    type_: EventType,
+    reason: &str,
+    note: &str,
+    ctx: &Context,
+) {
+    publish_about(&dataset.object_ref(&ctx.group), type_, reason, note, ctx).await;
+}
+
+/// The same of any object.
+pub(super) async fn publish_about(
+    about: &ObjectReference,
     type_: EventType,
     reason: &str,
     note: &str,
@@ -116,8 +155,7 @@ pub(super) async fn publish(
         reason,
         note: &note,
     };
-    let about = dataset.object_ref(&ctx.group);
-    let outcome = match ctx.shared.recorder.publish(said, &about).await {
+    let outcome = match ctx.shared.recorder.publish(said, about).await {
         Ok(()) => Written::Written,
         Err(error) => {
             warn!(%error, reason, "an event was not published");

@@ -1,6 +1,8 @@
 //! Writes events. One that comes again soon is counted in the first one's series, as
 //! `kubectl describe` shows it: `x3 over 2m`.
 
+use async_trait::async_trait;
+use dlf_wire::nodes::v1::PodRef;
 use k8s_openapi::{
     api::{
         core::v1::ObjectReference,
@@ -14,8 +16,10 @@ use kube::{
     api::{Api, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
+use tracing::warn;
 
 use super::series::{Key, Known};
+use crate::nodes::TellPod;
 
 const CONTROLLER: &str = "dlf-operator";
 
@@ -101,6 +105,32 @@ impl Recorder {
             reporting_controller: Some(CONTROLLER.to_owned()),
             reporting_instance: Some(self.instance.clone()),
             ..Event::default()
+        }
+    }
+}
+
+/// A pod, for events about it.
+pub(in crate::controller) fn of_pod(pod: &PodRef) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        namespace: Some(pod.namespace.clone()),
+        name: Some(pod.name.clone()),
+        uid: Some(pod.uid.clone()),
+        ..ObjectReference::default()
+    }
+}
+
+#[async_trait]
+impl TellPod for Recorder {
+    async fn subpath_made(&self, pod: &PodRef, note: &str) {
+        let said = Said {
+            kind: "Normal",
+            reason: "SubpathMade",
+            note,
+        };
+        if let Err(error) = self.publish(said, &of_pod(pod)).await {
+            warn!(%error, "a pod is not told that its subpath was made");
         }
     }
 }

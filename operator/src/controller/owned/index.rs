@@ -88,9 +88,28 @@ impl Owned {
 #[derive(Clone, Debug, Default)]
 pub struct OwnedIndex {
     objects: Arc<Mutex<HashMap<ObjectKey, Owned>>>,
+    /// The operator's own namespace.
+    namespace: Arc<str>,
 }
 
 impl OwnedIndex {
+    /// One that knows nothing yet.
+    #[must_use]
+    pub fn new(namespace: &str) -> Self {
+        Self {
+            objects: Arc::default(),
+            namespace: namespace.into(),
+        }
+    }
+
+    /// Whether an object can be what it says: labels are anybody's to write, and in a namespace of his a
+    /// tenant would have the Datasets of others looked at as often as he likes.
+    fn is_believed(&self, key: &ObjectKey, owned: &Owned) -> bool {
+        key.namespace.is_empty()
+            || key.namespace == owned.dataset.0
+            || *key.namespace == *self.namespace
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Owned>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,7 +123,7 @@ impl OwnedIndex {
     /// An object as the watch shows it; gives the dataset to wake when somebody else changed it.
     pub fn apply(&self, kind: OwnedKind, object: &impl Resource) -> Option<(String, String)> {
         let key = key_of(kind, object);
-        let mut owned = Owned::of(object)?;
+        let mut owned = Owned::of(object).filter(|owned| self.is_believed(&key, owned))?;
         let mut objects = self.lock();
         if let Some(before) = objects.get(&key) {
             owned.written.clone_from(&before.written);
@@ -182,7 +201,7 @@ fn key_of(kind: OwnedKind, object: &impl Resource) -> ObjectKey {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::PersistentVolume;
+    use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume};
     use serde_json::json;
 
     use super::*;
@@ -194,6 +213,30 @@ mod tests {
             },
         }}))
         .unwrap()
+    }
+
+    #[test]
+    fn labels_in_a_namespace_of_somebody_else_wake_nobody() {
+        let labelled = |namespace: &str| -> ConfigMap {
+            serde_json::from_value(json!({ "metadata": {
+                "name": "books", "namespace": namespace, "uid": "m", "labels": {
+                    LABEL_DATASET_UID: "1", LABEL_DATASET_NAMESPACE: "ns", LABEL_DATASET_NAME: "books",
+                },
+            }}))
+            .unwrap()
+        };
+        let index = OwnedIndex::new("dlf-system");
+        let woken = |namespace: &str| {
+            let object = labelled(namespace);
+            let applied = index.apply(OwnedKind::ConfigMap, &object);
+            (
+                applied.is_some(),
+                index.delete(OwnedKind::ConfigMap, &object).is_some(),
+            )
+        };
+        assert_eq!(woken("tenant"), (false, false));
+        assert_eq!(woken("ns"), (true, true));
+        assert_eq!(woken("dlf-system"), (true, true), "keys are kept there");
     }
 
     #[test]

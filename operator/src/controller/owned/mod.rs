@@ -3,6 +3,7 @@
 
 mod index;
 mod kind;
+mod restored;
 
 use dlf_core::names::LABEL_DATASET_UID;
 use kube::{
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub use index::{Owned, OwnedIndex};
 pub use kind::OwnedKind;
+pub use restored::Owner;
 
 /// Under this name the operator owns the fields it applies.
 pub const FIELD_MANAGER: &str = "dlf-operator";
@@ -89,11 +91,13 @@ impl Writer {
         &self,
         key: &ObjectKey,
         mut desired: Value,
-        uid: &str,
+        whose: &Owner,
     ) -> Result<Ensured, kube::Error> {
         let hash = fingerprint(&desired);
         desired["metadata"]["annotations"][HASH_ANNOTATION] = Value::String(hash.clone());
+        let uid = whose.uid.as_str();
         match self.index.get(key) {
+            Some(owned) if whose.left_behind(&owned) => restored::replace(self, key, &owned).await,
             Some(owned) if owned.dataset_uid != uid => Ok(Ensured::Foreign),
             Some(owned) if owned.terminating => Ok(Ensured::Terminating),
             Some(owned) if owned.is_as_applied(&hash) => Ok(Ensured::Unchanged),
@@ -204,8 +208,13 @@ impl Writer {
         if found.terminating {
             return Ok(false);
         }
+        self.delete(key, found.uid).await
+    }
+
+    /// Deletes the object of this uid; true once it is gone.
+    async fn delete(&self, key: &ObjectKey, uid: String) -> Result<bool, kube::Error> {
         let params = DeleteParams::default().preconditions(kube::api::Preconditions {
-            uid: Some(found.uid),
+            uid: Some(uid),
             resource_version: None,
         });
         match self.api(key).delete(&key.name, &params).await {

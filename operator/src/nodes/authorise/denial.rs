@@ -59,9 +59,6 @@ impl From<Denial> for Failure {
             Denial::Labels { .. } => "BadLabels",
             Denial::Lookup { .. } => "PodLookupFailed",
         };
-        Self {
-            reason: reason.into(),
-            message: denial.to_string(),
-        }
+        Failure::new(reason, denial.to_string())
     }
 }

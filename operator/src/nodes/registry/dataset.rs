@@ -5,6 +5,8 @@ use dlf_wire::dataset::v1::DatasetConfig;
 use dlf_wire::nodes::v1::{Failure, PodRef};
 
 use super::NodeName;
+use super::losses::Losses;
+use super::serving::Serving;
 use super::usage::{Counters, Meter};
 
 /// One dataset: what nodes are to work with, and what ties it to each of them.
@@ -18,6 +20,10 @@ pub(super) struct Dataset {
     pub(super) totals: Counters,
     /// What was written down before this operator led; none: nobody has asked yet.
     pub(super) base: Option<Counters>,
+    /// What was written and the source does not have.
+    pub(super) losses: Losses,
+    /// Whether its cache serves.
+    pub(super) serving: Serving,
     /// The highest version that any node is known to hold.
     floor: u64,
 }
@@ -47,6 +53,8 @@ impl Dataset {
             return false;
         }
         config.version = now_ms.max(before.max(self.floor).saturating_add(1));
+        // It may lead to another cache.
+        self.serving = Serving::default();
         self.config = Some(Arc::new(config));
         true
     }

@@ -1,8 +1,10 @@
 //! A node that says anything, in any order: as a broken driver does, or somebody with its token.
 
 use dlf_wire::nodes::v1::{
-    Applied, DatasetUsage, Held, MounterState, NodeHello, PodRef, Released, Report, from_node,
+    Applied, DatasetUsage, Held, MountWrites, MounterState, NodeHello, PodRef, Released, Report,
+    from_node,
 };
+use dlf_wire::writes::v1::{Loss, Refusing, Writes, loss};
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
@@ -35,15 +37,23 @@ fn numbers() -> impl Strategy<Value = u64> {
     ]
 }
 
+/// A pod as there are thousands of: what is repeated is short, so that no case is larger than a message can be.
+fn sound_pod() -> impl Strategy<Value = PodRef> + Clone {
+    "[a-z]{1,3}".prop_map(|name| PodRef {
+        namespace: "ns".to_owned(),
+        name,
+        uid: "uid".to_owned(),
+    })
+}
+
 fn pods() -> impl Strategy<Value = Vec<PodRef>> {
-    let sound = "[a-z]{1,3}".prop_map(|name| ("ns".to_owned(), name, "uid".to_owned()));
-    let one = prop_oneof![3 => sound, 1 => (texts(), texts(), texts())];
-    let one = one.prop_map(|(namespace, name, uid)| PodRef {
+    let any = (texts(), texts(), texts()).prop_map(|(namespace, name, uid)| PodRef {
         namespace,
         name,
         uid,
     });
-    let many = (one.clone(), 0..3_000_usize).prop_map(|(pod, count)| vec![pod; count]);
+    let one = prop_oneof![3 => sound_pod(), 1 => any];
+    let many = (sound_pod(), 0..3_000_usize).prop_map(|(pod, count)| vec![pod; count]);
     prop_oneof![20 => vec(one, 0..4), 1 => many]
 }
 
@@ -59,7 +69,7 @@ fn held() -> impl Strategy<Value = Vec<Held>> {
         version,
         pods,
     });
-    let many = (0..6_000_usize, pods()).prop_map(|(count, pods)| {
+    let many = (0..6_000_usize, vec(sound_pod(), 0..8)).prop_map(|(count, pods)| {
         let one = |number: usize| Held {
             volume_handle: format!("many-{number}"),
             version: 1,
@@ -70,24 +80,70 @@ fn held() -> impl Strategy<Value = Vec<Held>> {
     prop_oneof![60 => vec(one, 0..6), 1 => many]
 }
 
+fn writes() -> impl Strategy<Value = Vec<MountWrites>> {
+    let cause = prop_oneof![
+        texts().prop_map(loss::Cause::Refused),
+        any::<u32>().prop_map(loss::Cause::Killed),
+    ];
+    let loss = (numbers(), texts(), option::of(cause));
+    let loss = loss.prop_map(|(number, path, cause)| Loss {
+        number,
+        at_ms: number,
+        path: path.clone(),
+        kept: path,
+        cause,
+    });
+    let refusing = (texts(), numbers(), vec(texts(), 0..5));
+    let refusing = refusing.prop_map(|(reason, files, paths)| Refusing {
+        code: reason.clone(),
+        reason,
+        since_ms: files,
+        files,
+        paths,
+    });
+    let counts = (0..3_u64, numbers(), numbers());
+    let writes = (counts, option::of(refusing), any::<bool>(), vec(loss, 0..5));
+    let writes =
+        writes.prop_map(
+            |((epoch, refused, killed), refusing, accepting, losses)| Writes {
+                epoch,
+                refused,
+                killed,
+                refusing,
+                accepting,
+                losses,
+                ..Writes::default()
+            },
+        );
+    let mount = (texts(), option::of(writes), pods());
+    let mount = mount.prop_map(|(mount_id, writes, pods)| MountWrites {
+        mount_id,
+        writes,
+        pods,
+    });
+    vec(mount, 0..4)
+}
+
 fn usage() -> impl Strategy<Value = DatasetUsage> {
     let figures = (numbers(), numbers(), numbers());
-    (texts(), 0..3_u64, figures, pods()).prop_map(|(volume_handle, epoch, figures, pods)| {
-        DatasetUsage {
+    let usage = (texts(), 0..3_u64, figures, pods(), writes());
+    usage.prop_map(
+        |(volume_handle, epoch, figures, pods, writes)| DatasetUsage {
             volume_handle,
             epoch,
             bytes_read: figures.0,
             bytes_written: figures.1,
             requests: figures.2,
             pods,
+            writes,
             ..DatasetUsage::default()
-        }
-    })
+        },
+    )
 }
 
 fn messages() -> impl Strategy<Value = from_node::Message> {
     use from_node::Message;
-    let failure = (texts(), texts()).prop_map(|(reason, message)| Failure { reason, message });
+    let failure = (texts(), texts()).prop_map(|(reason, message)| Failure::new(reason, message));
     let hello = (held(), mounters()).prop_map(|(held, mounters)| NodeHello {
         held,
         mounters,
@@ -141,12 +197,17 @@ fn take(registry: &mut Registry, peers: &mut [Peer; 2], step: Step, count: usize
             registry.applied(&peers[node], applied);
         }
         Step::Says(node, from_node::Message::Report(report)) => {
-            registry.report(&peers[node], report);
+            registry.report(&peers[node], report, NOW_MS);
         }
         Step::Says(node, from_node::Message::Released(released)) => {
             registry.released(&peers[node], &released.volume_handle);
         }
-        Step::Says(_, from_node::Message::Token(_) | from_node::Message::Need(_)) => {}
+        Step::Says(
+            _,
+            from_node::Message::Token(_)
+            | from_node::Message::Need(_)
+            | from_node::Message::Made(_),
+        ) => {}
         Step::Asks(node, request, handle) => {
             registry.grant(&peers[node], request, &handle, Share::default());
         }
@@ -198,7 +259,19 @@ fn check(registry: &mut Registry, steps: usize) -> Result<(), TestCaseError> {
         }
     }
     prop_assert!(pods.values().all(|pods| *pods <= PODS_PER_NODE_MAX));
+    let unreported = registry.datasets.values();
+    let unreported: usize = unreported
+        .map(|dataset| dataset.losses.unreported.len())
+        .sum();
+    prop_assert_eq!(unreported, registry.unreported);
     for handle in ["d0", "d1", "d2", "d3"] {
+        if let Some(refused) = registry.refused(handle, NOW_MS) {
+            prop_assert!(refused.reason.len() <= 64 && refused.paths.len() <= 3);
+        }
+        for unreported in registry.unreported(handle, NOW_MS).0 {
+            prop_assert!(unreported.pods.len() <= 32 && unreported.pods.iter().all(is_pod));
+            prop_assert!(unreported.named.iter().all(|file| file.path.len() <= 320));
+        }
         let done = registry.lifetime(handle, Counters::default());
         prop_assert!(done.bytes_read.max(done.bytes_written) <= FIGURE_MAX);
     }

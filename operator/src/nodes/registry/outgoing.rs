@@ -74,10 +74,10 @@ impl Registry {
                     .get(&handle)
                     .and_then(|found| found.config.clone())
                 else {
-                    let failure = Failure {
-                        reason: "NoSuchDataset".into(),
-                        message: "the dataset was deleted while the pod was starting".into(),
-                    };
+                    let failure = Failure::new(
+                        "NoSuchDataset",
+                        "the dataset was deleted while the pod was starting",
+                    );
                     return refusal(request, failure);
                 };
                 self.link(name, &handle);

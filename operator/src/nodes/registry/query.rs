@@ -3,7 +3,8 @@ use std::sync::Arc;
 use dlf_wire::dataset::v1::DatasetConfig;
 use dlf_wire::nodes::v1::{Failure, PodRef};
 
-use super::{Counters, NodeName, Peer, Registry};
+use super::serving::Serving;
+use super::{Counters, NodeName, NotServing, Peer, Registry};
 
 /// Whether a dataset can be mounted.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +101,19 @@ impl Registry {
         rollout
     }
 
+    /// Whether reads go past the cache of `handle`.
+    #[must_use]
+    pub fn not_serving(&self, handle: &str, now_ms: u64) -> Option<NotServing> {
+        self.datasets.get(handle)?.serving.fault(now_ms)
+    }
+
+    /// The cache of `handle` does not serve by its plugin's own word: what was seen of it before counts no more.
+    pub fn cache_begins_anew(&mut self, handle: &str) {
+        if let Some(dataset) = self.datasets.get_mut(handle) {
+            dataset.serving = Serving::default();
+        }
+    }
+
     /// What consumers did with `handle` since its Dataset was made, given what its status has of
     /// that: continues what an earlier leader wrote there, and never falls.
     pub fn lifetime(&mut self, handle: &str, written: Counters) -> Counters {
@@ -141,7 +155,7 @@ impl Registry {
 
     /// Whether a node has told what it has mounted since this operator leads.
     #[must_use]
-    pub fn has_told(&self, node: &str) -> bool {
+    pub fn has_reported(&self, node: &str) -> bool {
         self.nodes.contains_key(node)
     }
 

@@ -156,12 +156,7 @@ impl Registry {
         link.failure = None;
         (link.sent, link.applied) = (version, version);
         link.pods = held.pods;
-        self.changed(&handle);
+        self.effects.used.push(handle.clone());
         self.queue(name, &handle);
-    }
-
-    pub(super) fn changed(&mut self, handle: &str) {
-        let handle = self.handle(handle);
-        self.effects.changed.push(handle);
     }
 }

@@ -5,6 +5,7 @@ use dlf_wire::nodes::v1::{
 use super::*;
 
 mod index;
+mod losses;
 mod usage;
 
 const NOW_MS: u64 = 1_000_000;
@@ -20,10 +21,7 @@ fn config(handle: &str, revision: &str) -> DatasetConfig {
 }
 
 fn failure(reason: &str) -> Failure {
-    Failure {
-        reason: reason.into(),
-        message: "a sentence".into(),
-    }
+    Failure::new(reason, "a sentence")
 }
 
 fn pod(name: &str) -> PodRef {
@@ -241,7 +239,7 @@ fn what_a_node_says_it_holds_gets_no_keys_before_it_is_vetted() {
     registry.publish(super::tests::config("b", "1"), NOW_MS);
     assert!(matches!(registry.next(&peer), Some(Outgoing::Vet { .. })));
     // What was not cleared is vetted again when the node next reports it.
-    registry.report(&peer, usage("b", 1, 0, &["p"]));
+    registry.report(&peer, usage("b", 1, 0, &["p"]), NOW_MS);
     assert!(matches!(registry.next(&peer), Some(Outgoing::Vet { .. })));
 }
 
@@ -301,7 +299,7 @@ fn a_later_stream_of_a_node_silences_the_earlier_one() {
     assert!(!registry.is_current(&old) && registry.is_current(&new));
     assert_eq!(registry.next(&old), None);
     registry.grant(&old, 1, "a", Share::default());
-    registry.report(&old, usage("a", 1, 1, &["p"]));
+    registry.report(&old, usage("a", 1, 1, &["p"]), NOW_MS);
     registry.detach(&old);
     assert_eq!(registry.attached(), 1);
     assert!(registry.consumers("a").is_empty());
@@ -386,5 +384,5 @@ fn every_node_hears_of_rules_and_mounters_and_the_newcomer_in_its_welcome() {
         (registry.mounts_in("abc"), registry.mounts_in("abd")),
         (3, 0)
     );
-    assert!(registry.has_told("m") && !registry.has_told("elsewhere"));
+    assert!(registry.has_reported("m") && !registry.has_reported("elsewhere"));
 }

@@ -15,6 +15,10 @@ pub struct Counters {
     pub errors: u64,
     /// Milliseconds that reads took, all together.
     pub read_ms: u64,
+    /// Of the bytes read, those that a cache sent.
+    pub cached_bytes_read: u64,
+    /// Reads that a cache was to answer, and the source had to.
+    pub cache_failures: u64,
 }
 
 impl Counters {
@@ -26,6 +30,8 @@ impl Counters {
             requests: op(self.requests, other.requests),
             errors: op(self.errors, other.errors),
             read_ms: op(self.read_ms, other.read_ms),
+            cached_bytes_read: op(self.cached_bytes_read, other.cached_bytes_read),
+            cache_failures: op(self.cache_failures, other.cache_failures),
         }
     }
 
@@ -47,6 +53,8 @@ impl From<&DatasetUsage> for Counters {
             requests: usage.requests,
             errors: usage.errors,
             read_ms: usage.read_ms,
+            cached_bytes_read: usage.cached_bytes_read,
+            cache_failures: usage.cache_failures,
         }
     }
 }

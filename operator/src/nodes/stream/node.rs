@@ -1,16 +1,17 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlf_wire::nodes::v1::{Failure, FromNode, Need, PodRef, ToNode, from_node};
+use dlf_wire::nodes::v1::{Failure, FromNode, Made, Need, PodRef, ToNode, from_node};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tonic::{Status, Streaming};
 
 use super::{Credential, reason, stopped};
 use crate::nodes::authorise::{share, vouched};
-use crate::nodes::limits;
 use crate::nodes::registry::{Outgoing, Peer, Share};
 use crate::nodes::shared::Shared;
+use crate::nodes::{limits, made};
 
 /// How long a request for a dataset that is not ready is held. The kubelet gives a mount two
 /// minutes, but a person who looks at the pod's events should find the reason within 30 s, also
@@ -21,6 +22,9 @@ const NEEDS_MAX: usize = 256;
 /// Mounts of one node that are being vetted at once; most are found in the cache.
 const VETS_MAX: usize = 8;
 
+/// Directories that one stream may tell of: each becomes an event.
+const MADE_MAX: usize = 1024;
+
 /// Where messages to the node go.
 type Outbound = mpsc::Sender<Result<ToNode, Status>>;
 
@@ -29,6 +33,8 @@ pub(in crate::nodes) struct NodeStream {
     shared: Arc<Shared>,
     peer: Arc<Peer>,
     credential: Credential,
+    /// Handle and pod of the directories that the node said it made.
+    made: HashSet<(String, String)>,
 }
 
 impl NodeStream {
@@ -37,6 +43,7 @@ impl NodeStream {
             shared,
             peer: Arc::new(peer),
             credential,
+            made: HashSet::new(),
         }
     }
 
@@ -118,10 +125,24 @@ impl NodeStream {
                 hub.update(|registry| registry.applied(&self.peer, applied));
             }
             from_node::Message::Report(report) => {
-                hub.update(|registry| registry.report(&self.peer, report));
+                hub.report(&self.peer, report);
+            }
+            from_node::Message::Made(made) => {
+                // Of more than these, or of one again, nobody is told: a node may say anything.
+                if needs.len() < NEEDS_MAX && self.is_new(&made) {
+                    let (shared, peer) = (self.shared.clone(), self.peer.clone());
+                    needs.spawn(async move { made::tell(&shared, &peer, made).await });
+                }
             }
         }
         Ok(())
+    }
+}
+
+impl NodeStream {
+    fn is_new(&mut self, made: &Made) -> bool {
+        let pod = made.pod.clone().unwrap_or_default();
+        self.made.len() < MADE_MAX && self.made.insert((made.volume_handle.clone(), pod.uid))
     }
 }
 
@@ -161,10 +182,10 @@ async fn decide(
 }
 
 fn malformed() -> Failure {
-    Failure {
-        reason: "MalformedRequest".into(),
-        message: "the node driver asked for what can be no volume, or for what can be no pod; restart it, and see its log".into(),
-    }
+    Failure::new(
+        "MalformedRequest",
+        "the node driver asked for what can be no volume, or for what can be no pod; restart it, and see its log",
+    )
 }
 
 /// Sends what there is whenever there is something; ends when the stream was replaced, or with

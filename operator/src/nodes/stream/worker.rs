@@ -107,6 +107,7 @@ impl WorkerStream {
                     Some(task_result::Outcome::Done(done)) => Outcome::Done {
                         created: done.created,
                         deleted: done.deleted,
+                        writes_refused: done.writes_refused.map(limits::failure),
                     },
                     Some(task_result::Outcome::Failure(failure)) => {
                         Outcome::Failed(limits::failure(failure))

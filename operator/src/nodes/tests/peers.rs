@@ -23,13 +23,13 @@ use tonic::{Status, Streaming};
 
 use crate::nodes::authorise::FindPod;
 use crate::nodes::identity::{Identify, Identity, IdentityError, Program};
-use crate::nodes::{CONNECTIONS_MAX, Dependencies, Hub, serve};
+use crate::nodes::{CONNECTIONS_MAX, Dependencies, Hub, TellPod, serve};
 use crate::pods::SlimPod;
 use crate::tasks::Tasks;
 use crate::waker::Changes;
 
 const NAME: &str = "dlf-nodes.dlf-system.svc";
-/// Longer than anything here takes, shorter than a person's patience.
+/// Longer than anything here takes, shorter than a person's timeout.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Believes a token that says `PROGRAM NODE [LIFETIME_MS]`, and, if it ends with `once`, not again.
@@ -63,20 +63,45 @@ impl Identify for Trusting {
     }
 }
 
-/// Knows one pod: `reader`, on node `n1`, which mounts the claim `books`.
-struct OnePod;
+/// What pods were told.
+#[derive(Default)]
+pub(super) struct Told(Mutex<Vec<(PodRef, String)>>);
+
+impl Told {
+    pub(super) fn all(&self) -> Vec<(PodRef, String)> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 #[async_trait]
-impl FindPod for OnePod {
+impl TellPod for Told {
+    async fn subpath_made(&self, pod: &PodRef, note: &str) {
+        self.0.lock().unwrap().push((pod.clone(), note.to_owned()));
+    }
+}
+
+/// Knows two pods on node `n1` that mount the claim `books`: `reader`, and `deep`, which asked for a subpath.
+struct TwoPods;
+
+#[async_trait]
+impl FindPod for TwoPods {
     fn cached(&self, _: &str, _: &str) -> Option<SlimPod> {
         None
     }
 
     async fn live(&self, namespace: &str, name: &str) -> Result<Option<SlimPod>, String> {
-        let found = (namespace, name) == ("ns", "reader");
+        let found = namespace == "ns" && ["reader", "deep"].contains(&name);
+        let (mut labels, mut annotations) = (json!({}), json!({}));
+        if name == "deep" {
+            labels = json!({ "dataset.0.id": "books" });
+            annotations = json!({ "dataset.0.subpath": "in/deep" });
+        }
         Ok(found.then(|| {
             serde_json::from_value(json!({
-                "metadata": { "namespace": "ns", "name": "reader", "uid": "uid-reader" },
+                "metadata": {
+                    "namespace": "ns", "name": name, "uid": format!("uid-{name}"),
+                    "labels": labels, "annotations": annotations,
+                },
                 "spec": {
                     "nodeName": "n1",
                     "volumes": [{ "persistentVolumeClaim": { "claimName": "books" } }],
@@ -100,6 +125,7 @@ pub(super) struct Operator {
     pub(super) hub: Arc<Hub>,
     pub(super) tasks: Arc<Tasks>,
     pub(super) changes: Changes,
+    pub(super) told: Arc<Told>,
     address: SocketAddr,
     files: tempfile::TempDir,
     leading: watch::Sender<bool>,
@@ -134,13 +160,15 @@ impl Operator {
             Arc::new(Hub::new(changes.clone())),
             Arc::new(Tasks::new(changes.clone())),
         );
+        let told = Arc::<Told>::default();
         let (leading, followed) = watch::channel(leads);
         let dependencies = Dependencies {
             hub: hub.clone(),
             tasks: tasks.clone(),
             identify: Arc::<Trusting>::default(),
-            strangers: Arc::default(),
-            pods: Arc::new(OnePod),
+            handshakes: Arc::default(),
+            pods: Arc::new(TwoPods),
+            tell: told.clone(),
             leading: followed,
         };
         let (shutdown, stopped) = oneshot::channel();
@@ -155,6 +183,7 @@ impl Operator {
             hub,
             tasks,
             changes,
+            told,
             address,
             files,
             leading,
@@ -165,9 +194,14 @@ impl Operator {
         operator
     }
 
-    /// The next dataset of which there is news.
-    pub(super) async fn changed(&self) -> Arc<str> {
-        self.changes.next().await.unwrap().0
+    /// The next dataset of which a node or a worker has something to report.
+    pub(super) async fn reported(&self) -> Arc<str> {
+        self.changes.reports.next().await.unwrap()
+    }
+
+    /// The next dataset whose users changed.
+    pub(super) async fn used(&self) -> Arc<str> {
+        self.changes.usage.next().await.unwrap()
     }
 
     /// Takes the lead or gives it up.

@@ -1,7 +1,5 @@
 use std::collections::VecDeque;
 
-use dlf_wire::nodes::v1::Failure;
-
 use super::{Key, PER_ENDPOINT_MAX};
 use crate::tasks::spec::TaskType;
 
@@ -13,8 +11,8 @@ pub(super) struct Endpoint {
     quick_running: usize,
     long_running: usize,
     pub(super) in_ring: bool,
-    /// What the last one who asked found, when nobody was there: the place it asked for, and why.
-    pub(super) unreachable: Option<(String, Failure)>,
+    /// What the last one who asked found, when nobody was there; it names no bucket.
+    pub(super) unreachable: Option<String>,
     /// Tasks that wait and have never had an answer.
     pub(super) unanswered: Vec<Key>,
 }

@@ -1,8 +1,6 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use dlf_wire::nodes::v1::Failure;
-
 use super::{
     ATTEMPTS_MAX, DEADLINE_EXCEEDED, Finished, GRACE, Key, PER_WORKER_MAX, Queue, Stage,
     UNREACHABLE, failure,
@@ -129,29 +127,26 @@ impl Queue {
             return;
         };
         let waiting = std::mem::take(&mut endpoint.unanswered);
-        endpoint.unreachable = match (outcome, slot.spec.place()) {
-            (Outcome::Failed(why), Some(place)) if why.reason == UNREACHABLE => {
-                Some((place, why.clone()))
-            }
-            _ => None,
+        let found = match outcome {
+            Outcome::Failed(why) => Some(&why.unreachable).filter(|why| !why.is_empty()),
+            Outcome::Done { .. } => None,
         };
-        let Some(found) = endpoint.unreachable.clone() else {
+        endpoint.unreachable = found.cloned();
+        let Some(why) = found else {
             return;
         };
         for other in waiting.iter().filter(|other| *other != key) {
-            self.presume(other, &found, now);
+            self.presume(other, why, now);
         }
     }
 
     /// Takes what another found at the same endpoint for an answer, until there is a real one.
-    pub(super) fn presume(&mut self, key: &Key, found: &(String, Failure), now: Instant) {
-        let (asked, why) = found;
+    pub(super) fn presume(&mut self, key: &Key, why: &str, now: Instant) {
         let Some(slot) = self.slots.get(key).filter(|slot| slot.latest.is_none()) else {
             return;
         };
-        if let (Some(place), Some(rest)) = (slot.spec.place(), why.message.strip_prefix(asked)) {
-            self.settle(key, failure(UNREACHABLE, &format!("{place}{rest}")), now);
-        }
+        let message = format!("{}: {why}", slot.spec.place());
+        self.settle(key, failure(UNREACHABLE, &message), now);
     }
 
     /// A long task tells how far it is.

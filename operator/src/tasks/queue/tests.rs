@@ -11,6 +11,7 @@ const FRESH: Freshness = Freshness {
 const DONE: Outcome = Outcome::Done {
     created: false,
     deleted: false,
+    writes_refused: None,
 };
 
 fn spec(dataset: &str, endpoint: &str, key_version: &str) -> TaskSpec {
@@ -24,6 +25,7 @@ fn spec(dataset: &str, endpoint: &str, key_version: &str) -> TaskSpec {
         name: dataset.into(),
         kind: task::Kind::ProbeObjectStore(ProbeObjectStore {
             origin: Some(origin),
+            writes: false,
         }),
         key_version: key_version.into(),
     }
@@ -112,6 +114,7 @@ fn an_endpoint_that_hangs_delays_nobody_else() {
 
 #[test]
 fn where_nobody_answers_those_who_wait_are_told_and_ask_all_the_same() {
+    const WHY: &str = "it cannot be reached: refused";
     let (mut queue, now) = (Queue::default(), Instant::now());
     let worker = queue.join(64);
     let of = |bucket: &str| {
@@ -122,6 +125,7 @@ fn where_nobody_answers_those_who_wait_are_told_and_ask_all_the_same() {
         };
         let kind = task::Kind::ProbeObjectStore(ProbeObjectStore {
             origin: Some(origin),
+            writes: false,
         });
         TaskSpec {
             kind,
@@ -129,18 +133,25 @@ fn where_nobody_answers_those_who_wait_are_told_and_ask_all_the_same() {
         }
     };
     let said = |bucket: &str| {
-        let message = format!("bucket {bucket} at http://dead: it cannot be reached: refused");
-        failure("Unreachable", &message)
+        let message = format!("bucket {bucket} at http://dead: {WHY}");
+        Failure::new("Unreachable", message)
+    };
+    let found = |bucket: &str| Failure {
+        unreachable: WHY.to_owned(),
+        ..said(bucket)
     };
     for bucket in ["a", "b", "c", "d"] {
         queue.want(of(bucket), FRESH, now);
     }
     let (first, _) = next(&mut queue, worker, now).unwrap();
-    queue.finish(worker, &first, said("a"), now);
+    queue.finish(worker, &first, Outcome::Failed(found("a")), now);
     // In the words that each would have had itself, and in its turn each finds out for itself.
     for bucket in ["b", "c", "d", "late"] {
         let progress = queue.want(of(bucket), FRESH, now);
-        assert_eq!(progress.latest.unwrap().outcome, said(bucket));
+        assert_eq!(
+            progress.latest.unwrap().outcome,
+            Outcome::Failed(said(bucket))
+        );
         assert!(progress.pending, "{bucket}");
     }
     let (second, _) = next(&mut queue, worker, now).unwrap();
@@ -148,7 +159,7 @@ fn where_nobody_answers_those_who_wait_are_told_and_ask_all_the_same() {
     let (known, new) = (of("c"), of("new"));
     assert_eq!(
         queue.want(known, FRESH, now).latest.unwrap().outcome,
-        said("c")
+        Outcome::Failed(said("c"))
     );
     assert_eq!(queue.want(new, FRESH, now).latest, None, "somebody answers");
 }

@@ -10,6 +10,7 @@ fn probe(origin: Origin) -> TaskSpec {
         name: "test".into(),
         kind: task::Kind::ProbeObjectStore(ProbeObjectStore {
             origin: Some(origin),
+            writes: false,
         }),
         key_version: "7".into(),
     }

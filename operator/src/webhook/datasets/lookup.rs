@@ -4,7 +4,7 @@ use dlf_core::{
     api::{ApiGroup, Dataset},
     labels::DatasetUse,
 };
-use futures::future::{try_join, try_join_all};
+use futures::future::try_join_all;
 use kube::{Api, Client};
 use thiserror::Error;
 use tokio::{sync::Semaphore, time::timeout};
@@ -21,6 +21,7 @@ const LIVE_MAX: usize = 32;
 /// may come in one `kubectl apply`, before the watch has told of the Dataset.
 pub struct Lookup {
     client: Client,
+    groups: Vec<ApiGroup>,
     index: Arc<Index>,
     live: Semaphore,
     metrics: Metrics,
@@ -32,11 +33,12 @@ pub struct Lookup {
 pub struct Unanswered;
 
 impl Lookup {
-    /// A lookup in this index.
+    /// A lookup of these groups in this index.
     #[must_use]
-    pub fn new(client: Client, index: Arc<Index>, metrics: Metrics) -> Self {
+    pub fn new(client: Client, groups: Vec<ApiGroup>, index: Arc<Index>, metrics: Metrics) -> Self {
         Self {
             client,
+            groups,
             index,
             live: Semaphore::new(LIVE_MAX),
             metrics,
@@ -65,13 +67,16 @@ impl Lookup {
         })
     }
 
-    /// Whether a group has a Dataset of this name.
+    /// Whether a group has a Dataset of this name. One that is not served has none.
     pub async fn exists_in(
         &self,
         group: ApiGroup,
         namespace: &str,
         name: &str,
     ) -> Result<bool, Unanswered> {
+        if !self.groups.contains(&group) {
+            return Ok(false);
+        }
         if self.index.find_in(group, namespace, name).is_some() {
             return Ok(true);
         }
@@ -95,12 +100,12 @@ impl Lookup {
     }
 
     async fn ask(&self, namespace: &str, name: &str) -> Result<Option<Arc<Facts>>, kube::Error> {
-        let (hpsys, datashim) = try_join(
-            self.ask_group(ApiGroup::Hpsys, namespace, name),
-            self.ask_group(ApiGroup::Datashim, namespace, name),
-        )
-        .await?;
-        Ok(elder(hpsys, datashim))
+        // In this order, because of two of the same second the first group has the elder.
+        let groups = ApiGroup::ALL
+            .into_iter()
+            .filter(|group| self.groups.contains(group));
+        let asked = try_join_all(groups.map(|group| self.ask_group(group, namespace, name)));
+        Ok(asked.await?.into_iter().fold(None, elder))
     }
 
     async fn ask_group(

@@ -22,6 +22,8 @@ pub struct Facts {
     pub kind: Option<SourceType>,
     /// Whether its source may not be written.
     pub readonly: bool,
+    /// Whether the Secret of its keys, which is the user's, has its name.
+    pub has_keys_of_its_name: bool,
     /// `spec.mount.path`.
     pub mount_path: Option<String>,
     /// When it was made; the elder of two of one name counts.
@@ -41,6 +43,8 @@ impl Facts {
         Self {
             kind: source.as_ref().map(Source::kind),
             readonly: source.as_ref().is_some_and(Source::readonly),
+            has_keys_of_its_name: source.as_ref().and_then(Source::key_secret)
+                == metadata.name.as_deref(),
             mount_path: dataset
                 .spec
                 .mount

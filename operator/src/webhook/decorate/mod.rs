@@ -9,6 +9,7 @@ mod refusal;
 use dlf_core::{
     labels::{DatasetUse, check_mount_path},
     names::{LABEL_USES_DATASETS, MOUNT_ROOT},
+    source::SourceType,
 };
 
 pub use refusal::Refusal;
@@ -83,6 +84,7 @@ fn resolve<'a>(
                 });
             }
             check_containers(pod, used)?;
+            check_users(pod, used, facts)?;
             Ok(Wanted {
                 used,
                 facts,
@@ -130,6 +132,20 @@ fn check_containers(pod: &Pod, used: &DatasetUse) -> Result<(), Refusal> {
             })
         }
     }
+}
+
+/// The runtime maps the owners of what it mounts to the pod's user namespace, and fails with "invalid argument" where
+/// the file system cannot do that: neither NFS nor one of ours can. Most that a node keeps its own files on can.
+fn check_users(pod: &Pod, used: &DatasetUse, facts: &Facts) -> Result<(), Refusal> {
+    let kind = facts.kind.unwrap_or(SourceType::Cos);
+    if pod.spec.host_users == Some(false) && used.mode.mounts() && kind != SourceType::Host {
+        return Err(Refusal::UserNamespace {
+            index: used.index,
+            id: used.id.clone(),
+            kind: kind.as_str(),
+        });
+    }
+    Ok(())
 }
 
 /// The operator watches only pods of this label.

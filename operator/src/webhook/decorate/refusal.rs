@@ -77,6 +77,19 @@ pub enum Refusal {
         /// The path.
         path: String,
     },
+    /// Files whose owners cannot be mapped to the pod's user namespace.
+    #[error(
+        "spec.hostUsers: found false, and label dataset.{index}.id mounts Dataset {id} of type {kind}, whose files the kernel \
+         shows in no user namespace; leave hostUsers out, or have the address and keys with dataset.{index}.useas: configmap"
+    )]
+    UserNamespace {
+        /// The label's number.
+        index: u32,
+        /// The Dataset.
+        id: String,
+        /// Where its data is.
+        kind: &'static str,
+    },
 }
 
 impl Refusal {

@@ -129,6 +129,30 @@ fn the_environment_from_config_map_and_secret() {
 }
 
 #[test]
+fn of_a_users_own_secret_of_the_datasets_name_only_the_keys_become_environment() {
+    let facts = Facts {
+        has_keys_of_its_name: true,
+        ..cos()
+    };
+    let library = datasets([("books", facts)]);
+    let labels = json!({ "dataset.0.id": "books", "dataset.0.useas": "configmap" });
+    let pod = pod(&labels, &json!({ "containers": [{ "name": "main" }] }));
+    let after = decorated(&pod, &library).unwrap();
+    let container = &after["spec"]["containers"][0];
+    let config_map = json!({ "prefix": "books_", "configMapRef": { "name": "books" } });
+    assert_eq!(container["envFrom"], json!([config_map]));
+    let env = container["env"].as_array().unwrap();
+    for key in ["accessKeyID", "secretAccessKey"] {
+        let reference = json!({ "name": "books", "key": key, "optional": false });
+        let reference = json!({ "secretKeyRef": reference });
+        let expected = json!({ "name": format!("books_{key}"), "valueFrom": reference });
+        assert!(env.contains(&expected), "{env:#?}");
+    }
+    // The API server may call twice.
+    assert_eq!(decorated(&after, &library).unwrap(), after);
+}
+
+#[test]
 fn init_sidecar_and_app_containers_with_lists_of_their_own() {
     let pod = json!({
         "metadata": {
@@ -261,6 +285,37 @@ fn what_cannot_work_is_refused_with_a_way_out() {
         refusal(&json!({ "dataset.0.id": "books" }), &taken),
         Refusal::PathTaken { .. }
     ));
+}
+
+#[test]
+fn what_no_user_namespace_shows_is_refused_there() {
+    let kinds = |kind| {
+        let facts = Facts {
+            kind,
+            ..Facts::default()
+        };
+        datasets([("books", facts)])
+    };
+    let refused = |host_users: Value, useas: &str, kind| {
+        let labels = json!({ "dataset.0.id": "books", "dataset.0.useas": useas });
+        let spec = json!({ "hostUsers": host_users, "containers": [{ "name": "main" }] });
+        decorated(&pod(&labels, &spec), &kinds(kind)).err()
+    };
+    let no = || json!(false);
+    for kind in [SourceType::Cos, SourceType::Nfs] {
+        for useas in ["mount", "mount.configmap"] {
+            let refusal = refused(no(), useas, Some(kind)).unwrap().to_string();
+            assert!(
+                refusal.contains("spec.hostUsers") && refusal.contains("Dataset books"),
+                "{refusal}"
+            );
+        }
+        assert_eq!(refused(no(), "configmap", Some(kind)), None);
+        assert_eq!(refused(json!(true), "mount", Some(kind)), None);
+        assert_eq!(refused(json!(null), "mount", Some(kind)), None);
+    }
+    assert!(refused(no(), "mount", None).is_some());
+    assert_eq!(refused(no(), "mount", Some(SourceType::Host)), None);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use dlf_core::{
 
 use dlf_plugin_host::Config;
 
+use super::inert;
 use crate::controller::gates;
 use crate::webhook::{
     Webhook,
@@ -36,11 +37,19 @@ pub(in crate::webhook) async fn datasets(
     {
         return Ok(Verdict::refuse(refusal));
     }
+    let plugins = webhook.plugins.borrow();
+    let old = request.old_object.as_ref();
     Ok(check(
         new,
         &request.namespace,
-        webhook.plugins.borrow().config(),
+        is_gated(old, new).then(|| plugins.config()),
     ))
+}
+
+/// Whether gates are asked. One that closed on a spec that was there before holds up no change of
+/// labels: the Dataset's condition names it.
+fn is_gated(old: Option<&Dataset>, new: &Dataset) -> bool {
+    old.is_none_or(|old| old.spec != new.spec)
 }
 
 /// A change of labels or finalizers must not be held up by a spec that was there before.
@@ -67,8 +76,8 @@ async fn twin(webhook: &Webhook, namespace: &str, new: &Dataset) -> Option<Strin
     })
 }
 
-/// What can be said of a Dataset alone.
-fn check(dataset: &Dataset, namespace: &str, config: &Config) -> Verdict {
+/// What can be said of a Dataset alone, and under this configuration if it is to be asked.
+fn check(dataset: &Dataset, namespace: &str, config: Option<&Config>) -> Verdict {
     let name = dataset.metadata.name.as_deref().unwrap_or_default();
     // A generated name is not there yet, and the CRD's rule sees it later.
     if !name.is_empty() && !is_dns_label(name) {
@@ -103,15 +112,20 @@ fn check(dataset: &Dataset, namespace: &str, config: &Config) -> Verdict {
         Ok(source) => source,
         Err(error) => return Verdict::refuse(error.to_string()),
     };
-    if let Err(closed) = gates::check(config, namespace, &source) {
+    if let Some(config) = config
+        && let Err(closed) = gates::check(config, namespace, &source)
+    {
         return Verdict::refuse(closed.message);
     }
-    match source {
-        Source::ObjectStore(bucket) if matches!(bucket.keys, KeySource::Inline { .. }) => Verdict {
-            warnings: vec![INLINE_KEYS_WARNING.to_owned()],
-            ..Verdict::admit()
-        },
-        _ => Verdict::admit(),
+    let mut warnings = inert::warnings(&dataset.spec);
+    if let Source::ObjectStore(bucket) = source
+        && matches!(bucket.keys, KeySource::Inline { .. })
+    {
+        warnings.push(INLINE_KEYS_WARNING.to_owned());
+    }
+    Verdict {
+        warnings,
+        ..Verdict::admit()
     }
 }
 
@@ -141,16 +155,16 @@ mod tests {
         let inline = dataset("a", &bucket("id", "secret"), &json!({}));
         let mut refusing = Config::default();
         refusing.admission.inline_keys = false;
-        let verdict = check(&inline, "ns", &Config::default());
+        let verdict = check(&inline, "ns", Some(&Config::default()));
         assert!(verdict.refusal.is_none() && verdict.warnings[0].contains("secret-name"));
         assert!(
-            check(&inline, "ns", &refusing)
+            check(&inline, "ns", Some(&refusing))
                 .refusal
                 .unwrap()
                 .contains("secret-name")
         );
         let anonymous = dataset("a", &bucket("", ""), &json!({}));
-        assert_eq!(check(&anonymous, "ns", &refusing), Verdict::admit());
+        assert_eq!(check(&anonymous, "ns", Some(&refusing)), Verdict::admit());
     }
 
     #[test]
@@ -176,7 +190,7 @@ mod tests {
             ),
             (dataset("a", &good, &json!({ "uid": "root" })), "mount"),
         ] {
-            let refusal = check(&dataset, "ns", &Config::default()).refusal.unwrap();
+            let refusal = check(&dataset, "ns", None).refusal.unwrap();
             assert!(refusal.contains(key), "{refusal}");
         }
     }
@@ -189,5 +203,17 @@ mod tests {
         assert!(is_untouched(Some(&bad), &changed));
         changed.spec.mount = None;
         assert!(!is_untouched(Some(&bad), &changed));
+    }
+
+    #[test]
+    fn a_gate_that_closed_on_a_spec_holds_up_no_change_of_labels() {
+        let old = dataset("a", &bucket("id", "secret"), &json!({}));
+        let mut labelled = old.clone();
+        labelled.metadata.labels = Some([("team".to_owned(), "x".to_owned())].into());
+        assert!(!is_gated(Some(&old), &labelled));
+        assert!(check(&labelled, "ns", None).refusal.is_none());
+        let mut edited = labelled.clone();
+        edited.spec.mount = None;
+        assert!(is_gated(Some(&old), &edited) && is_gated(None, &old));
     }
 }

@@ -1,9 +1,6 @@
-//! The validating webhooks: what the CRD's own rules cannot see.
+//! The validating webhook: what the CRD's own rules cannot see.
 
 mod datasets;
-mod internal;
-mod pods;
+mod inert;
 
 pub(super) use datasets::datasets;
-pub(super) use internal::{Internal, internal};
-pub(super) use pods::pods;

@@ -38,7 +38,7 @@ const QUEUED_MAX: usize = 64;
 pub struct Socket {
     connect: Box<dyn Connect>,
     next: AtomicU64,
-    made: AtomicU64,
+    generation: Arc<AtomicU64>,
     connection: tokio::sync::Mutex<Option<Connection>>,
 }
 
@@ -63,7 +63,7 @@ impl Socket {
         Self {
             connect,
             next: AtomicU64::new(1),
-            made: AtomicU64::new(0),
+            generation: Arc::default(),
             connection: tokio::sync::Mutex::default(),
         }
     }
@@ -74,13 +74,15 @@ impl Socket {
             return Ok(connection.clone());
         }
         let stream = self.connect.connect().await.map_err(Fault::Unreachable)?;
-        self.made.fetch_add(1, Ordering::Relaxed);
-        Ok(current.insert(Connection::start(stream)).clone())
+        let connection = Connection::start(stream, Arc::clone(&self.generation));
+        Ok(current.insert(connection).clone())
     }
 }
 
 impl Connection {
-    fn start(stream: Box<dyn Stream>) -> Self {
+    /// Whoever answers at a connection is another than before it, and than after it.
+    fn start(stream: Box<dyn Stream>, generation: Arc<AtomicU64>) -> Self {
+        generation.fetch_add(1, Ordering::Relaxed);
         let (reader, mut writer) = split(stream);
         let (frames, mut queue) = mpsc::channel::<Frame>(QUEUED_MAX);
         let waiting = Waiting::default();
@@ -102,6 +104,7 @@ impl Connection {
                 why = read(reader, &waiting) => Some(why),
             };
             drop(queue);
+            generation.fetch_add(1, Ordering::Relaxed);
             let why = why.unwrap_or_else(|| Fault::Ended("the connection was closed".to_owned()));
             let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
             for (_, caller) in waiting.drain() {
@@ -166,6 +169,6 @@ impl Channel for Socket {
     }
 
     fn generation(&self) -> u64 {
-        self.made.load(Ordering::Relaxed)
+        self.generation.load(Ordering::Relaxed)
     }
 }

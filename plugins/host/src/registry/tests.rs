@@ -7,9 +7,9 @@ use dlf_plugin_s3fs::S3fs;
 use super::*;
 use crate::config::{Match, Route};
 
-struct NoRoads;
+struct NoConnectors;
 
-impl Roads for NoRoads {
+impl Connectors for NoConnectors {
     fn isolated(&self, _: Address) -> Box<dyn Connect> {
         Box::new(Nowhere)
     }
@@ -33,7 +33,12 @@ fn built_in() -> Vec<BuiltIn> {
 }
 
 fn registry(config: Config) -> Result<Registry, RegistryError> {
-    Registry::new(built_in(), Arc::new(config), &NoRoads, &Metrics::default())
+    Registry::new(
+        built_in(),
+        Arc::new(config),
+        &NoConnectors,
+        &Metrics::default(),
+    )
 }
 
 fn section(carrier: Carrier) -> PluginConfig {

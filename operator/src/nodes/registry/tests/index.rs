@@ -61,7 +61,7 @@ fn apply(registry: &mut Registry, peers: &mut [Option<Peer>; 3], step: Step, cou
         Step::Report(n, d, used) => {
             if let Some(peer) = peer(peers, n) {
                 let pods: &[&str] = if used { &["p"] } else { &[] };
-                registry.report(&peer, usage(&handle(d), 1, 1, pods));
+                registry.report(&peer, usage(&handle(d), 1, 1, pods), NOW_MS);
             }
         }
         Step::Drain(n) => {

@@ -1,0 +1,152 @@
+//! The Secrets that a plan refers to, and what its references stand for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dlf_core::{
+    plugin::{FileSystem, OriginRef, SecretEntry, StoragePlan, Volume},
+    source::keys,
+};
+use dlf_wire::dataset::v1::{Keys, Origin};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+
+use super::{keys::Secrets, plan::Plan, validate::Valid};
+use crate::controller::{
+    Context,
+    error::{Doing, Problem, ReconcileError},
+    names::Identity,
+};
+
+/// What the plan's references stand for.
+pub(super) struct Resolved {
+    /// Origins with keys, or what is missing.
+    pub(super) origins: Result<Vec<Origin>, Problem>,
+    /// Content of Secret `NAME`, or what is missing; none where the user's Secret of keys has that name,
+    /// and is what consumers read.
+    pub(super) consumer_secret: Option<Result<BTreeMap<String, String>, Problem>>,
+}
+
+pub(super) async fn run(
+    plan: &Plan,
+    valid: &Valid,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Resolved, ReconcileError> {
+    let plan = &plan.storage;
+    let (mut names, own) = (names(plan), identity.source_secret());
+    let inline = valid.own.inline_keys();
+    if inline.is_some() {
+        // It is written in this very turn.
+        names.remove(&own);
+    }
+    let mut secrets = Secrets::get(names, identity, ctx).await?;
+    if let Some(keys) = inline {
+        secrets.insert(&own, keys);
+    }
+    Ok(Resolved {
+        origins: origins(plan)
+            .iter()
+            .map(|origin| resolve(origin, &secrets))
+            .collect(),
+        consumer_secret: (!is_the_users(plan, identity)).then(|| entries(plan, &secrets)),
+    })
+}
+
+/// The Secrets that a plan refers to.
+pub(super) async fn secrets(
+    plan: &StoragePlan,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Secrets, ReconcileError> {
+    Secrets::get(names(plan), identity, ctx).await
+}
+
+/// The Secret of origins as they were last resolved, for when the user's has gone before the Dataset.
+pub(super) async fn kept_secret(
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Option<Secret>, ReconcileError> {
+    let key = identity.resolved_secret(&ctx.shared.namespace);
+    let api: Api<Secret> = Api::namespaced(ctx.shared.client.clone(), &key.namespace);
+    api.get_opt(&key.name)
+        .await
+        .doing("reading the resolved origins")
+}
+
+/// Origins of the plan's mount; none when it is not an object store.
+pub(super) fn origins(plan: &StoragePlan) -> &[OriginRef] {
+    let Volume::Mount(mount) = &plan.volume;
+    match &mount.file_system {
+        FileSystem::ObjectStore(store) => &store.origins,
+        FileSystem::Nfs(_) | FileSystem::HostPath(_) => &[],
+    }
+}
+
+fn names(plan: &StoragePlan) -> BTreeSet<String> {
+    let of_origins = origins(plan)
+        .iter()
+        .flat_map(|origin| [&origin.key_secret, &origin.ca_secret])
+        .flatten();
+    let of_entries = plan.secret.values().filter_map(|entry| match entry {
+        SecretEntry::Key { secret, .. } => Some(secret),
+        SecretEntry::Literal(_) => None,
+    });
+    of_origins.chain(of_entries).cloned().collect()
+}
+
+/// Whether the Secret that consumers would read is the user's own.
+fn is_the_users(plan: &StoragePlan, identity: &Identity) -> bool {
+    let is_named = |entry: &SecretEntry| matches!(entry, SecretEntry::Key { secret, .. } if *secret == identity.name);
+    plan.secret.values().any(is_named)
+}
+
+/// An origin with its keys and its CA.
+pub(super) fn resolve(origin: &OriginRef, secrets: &Secrets) -> Result<Origin, Problem> {
+    let keys = origin
+        .key_secret
+        .as_ref()
+        .map(|secret| -> Result<Keys, Problem> {
+            let text = |key: &str| Ok(secrets.text(secret, key)?.trim().to_owned());
+            // In this order: of a Secret that is missing, the key that everybody needs is named.
+            let access_key_id = text(keys::ACCESS_KEY_ID)?;
+            let secret_access_key = text(keys::SECRET_ACCESS_KEY)?;
+            let token = secrets.optional(secret, keys::SESSION_TOKEN)?;
+            Ok(Keys {
+                access_key_id,
+                secret_access_key,
+                session_token: token.unwrap_or_default().trim().to_owned(),
+            })
+        })
+        .transpose()?;
+    let ca_pem = origin
+        .ca_secret
+        .as_ref()
+        .map(|secret| secrets.text(secret, "ca.crt"))
+        .transpose()?;
+    Ok(Origin {
+        endpoint: origin.endpoint.clone(),
+        bucket: origin.bucket.clone(),
+        prefix: origin.prefix.clone(),
+        region: origin.region.clone(),
+        // A Secret with two empty values says the same as no Secret.
+        keys: keys.filter(|keys| !keys.access_key_id.is_empty()),
+        ca_pem: ca_pem.unwrap_or_default(),
+    })
+}
+
+fn entries(plan: &StoragePlan, secrets: &Secrets) -> Result<BTreeMap<String, String>, Problem> {
+    let entries = plan.secret.iter().map(|(name, entry)| {
+        let value = match entry {
+            SecretEntry::Literal(value) => Some(value.clone()),
+            SecretEntry::Key {
+                secret,
+                key,
+                optional: true,
+            } => secrets.optional(secret, key)?,
+            SecretEntry::Key { secret, key, .. } => Some(secrets.text(secret, key)?),
+        };
+        Ok(value.map(|value| (name.clone(), value)))
+    });
+    entries.filter_map(Result::transpose).collect()
+}
