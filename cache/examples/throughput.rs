@@ -47,6 +47,7 @@ async fn run(size: u64, request: u64, rounds: u64) -> Outcome<()> {
             .map(std::fs::read_to_string)
             .ok()
             .transpose()?,
+        shards: None,
     };
     let store = ObjectStore::new(vec![origin], ClientOptions::default())?;
     let made = !store.bucket_exists().await?;

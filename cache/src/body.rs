@@ -46,6 +46,8 @@ pub struct ObjectBody {
     position: u64,
     /// Behind the last byte.
     end: u64,
+    /// Behind the last byte of the stream: what follows, another server may have.
+    stream_end: u64,
     /// `None` between a break and the resumption.
     stream: Option<Incoming>,
     /// Who is to blame when the stream breaks, unless that is the source.
@@ -62,19 +64,18 @@ pub struct ObjectBody {
 const READ_RATE_MIN: u64 = 1024;
 
 impl ObjectBody {
-    /// Hands out `opened`, of which everything from its first byte on is still to come.
-    pub(crate) fn new(store: ObjectStore, key: &str, opened: Opened) -> Self {
+    /// Hands out `opened`, of which everything from its first byte on is still to come, and what
+    /// follows it up to `end`.
+    pub(crate) fn new(store: ObjectStore, key: &str, end: u64, opened: Opened) -> Self {
         Self {
-            retries: Retries::new(match opened.cache {
-                Some(_) => CACHE_TIMEOUT,
-                None => store.source_timeout(),
-            }),
+            retries: retries_of(&store, opened.cache.as_ref()),
             store,
             key: key.to_owned(),
             etag: opened.etag,
             object_size: opened.object_size,
             position: opened.range.start,
-            end: opened.range.end,
+            end: end.min(opened.object_size),
+            stream_end: opened.range.end,
             stream: Some(opened.stream),
             cache: opened.cache,
             returned: Instant::now(),
@@ -142,6 +143,9 @@ impl ObjectBody {
 
     /// The next bytes, from this stream or from one that resumes it.
     async fn receive(&mut self) -> Result<Bytes, StoreError> {
+        if self.position == self.stream_end {
+            self.follow_on().await?;
+        }
         loop {
             let kind = match self.next_frame().await {
                 Ok(bytes) => return Ok(bytes),
@@ -159,7 +163,7 @@ impl ObjectBody {
                 self.store.counters().error();
                 return Err(self.store.source_error(kind));
             }
-            let rest = self.position..self.end;
+            let rest = self.position..self.stream_end;
             let opened = self
                 .store
                 .with_timeout(self.retries.remaining())
@@ -168,6 +172,17 @@ impl ObjectBody {
             self.retries.skip(opened.for_keys);
             self.stream = Some(opened.stream);
         }
+    }
+
+    /// Begins the stream of the next unit, at the server that has it.
+    async fn follow_on(&mut self) -> Result<(), StoreError> {
+        let rest = self.position..self.end;
+        let opened = self.store.open_unit(&self.key, rest, &self.etag).await?;
+        self.retries = retries_of(&self.store, opened.cache.as_ref());
+        self.stream_end = opened.range.end;
+        self.stream = Some(opened.stream);
+        self.cache = opened.cache;
+        Ok(())
     }
 
     /// The next frame with bytes; an early end is a break.
@@ -189,11 +204,19 @@ impl ObjectBody {
             if bytes.is_empty() {
                 continue;
             }
-            let wanted = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+            let wanted = usize::try_from(self.stream_end - self.position).unwrap_or(usize::MAX);
             bytes.truncate(wanted);
             return Ok(bytes);
         }
     }
+}
+
+/// How long the sender of a stream may be silent.
+fn retries_of(store: &ObjectStore, cache: Option<&Arc<OriginClient>>) -> Retries {
+    Retries::new(match cache {
+        Some(_) => CACHE_TIMEOUT,
+        None => store.source_timeout(),
+    })
 }
 
 /// How long so many bytes may take.

@@ -8,7 +8,7 @@
 //!
 //! Read [`ObjectStore`] first, then:
 //! - `store`: the operations, and `store::dispatch`, which all of them go through: rounds over the
-//!   origins, retries; `store::rotation`: waiting for new keys; `store::proof`: whether a write whose
+//!   origins, retries; `store::table`: which server of a cache has which bytes; `store::rotation`: waiting for new keys; `store::proof`: whether a write whose
 //!   answer was lost took effect;
 //! - `origin_client`: one exchange with one origin, and what its answers correct (region, clock,
 //!   address);
@@ -44,7 +44,7 @@ pub use object::{
     Part, Payload, PutCondition, Upload, UploadPage, VersionMarker, VersionPage, VersionRequest,
 };
 pub use options::ClientOptions;
-pub use origin::{ConfigError, Endpoint, Keys, Origin};
+pub use origin::{ConfigError, Endpoint, Keys, Origin, Shards};
 pub use read::{Budget, BudgetUsage, Lease, Object, Reader, read_range};
 pub use store::ObjectStore;
 pub use usage::UsageSnapshot;

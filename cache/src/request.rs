@@ -157,6 +157,7 @@ mod tests {
             region: String::new(),
             keys: None,
             ca_pem: None,
+            shards: None,
         }
     }
 

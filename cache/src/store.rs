@@ -10,6 +10,7 @@ mod multipart;
 mod proof;
 pub(crate) mod read;
 mod rotation;
+pub(crate) mod table;
 mod versions;
 mod whole;
 mod write;
@@ -30,6 +31,7 @@ use crate::usage::{Usage, UsageSnapshot};
 
 use dispatch::{Reply, Route};
 use rotation::KeyClock;
+use table::Table;
 
 /// Requests of one store that wait for the head of their answer at the same time. Far more than
 /// fill any link; what comes on top waits here and not in sockets.
@@ -37,9 +39,9 @@ const REQUESTS_MAX: usize = 256;
 
 /// A client of one dataset's objects; clones share connections, configuration and accounting.
 ///
-/// Origins are ordered, and the last is the source. A read of a known version asks the first and
-/// goes on to the next where one does not have it; everything else (writes, heads, listings,
-/// buckets) is the source's business alone.
+/// Origins are ordered, and the last is the source. A read of a known version asks the first, of
+/// several shards the one that has these bytes, and goes on to the next where one does not have it;
+/// everything else (writes, heads, listings, buckets) is the source's business alone.
 ///
 /// Keys are relative to each origin's prefix and may hold any character but NUL.
 ///
@@ -67,10 +69,7 @@ struct Shared {
 /// What `reconfigure` and `set_rules` replace.
 #[derive(Clone, Debug)]
 struct Current {
-    /// In their order, the source last.
-    clients: Arc<[Arc<OriginClient>]>,
-    /// The last of `clients`, of which there is at least one.
-    source: Arc<OriginClient>,
+    table: Arc<Table>,
     rules: Arc<AddressRules>,
     /// Of the source's keys.
     keys: Arc<KeyClock>,
@@ -80,14 +79,10 @@ impl Current {
     fn new(
         origins: Vec<Origin>,
         rules: Arc<AddressRules>,
-        before: &[Arc<OriginClient>],
+        before: Option<&Table>,
     ) -> Result<Self, ConfigError> {
-        let client = |origin| OriginClient::succeed(origin, before, &rules).map(Arc::new);
-        let clients: Arc<[_]> = origins.into_iter().map(client).collect::<Result<_, _>>()?;
-        let source = clients.last().cloned().ok_or(ConfigError::NoOrigin)?;
         Ok(Self {
-            clients,
-            source,
+            table: Arc::new(Table::new(origins, &rules, before)?),
             rules,
             keys: Arc::default(),
         })
@@ -95,22 +90,21 @@ impl Current {
 
     /// What is known of the keys stays known while they are the same.
     fn after(mut self, before: &Self) -> Self {
-        if self.source.origin == before.source.origin {
+        if self.source().origin == before.source().origin {
             self.keys = Arc::clone(&before.keys);
         }
         self
     }
 
-    /// What stands before the source.
-    fn caches(&self) -> &[Arc<OriginClient>] {
-        self.clients.split_last().map_or(&[], |(_, caches)| caches)
+    fn source(&self) -> &Arc<OriginClient> {
+        self.table.source()
     }
 }
 
 impl ObjectStore {
     /// A client of `origins`; nothing is dialled yet.
     pub fn new(origins: Vec<Origin>, options: ClientOptions) -> Result<Self, ConfigError> {
-        let current = Current::new(origins, Arc::new(options.rules), &[])?;
+        let current = Current::new(origins, Arc::new(options.rules), None)?;
         let shared = Shared {
             current: watch::Sender::new(current),
             usage: Usage::default(),
@@ -131,7 +125,7 @@ impl ObjectStore {
     ///
     /// On an error the old ones stay.
     pub fn reconfigure(&self, origins: Vec<Origin>) -> Result<(), ConfigError> {
-        self.update(|before| Current::new(origins, Arc::clone(&before.rules), &before.clients))
+        self.update(|before| Current::new(origins, Arc::clone(&before.rules), Some(&before.table)))
     }
 
     /// Replaces the address rules. Connections made under the old ones are not used again.
@@ -140,8 +134,7 @@ impl ObjectStore {
             if *before.rules == rules {
                 return Ok(before.clone());
             }
-            let origins = before.clients.iter().map(|client| client.origin.clone());
-            Current::new(origins.collect(), Arc::new(rules), &[])
+            Current::new(before.table.origins(), Arc::new(rules), None)
         })
     }
 
@@ -224,13 +217,14 @@ impl ObjectStore {
     }
 
     pub(crate) fn source_error(&self, kind: ErrorKind) -> StoreError {
-        StoreError::new(kind, &self.current().source.place)
+        StoreError::new(kind, &self.current().source().place)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Shards;
 
     #[test]
     fn changes_made_at_the_same_time_do_not_undo_each_other() {
@@ -241,6 +235,7 @@ mod tests {
             region: String::new(),
             keys: None,
             ca_pem: None,
+            shards: None,
         };
         let rules = |number: usize| AddressRules {
             deny: vec![format!("10.0.0.{number}/32").parse().unwrap()],
@@ -256,9 +251,30 @@ mod tests {
             });
             for number in 0..200 {
                 store.reconfigure(vec![origin(number)]).unwrap();
-                assert_eq!(store.current().source.origin, origin(number));
+                assert_eq!(store.current().source().origin, origin(number));
             }
         });
+    }
+
+    #[test]
+    fn only_what_stands_before_the_source_has_shards() {
+        let plain = Origin {
+            endpoint: "http://s3".parse().unwrap(),
+            bucket: "bucket".to_owned(),
+            prefix: String::new(),
+            region: String::new(),
+            keys: None,
+            ca_pem: None,
+            shards: None,
+        };
+        let sharded = Origin {
+            shards: Some(Shards::new(vec!["http://shard".to_owned()], 0).unwrap()),
+            ..plain.clone()
+        };
+        let store = |origins| ObjectStore::new(origins, ClientOptions::default());
+        assert!(store(vec![sharded.clone(), plain.clone()]).is_ok());
+        let refused = store(vec![plain, sharded]).unwrap_err();
+        assert_eq!(refused, ConfigError::ShardedSource);
     }
 
     #[tokio::test(start_paused = true)]
@@ -270,6 +286,7 @@ mod tests {
             region: String::new(),
             keys: None,
             ca_pem: None,
+            shards: None,
         };
         let store = ObjectStore::new(vec![source], ClientOptions::default()).unwrap();
         let limit = store.source_timeout();

@@ -206,6 +206,7 @@ mod tests {
             region: String::new(),
             keys: None,
             ca_pem: None,
+            shards: None,
         }
     }
 

@@ -11,5 +11,6 @@ pub mod names;
 pub mod network;
 pub mod plugin;
 pub mod program;
+pub mod shards;
 pub mod shown;
 pub mod source;

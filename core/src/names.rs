@@ -20,6 +20,9 @@ pub const LABEL_CACHE: &str = "dlf.dev/cache";
 pub const LABEL_PLUGIN: &str = "dlf.dev/plugin";
 /// Annotation of a `DatasetInternal` whose endpoint is a cache's: that endpoint.
 pub const ANNOTATION_CACHE: &str = "dlf.dev/cache";
+/// Annotation of such a `DatasetInternal` where the endpoint is not all there is to say: where the cache
+/// answers, as its plan has it.
+pub const ANNOTATION_CACHE_ORIGINS: &str = "dlf.dev/cache-origins";
 /// Label the webhook stamps on a pod that uses datasets; the operator watches only these.
 pub const LABEL_USES_DATASETS: &str = "dlf.dev/uses-datasets";
 /// Annotation the webhook leaves on a pod: names of the volumes that it added, not the user.

@@ -14,7 +14,7 @@ import struct
 from urllib.parse import urlsplit
 
 HEADER = struct.Struct(">IQ")
-PROTOCOL = 1
+PROTOCOL = 2
 PORT = 8080
 
 
@@ -41,7 +41,7 @@ def plan(request):
         result["condition"] = {"ready": False, "reason": "Deploying", "message": "no replica is ready yet"}
     else:
         result["condition"] = {"ready": True, "reason": "Ready", "message": f"{ready} of {replicas} replicas serve"}
-        result["origin"] = {"endpoint": f"http://{place['name']}.{place['namespace']}.svc:{PORT}"}
+        result["origins"] = [{"endpoint": f"http://{place['name']}.{place['namespace']}.svc:{PORT}"}]
     return result
 
 

@@ -1,6 +1,6 @@
 //! From what the node driver sends to what the object-store client takes.
 
-use dlf_cache::{ClientOptions, ConfigError, Keys, ObjectStore, Origin};
+use dlf_cache::{ClientOptions, ConfigError, Keys, ObjectStore, Origin, Shards};
 use dlf_core::network::{AddressRules, BadRule};
 use dlf_wire::dataset::v1 as wire;
 
@@ -72,7 +72,16 @@ fn origin(origin: &wire::Origin) -> Result<Origin, InvalidConfig> {
             session_token: non_empty(&keys.session_token),
         }),
         ca_pem: non_empty(&origin.ca_pem),
+        shards: shards(origin)?,
     })
+}
+
+fn shards(origin: &wire::Origin) -> Result<Option<Shards>, InvalidConfig> {
+    if origin.shards.is_empty() {
+        return Ok(None);
+    }
+    let shards = Shards::new(origin.shards.clone(), origin.shard_bytes)?;
+    Ok(Some(shards))
 }
 
 /// The rules of what may be dialled.

@@ -49,6 +49,8 @@ pub fn open(
         region,
         keys,
         ca_pem,
+        shards: _,
+        shard_bytes: _,
     } = origin;
     let endpoint: Endpoint = endpoint.parse().map_err(|error| of_config(&error))?;
     let keys = keys.map(|keys| Keys {
@@ -64,6 +66,7 @@ pub fn open(
         region,
         keys,
         ca_pem,
+        shards: None,
     };
     let source_timeout = deadline.saturating_sub(HEADROOM).min(SOURCE_TIMEOUT_MAX);
     let options = ClientOptions {

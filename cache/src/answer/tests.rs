@@ -11,6 +11,7 @@ fn request(method: Method, of_bucket: bool) -> Request {
         region: String::new(),
         keys: None,
         ca_pem: None,
+        shards: None,
     };
     if of_bucket {
         Request::bucket(&origin, method, &[])

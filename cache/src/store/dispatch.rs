@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::rotation::KeyWait;
+use super::table::Block;
 use super::whole::{Answer, Failed, Wait, read_whole};
 use super::{Current, ObjectStore};
 use crate::error::{ErrorKind, Failure, StoreError};
@@ -23,10 +24,10 @@ pub(crate) const CACHE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Which origins a request may go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
+pub(crate) enum Route<'a> {
     /// Any, in order: a request for bytes of a known version (`If-Match`), which are the same
     /// wherever they come from. Whatever a cache answers but these bytes, the source is asked.
-    Blocks,
+    Blocks(Block<'a>),
     /// The source: all that changes something, and all that asks what there is. A cache may have
     /// lost its bucket, list pages of another moment, or not know what this node has written.
     Source,
@@ -58,7 +59,7 @@ impl ObjectStore {
     /// gives its head.
     pub(crate) async fn send(
         &self,
-        route: Route,
+        route: Route<'_>,
         build: impl Fn(&Origin) -> Result<Request, ErrorKind>,
     ) -> Result<Reply, StoreError> {
         self.repeat(route, build, |reply, _| std::future::ready(Ok(reply)))
@@ -69,7 +70,7 @@ impl ObjectStore {
     /// As [`Self::send`], and reads the answer whole.
     pub(crate) async fn ask(
         &self,
-        route: Route,
+        route: Route<'_>,
         build: impl Fn(&Origin) -> Result<Request, ErrorKind>,
     ) -> Result<Answer, StoreError> {
         self.repeat(route, build, read_whole).await.0
@@ -78,7 +79,7 @@ impl ObjectStore {
     /// As [`Self::ask`], and tells how many attempts failed on the way.
     pub(crate) async fn ask_counting(
         &self,
-        route: Route,
+        route: Route<'_>,
         build: impl Fn(&Origin) -> Result<Request, ErrorKind>,
     ) -> (Result<Answer, StoreError>, u32) {
         let (outcome, effort) = self.repeat(route, build, read_whole).await;
@@ -100,7 +101,7 @@ impl ObjectStore {
     /// keys are refused had no effect, and waits for others.
     pub(super) async fn repeat<T, R: Future<Output = Result<T, Failed>>>(
         &self,
-        route: Route,
+        route: Route<'_>,
         build: impl Fn(&Origin) -> Result<Request, ErrorKind>,
         finish: impl Fn(Reply, Wait) -> R,
     ) -> (Result<T, StoreError>, Effort) {
@@ -119,8 +120,8 @@ impl ObjectStore {
                 Err(error) => error,
             };
             // Keys may have been revoked before their successors reached us.
-            let rotated = error.kind().is_refusal()
-                && !Arc::ptr_eq(&current.clients, &self.current().clients);
+            let rotated =
+                error.kind().is_refusal() && !Arc::ptr_eq(&current.table, &self.current().table);
             let again = if error.kind().rejects_keys() && !rotated {
                 let others = keys.for_others(self, &current).await;
                 retries.skip(keys.waited.saturating_sub(effort.for_keys));
@@ -143,17 +144,18 @@ impl ObjectStore {
     async fn round<T, R: Future<Output = Result<T, Failed>>>(
         &self,
         current: &Current,
-        route: Route,
+        route: Route<'_>,
         build: &impl Fn(&Origin) -> Result<Request, ErrorKind>,
         finish: &impl Fn(Reply, Wait) -> R,
         retries: &mut Retries,
     ) -> Result<T, StoreError> {
-        let source = &current.source;
+        let source = current.source();
         let permit = timeout_at(retries.deadline(), self.shared.gate.acquire()).await;
         let _permit = permit.map_err(|_| StoreError::new(ErrorKind::Timeout, &source.place))?;
-        if route == Route::Blocks {
+        if let Route::Blocks(block) = route {
             let began = Instant::now();
-            if let Some(done) = self.ask_caches(current.caches(), build, finish).await {
+            let caches = current.table.caches_of(block);
+            if let Some(done) = self.ask_caches(caches, build, finish).await {
                 return Ok(done);
             }
             // The source has not been asked yet. Once it has, time runs for all: an operation takes
@@ -172,7 +174,7 @@ impl ObjectStore {
             failed.failure
         });
         // Where the source has nothing either, the cache is not to blame.
-        if outcome.is_ok() && route == Route::Blocks && !current.caches().is_empty() {
+        if outcome.is_ok() && route != Route::Source && current.table.has_caches() {
             self.shared.usage.cache_failed();
         }
         let kind = outcome.as_ref().map_err(|failure| &failure.kind);
@@ -186,11 +188,11 @@ impl ObjectStore {
     /// Asks each of `caches`; none if none of them can answer.
     async fn ask_caches<T, R: Future<Output = Result<T, Failed>>>(
         &self,
-        caches: &[Arc<OriginClient>],
+        caches: impl Iterator<Item = &Arc<OriginClient>>,
         build: &impl Fn(&Origin) -> Result<Request, ErrorKind>,
         finish: &impl Fn(Reply, Wait) -> R,
     ) -> Option<T> {
-        for cache in caches.iter().filter(|cache| !cache.rests()) {
+        for cache in caches {
             let wait = Wait {
                 end: Instant::now() + CACHE_TIMEOUT,
                 stretch: Duration::ZERO,

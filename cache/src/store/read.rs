@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, IF_MATCH, LAST_MODIFIED, RANGE};
 use http::{Method, StatusCode};
 
+use super::table::Block;
 use super::whole::Failed;
 use super::{ObjectStore, Reply, Route};
 use crate::answer::{etag, parse_http_date};
@@ -69,18 +70,34 @@ impl ObjectStore {
         range: Range<u64>,
         if_match: Option<&ETag>,
     ) -> Result<ObjectBody, StoreError> {
-        let route = match if_match {
-            Some(_) => Route::Blocks,
-            None => Route::Source,
+        let end = range.end;
+        let opened = match if_match {
+            Some(version) => self.open_unit(key, range, version).await?,
+            None => self.open(Route::Source, key, range, None).await?,
         };
-        let opened = self.open(route, key, range, if_match).await?;
-        Ok(ObjectBody::new(self.clone(), key, opened))
+        Ok(ObjectBody::new(self.clone(), key, end, opened))
+    }
+
+    /// The stream of as much of a range as one server of a cache has.
+    pub(crate) async fn open_unit(
+        &self,
+        key: &str,
+        mut range: Range<u64>,
+        version: &ETag,
+    ) -> Result<Opened, StoreError> {
+        let block = Block {
+            key,
+            offset: range.start,
+        };
+        range.end = range.end.min(self.current().table.unit_end(block));
+        self.open(Route::Blocks(block), key, range, Some(version))
+            .await
     }
 
     /// The stream of [`Self::get_range`], which breaks when its connection does.
     pub(crate) async fn open(
         &self,
-        route: Route,
+        route: Route<'_>,
         key: &str,
         range: Range<u64>,
         if_match: Option<&ETag>,

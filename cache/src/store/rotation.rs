@@ -42,7 +42,7 @@ impl KeyWait {
         let rest = store.key_grace.saturating_sub(self.waited);
         let until = tried.keys.refused(store.key_grace).min(began + rest);
         let mut news = store.shared.current.subscribe();
-        let changed = news.wait_for(|now| !Arc::ptr_eq(&now.clients, &tried.clients));
+        let changed = news.wait_for(|now| !Arc::ptr_eq(&now.table, &tried.table));
         let came = matches!(timeout_at(until, changed).await, Ok(Ok(_)));
         self.waited += began.elapsed();
         came
@@ -70,6 +70,7 @@ mod tests {
                 session_token: None,
             }),
             ca_pem: None,
+            shards: None,
         }
     }
 

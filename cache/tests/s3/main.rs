@@ -20,5 +20,6 @@ mod reads;
 mod reads_ahead;
 mod refusals;
 mod rotation;
+mod shards;
 mod versions;
 mod writes;

@@ -60,6 +60,7 @@ pub(crate) fn origin() -> Origin {
         region: String::new(),
         keys: Some(keys()),
         ca_pem: None,
+        shards: None,
     }
 }
 

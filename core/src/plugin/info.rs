@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::source::SourceType;
 
 /// The protocol this build speaks: the highest version it knows.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Who a plugin is and what it can do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

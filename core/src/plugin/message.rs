@@ -1,4 +1,4 @@
-//! What host and plugin say to each other: protocol version 1, as JSON.
+//! What host and plugin say to each other: protocol version 2, as JSON.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use caching::{
-    CacheCondition, CacheDecision, CacheOrigin, CachePlace, CachingPlan, CachingRequest, Observed,
+    CacheCondition, CacheDecision, CacheKeys, CacheOrigin, CachePlace, CachingPlan, CachingRequest,
+    Observed,
 };
 pub use info::{KindRef, PROTOCOL, PluginInfo, PluginKind, ProtocolRange};
 pub use message::{Call, Message, Reply};

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{CachePlace, CachingPlan, KindRef, PlanError, PluginInfo};
+use super::{CacheOrigin, CachePlace, CachingPlan, KindRef, PlanError, PluginInfo};
+use crate::shards::{SHARD_BYTES_MIN, SHARDS_MAX};
 
 /// Kinds that a plan may hold when the plugin says that it emits them.
 pub const KINDS: [(&str, &str); 5] = [
@@ -17,6 +18,8 @@ pub const KINDS: [(&str, &str); 5] = [
 ];
 /// A cache of one dataset needs no more.
 const OBJECTS_MAX: usize = 32;
+/// Where reads go one after the other: each that cannot answer costs a read seconds.
+const ORIGINS_MAX: usize = 4;
 /// Sources of a pod's volumes; what they name is this cache's own.
 const VOLUMES: [&str; 3] = ["emptyDir", "configMap", "persistentVolumeClaim"];
 /// Fields of a pod that reach beyond it.
@@ -55,7 +58,7 @@ pub fn check(plan: &CachingPlan, info: &PluginInfo, place: &CachePlace) -> Resul
             _ => {}
         }
     }
-    origin(plan, place, &names)
+    origins(plan, place, &names)
 }
 
 fn refused(message: String) -> PlanError {
@@ -233,30 +236,75 @@ fn service(object: &Value, shown: &str, place: &CachePlace) -> Result<(), PlanEr
     Ok(())
 }
 
-/// Reads go to a Service of the plan and nowhere else.
-fn origin(
+/// Reads go to Services of the plan, or to pods that these give names, and nowhere else.
+fn origins(
     plan: &CachingPlan,
     place: &CachePlace,
     names: &BTreeSet<(KindRef, String)>,
 ) -> Result<(), PlanError> {
-    let Some(origin) = &plan.origin else {
-        return Ok(());
-    };
-    let service = origin.endpoint.strip_prefix("http://").and_then(|rest| {
-        let host = rest.trim_end_matches('/');
-        let (host, port) = host.rsplit_once(':').unwrap_or((host, "80"));
-        let name = host.strip_suffix(&format!(".{}.svc", place.namespace))?;
-        port.parse::<u16>().ok()?;
-        Some(name)
-    });
-    let planned = |name: &str| names.contains(&(KindRef::new("v1", "Service"), name.to_owned()));
-    if service.is_some_and(planned) {
-        return Ok(());
+    if plan.origins.len() > ORIGINS_MAX {
+        return Err(refused(format!(
+            "the plan has {} origins; {ORIGINS_MAX} are the most",
+            plan.origins.len()
+        )));
     }
-    Err(refused(format!(
-        "reads would go to {:?}; an origin is http://NAME.{}.svc:PORT of a Service of the plan",
-        origin.endpoint, place.namespace
-    )))
+    let is_planned =
+        |service: &str| names.contains(&(KindRef::new("v1", "Service"), service.to_owned()));
+    for origin in &plan.origins {
+        let service = host_of(&origin.endpoint, place);
+        if !service.is_some_and(is_planned) {
+            return Err(refused(format!(
+                "reads would go to {:?}; an origin is http://NAME.{}.svc:PORT of a Service of the plan",
+                origin.endpoint, place.namespace
+            )));
+        }
+        shards(origin, place, is_planned)?;
+    }
+    Ok(())
+}
+
+fn shards(
+    origin: &CacheOrigin,
+    place: &CachePlace,
+    is_planned: impl Fn(&str) -> bool,
+) -> Result<(), PlanError> {
+    let (count, unit) = (origin.shards.len(), origin.shard_bytes);
+    if count > SHARDS_MAX {
+        return Err(refused(format!(
+            "{} has {count} shards; {SHARDS_MAX} are the most",
+            origin.endpoint
+        )));
+    }
+    if unit != 0 && unit < SHARD_BYTES_MIN {
+        return Err(refused(format!(
+            "{} has shardBytes {unit}; units have {SHARD_BYTES_MIN} bytes at least, and 0 keeps objects in one piece",
+            origin.endpoint
+        )));
+    }
+    for shard in &origin.shards {
+        let leads_here = host_of(shard, place).is_some_and(|host| match host.split_once('.') {
+            Some((pod, service)) => place.owns(pod) && is_planned(service),
+            None => is_planned(host),
+        });
+        if !leads_here {
+            return Err(refused(format!(
+                "reads would go to shard {shard:?}; a shard is http://POD.NAME.{0}.svc:PORT of a pod that Service NAME \
+                 of the plan gives a name, or http://NAME.{0}.svc:PORT",
+                place.namespace
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The host of an `http` URL without the namespace of caches; none where the URL has more than a host
+/// and a port, or leads elsewhere.
+fn host_of<'a>(url: &'a str, place: &CachePlace) -> Option<&'a str> {
+    let host = url.strip_prefix("http://")?.trim_end_matches('/');
+    let (host, port) = host.rsplit_once(':').unwrap_or((host, "80"));
+    port.parse::<u16>().ok()?;
+    let namespace = format!(".{}.svc", place.namespace);
+    host.strip_suffix(namespace.as_str())
 }
 
 #[cfg(test)]

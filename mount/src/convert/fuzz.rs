@@ -43,14 +43,21 @@ fn origins() -> impl Strategy<Value = WireOrigin> {
     let bucket = prop_oneof![3 => "[a-z]{3,9}", 1 => texts()];
     let prefix = prop_oneof![3 => "([a-z]{1,3}/){0,2}", 1 => texts()];
     let region = prop_oneof![3 => "|us-east-1", 1 => texts()];
-    (endpoints(), bucket, prefix, region, option::of(keys()), pem).prop_map(
-        |(endpoint, bucket, prefix, region, keys, ca_pem)| WireOrigin {
+    let shards = (
+        vec(endpoints(), 0..3),
+        prop_oneof![Just(1 << 20), any::<u64>()],
+    );
+    let place = (endpoints(), bucket, prefix, region);
+    (place, option::of(keys()), pem, shards).prop_map(
+        |((endpoint, bucket, prefix, region), keys, ca_pem, (shards, shard_bytes))| WireOrigin {
             endpoint,
             bucket,
             prefix,
             region,
             keys,
             ca_pem,
+            shards,
+            shard_bytes,
         },
     )
 }

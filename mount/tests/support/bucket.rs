@@ -65,6 +65,7 @@ impl Bucket {
                 session_token: None,
             }),
             ca_pem: None,
+            shards: None,
         };
         let options = ClientOptions {
             rules: AddressRules {

@@ -47,7 +47,7 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
         report.enter(
             EARLY,
             early,
-            "give `origin` only once `observed` shows a replica that is ready",
+            "give `origins` only once `observed` shows a replica that is ready",
         );
         report.enter(
             STABLE,
@@ -57,7 +57,7 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
         report.enter(
             SERVES,
             serves,
-            "observe the workload (PluginInfo.observes), and give `origin` and `condition.ready` when its status shows readyReplicas",
+            "observe the workload (PluginInfo.observes), and give `origins` and `condition.ready` when its status shows readyReplicas",
         );
     } else {
         let of_a_plan = [ALLOWED, EARLY, STABLE, SERVES];
@@ -66,12 +66,12 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
     let mut leaving = Ok(());
     for request in requests::caching(Intent::Delete) {
         match CachingPlugin::plan(remote, &request).await {
-            Ok(plan) if plan.objects.is_empty() && plan.origin.is_none() => {}
+            Ok(plan) if plan.objects.is_empty() && plan.origins.is_empty() => {}
             Ok(plan) => {
                 leaving = Err(format!(
-                    "{} objects and origin {:?}",
+                    "{} objects and origins {:?}",
                     plan.objects.len(),
-                    plan.origin
+                    plan.origins
                 ));
             }
             Err(error) => leaving = Err(error.message),
@@ -126,7 +126,7 @@ impl Found {
         if let Err(error) = policy::check(&first, remote.info(), &request.place) {
             self.allowed = Err(error.message);
         }
-        if let Some(origin) = &first.origin {
+        if let Some(origin) = first.origins.first() {
             self.early = Err(format!("reads would go to {}", origin.endpoint));
         }
         request.observed.objects = observed(&first, remote);
@@ -140,11 +140,11 @@ impl Found {
         if let Some((before, after)) = difference(&first, &second) {
             self.stable = Err(format!("{before}, and then {after}"));
         }
-        if second.origin.is_none() || !second.condition.ready {
+        if second.origins.is_empty() || !second.condition.ready {
             let said = &second.condition;
             self.serves = Err(format!(
-                "origin {:?}, {}: {}",
-                second.origin, said.reason, said.message
+                "origins {:?}, {}: {}",
+                second.origins, said.reason, said.message
             ));
         }
         if let Err(error) = policy::check(&second, remote.info(), &request.place) {

@@ -179,8 +179,8 @@ const OF_CACHES: [(&str, usize, Spoil); 7] = [
                 );
                 set(
                     reply,
-                    "/ok/origin",
-                    json!({ "endpoint": format!("http://{host}:8080") }),
+                    "/ok/origins",
+                    json!([{ "endpoint": format!("http://{host}:8080") }]),
                 );
             }
         },

@@ -54,19 +54,15 @@ impl CachingPlugin for Hostile {
             })),
             "secret" => Ok(object(request, "v1", "Secret", |_| ())),
             "origin" => Ok(CachingPlan {
-                origin: Some(CacheOrigin {
-                    endpoint: "http://169.254.169.254:80".to_owned(),
-                }),
+                origins: vec![CacheOrigin::at("http://169.254.169.254:80")],
                 condition: CacheCondition::ready("it says so"),
                 ..object(request, "v1", "Service", |_| ())
             }),
             "silent" => Ok(CachingPlan {
-                origin: Some(CacheOrigin {
-                    endpoint: format!(
-                        "http://{}.{}.svc:80",
-                        request.place.name, request.place.namespace
-                    ),
-                }),
+                origins: vec![CacheOrigin::at(format!(
+                    "http://{}.{}.svc:80",
+                    request.place.name, request.place.namespace
+                ))],
                 condition: CacheCondition::ready("it says so, and has no pod"),
                 ..object(request, "v1", "Service", |_| ())
             }),

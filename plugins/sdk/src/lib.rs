@@ -33,7 +33,7 @@ mod server;
 pub use answer::Plugin;
 pub use async_trait::async_trait;
 pub use describe::{Description, caching, storage};
-pub use dlf_core::{api, plugin, source};
+pub use dlf_core::{api, plugin, shards, source};
 pub use serde_json::{self, Value, json};
 pub use server::Server;
 
@@ -42,8 +42,8 @@ pub mod prelude {
     pub use async_trait::async_trait;
     pub use dlf_core::{
         plugin::{
-            CacheCondition, CacheOrigin, CachingPlan, CachingPlugin, CachingRequest, Intent,
-            PlanError, PluginInfo, StoragePlan, StoragePlugin, StorageRequest,
+            CacheCondition, CacheKeys, CacheOrigin, CachingPlan, CachingPlugin, CachingRequest,
+            Intent, PlanError, PluginInfo, StoragePlan, StoragePlugin, StorageRequest,
         },
         source::ObjectStoreSource,
     };

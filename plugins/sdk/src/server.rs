@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dlf_core::{
     api::Medium,
-    plugin::{CacheCondition, CacheOrigin, CachingPlan, CachingRequest, Intent},
+    plugin::{CacheCondition, CacheKeys, CacheOrigin, CachingPlan, CachingRequest, Intent},
 };
 use serde_json::{Value, json};
 
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 ///
 /// Its pods are restricted as the namespace of caches asks for: no root, no privileges, a read-only
 /// root file system, no token. `/cache` is an `emptyDir` of the decided capacity and an eighth more, in
-/// memory or on disk, or with [`Server::storage_class`] a claim of that size.
+/// memory or on disk, or with [`Server::storage_class`] a claim of that size. With [`Server::sharded`]
+/// replicas keep a part each, and without it each of them comes to keep what all of them do.
 #[derive(Clone, Debug)]
 pub struct Server<'a> {
     request: &'a CachingRequest,
@@ -23,6 +24,8 @@ pub struct Server<'a> {
     files: BTreeMap<String, String>,
     ready_path: Option<String>,
     storage_class: Option<String>,
+    shard_bytes: Option<u64>,
+    keys: CacheKeys,
 }
 
 const FILES: &str = "/etc/cache";
@@ -50,6 +53,8 @@ impl<'a> Server<'a> {
             files: BTreeMap::new(),
             ready_path: None,
             storage_class: None,
+            shard_bytes: None,
+            keys: CacheKeys::Source,
         }
     }
 
@@ -92,6 +97,22 @@ impl<'a> Server<'a> {
         self
     }
 
+    /// Mounts ask the replica that has a unit of an object, so that together the replicas keep as much as
+    /// was decided: a `StatefulSet` takes the Deployment's place, for its pods have names. `shard_bytes`:
+    /// length of a unit; 0 keeps objects in one piece. One replica has everything, and nothing changes.
+    #[must_use]
+    pub fn sharded(mut self, shard_bytes: u64) -> Self {
+        self.shard_bytes = (self.replicas() > 1).then_some(shard_bytes);
+        self
+    }
+
+    /// Requests to the cache are not signed: it reads the source with keys of its own, or a public one.
+    #[must_use]
+    pub const fn unsigned(mut self) -> Self {
+        self.keys = CacheKeys::None;
+        self
+    }
+
     /// The whole plan: Deployment or `StatefulSet`, and Service, and reads through the Service once a replica is ready.
     #[must_use]
     pub fn plan(&self) -> CachingPlan {
@@ -101,9 +122,11 @@ impl<'a> Server<'a> {
         let ready = self.ready_replicas();
         CachingPlan {
             objects: self.objects(),
-            origin: (ready > 0).then(|| CacheOrigin {
-                endpoint: self.endpoint(),
-            }),
+            origins: if ready > 0 {
+                vec![self.origin()]
+            } else {
+                Vec::new()
+            },
             condition: if ready > 0 {
                 CacheCondition::ready(format!("{ready} of {} replicas serve", self.replicas()))
             } else {
@@ -115,6 +138,7 @@ impl<'a> Server<'a> {
 
     fn objects(&self) -> Vec<Value> {
         let mut objects = vec![self.workload(), self.service()];
+        objects.extend(self.shard_bytes.map(|_| self.names_of_pods()));
         if !self.files.is_empty() {
             objects.push(json!({
                 "apiVersion": "v1",
@@ -124,6 +148,22 @@ impl<'a> Server<'a> {
             }));
         }
         objects
+    }
+
+    /// All replicas are its shards, also those that are not ready: what a replica keeps stays its own
+    /// while it starts anew, and reads go past it to the source.
+    fn origin(&self) -> CacheOrigin {
+        let mut origin = CacheOrigin::at(self.endpoint());
+        origin.keys = self.keys;
+        if let Some(shard_bytes) = self.shard_bytes {
+            let (workload, service) = (self.workload_name(), self.shards_name());
+            let (namespace, port) = (&self.request.place.namespace, self.port);
+            let shard =
+                |number| format!("http://{workload}-{number}.{service}.{namespace}.svc:{port}");
+            origin.shards = (0..self.replicas()).map(shard).collect();
+            origin.shard_bytes = shard_bytes;
+        }
+        origin
     }
 
     /// URL of the Service.
@@ -168,6 +208,21 @@ impl<'a> Server<'a> {
                 "ports": [{ "name": "http", "port": self.port, "targetPort": self.port }],
             },
         })
+    }
+
+    /// A Service without an address, which gives each pod a name. The name is there before the pod is
+    /// ready: a mount that found none would remember that.
+    fn names_of_pods(&self) -> Value {
+        let mut service = self.service();
+        service["metadata"]["name"] = json!(self.shards_name());
+        service["spec"]["clusterIP"] = json!("None");
+        service["spec"]["publishNotReadyAddresses"] = json!(true);
+        service
+    }
+
+    /// Name of the Service that gives each pod a name.
+    fn shards_name(&self) -> String {
+        format!("{}-shards", self.request.place.name)
     }
 }
 

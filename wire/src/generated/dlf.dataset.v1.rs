@@ -106,6 +106,13 @@ pub struct Origin {
     /// A private CA in PEM; "" when the public ones do.
     #[prost(string, tag = "6")]
     pub ca_pem: ::prost::alloc::string::String,
+    /// Of a cache: URLs of its servers, each of which has the units that rendezvous hashing gives it
+    /// (`core/src/shards.rs`). Empty: `endpoint` has all. Who does not know this asks `endpoint`.
+    #[prost(string, repeated, tag = "7")]
+    pub shards: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How much of an object is one unit, in bytes; 0: all of it.
+    #[prost(uint64, tag = "8")]
+    pub shard_bytes: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]

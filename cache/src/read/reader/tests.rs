@@ -32,6 +32,7 @@ fn store() -> ObjectStore {
         region: String::new(),
         keys: None,
         ca_pem: None,
+        shards: None,
     };
     ObjectStore::new(vec![origin], ClientOptions::default()).unwrap()
 }

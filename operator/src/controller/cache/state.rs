@@ -7,6 +7,7 @@ use dlf_core::{
     api::{CacheStatus, Phase, PhaseStatus},
     condition::{ConditionType, Finding, Truth},
     decision::Reason,
+    plugin::CacheOrigin,
 };
 use k8s_openapi::jiff::Timestamp;
 
@@ -15,8 +16,8 @@ use crate::{controller::error::Problem, nodes::registry::NotServing};
 /// What stands in front of a dataset's source, as its cache's reconcile found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheState {
-    /// Where reads go first; none: to the source.
-    pub endpoint: Option<String>,
+    /// Where reads go before they go to the source.
+    pub origins: Vec<CacheOrigin>,
     /// The plugin that writes the effective source itself.
     pub external: Option<String>,
     /// In the original's words.
@@ -45,7 +46,7 @@ impl CacheState {
             )
         });
         Self {
-            endpoint: None,
+            origins: Vec::new(),
             external: None,
             phase: PhaseStatus {
                 status: Phase::Disabled,
@@ -56,15 +57,21 @@ impl CacheState {
         }
     }
 
+    /// Where reads go first; none: to the source.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.origins.first().map(|origin| origin.endpoint.as_str())
+    }
+
     /// Whether it serves, as its plugin says.
     pub(in crate::controller) fn serves(&self) -> bool {
         let truth = self.finding.as_ref().map(|finding| finding.truth);
-        self.endpoint.is_some() && truth == Some(Truth::True)
+        !self.origins.is_empty() && truth == Some(Truth::True)
     }
 
     /// The state of one that serves, as its plugin says, and past which reads go all the same; none of another.
     pub(in crate::controller) fn passed_by(&self, fault: NotServing) -> Option<Self> {
-        let endpoint = self.endpoint.as_ref().filter(|_| self.serves())?;
+        let endpoint = self.endpoint().filter(|_| self.serves())?;
         let since = i64::try_from(fault.since_ms).ok();
         let since = since.and_then(|ms| Timestamp::from_second(ms / 1000).ok())?;
         let message = format!(
@@ -94,7 +101,7 @@ impl CacheState {
             message,
         } = problem;
         Self {
-            endpoint: None,
+            origins: Vec::new(),
             external: None,
             phase: PhaseStatus {
                 status: phase,

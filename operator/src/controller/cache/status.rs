@@ -3,8 +3,8 @@ use std::sync::Arc;
 use dlf_core::{
     api::{CacheStatus, Dataset, DatasetInternal, DecisionStatus, Phase, PhaseStatus},
     condition::{ConditionType, Finding, Truth},
-    names::ANNOTATION_CACHE,
-    plugin::{CachePlace, CachingPlan},
+    names::{ANNOTATION_CACHE, ANNOTATION_CACHE_ORIGINS},
+    plugin::{CacheOrigin, CachePlace, CachingPlan},
 };
 use kube::ResourceExt;
 
@@ -32,7 +32,7 @@ pub(in crate::controller) fn state_of(
             _ => written(dataset, Some(&cache), identity, ctx),
         },
         Ok(Wanted::Unplanned(_)) | Err(_) => match found {
-            Some(found) if found.endpoint.is_none() => return found,
+            Some(found) if found.origins.is_empty() => return found,
             _ => written(dataset, None, identity, ctx),
         },
     };
@@ -41,8 +41,8 @@ pub(in crate::controller) fn state_of(
 
 /// Whether reads would go through another cache than that of this place.
 fn leads_elsewhere(state: &CacheState, place: &CachePlace) -> bool {
-    let endpoint = state.endpoint.as_deref();
-    endpoint.is_some_and(|endpoint| !is_at(endpoint, place))
+    let mut origins = state.origins.iter();
+    origins.any(|origin| !is_at(&origin.endpoint, place))
 }
 
 /// Whether an endpoint is that of a cache; its names are of one length, so none begins with another.
@@ -64,7 +64,7 @@ fn written(
         .iter()
         .find(|last| last.type_ == ConditionType::CacheReady.as_str());
     CacheState {
-        endpoint: cache.and_then(|cache| kept(cache, identity, ctx)),
+        origins: cache.map_or_else(Vec::new, |cache| kept(cache, identity, ctx)),
         external: None,
         phase: status.caching.unwrap_or_default().into(),
         status: status.cache,
@@ -72,11 +72,25 @@ fn written(
     }
 }
 
-/// The endpoint that reads go to now, if it is this cache's.
-fn kept(cache: &Cache, identity: &Identity, ctx: &Context) -> Option<String> {
-    let internal = ctx.internal(&identity.namespace, &identity.name)?;
-    let endpoint = endpoint_of(&internal)?;
-    is_at(&endpoint, &cache.place).then_some(endpoint)
+/// Where reads go now, if it is this cache.
+fn kept(cache: &Cache, identity: &Identity, ctx: &Context) -> Vec<CacheOrigin> {
+    let internal = ctx.internal(&identity.namespace, &identity.name);
+    let mut origins = internal.map_or_else(Vec::new, |internal| origins_of(&internal));
+    origins.retain(|origin| {
+        let mut urls = [&origin.endpoint].into_iter().chain(&origin.shards);
+        urls.all(|url| is_at(url, &cache.place))
+    });
+    origins
+}
+
+/// Where the cache answers that a DatasetInternal leads to.
+fn origins_of(internal: &DatasetInternal) -> Vec<CacheOrigin> {
+    let Some(endpoint) = endpoint_of(internal) else {
+        return Vec::new();
+    };
+    let planned = internal.annotations().get(ANNOTATION_CACHE_ORIGINS);
+    let planned = planned.and_then(|planned| serde_json::from_str(planned).ok());
+    planned.unwrap_or_else(|| vec![CacheOrigin::at(endpoint)])
 }
 
 /// The cache that a DatasetInternal leads to, if it does.
@@ -87,7 +101,7 @@ pub(in crate::controller) fn endpoint_of(internal: &DatasetInternal) -> Option<S
 /// A controller of its own has the say.
 pub(super) fn external(plugin: &str) -> CacheState {
     CacheState {
-        endpoint: None,
+        origins: Vec::new(),
         external: Some(plugin.to_owned()),
         phase: PhaseStatus {
             status: Phase::Pending,
@@ -101,7 +115,7 @@ pub(super) fn external(plugin: &str) -> CacheState {
 /// What a plan says of its cache.
 pub(super) fn planned(cache: &Cache, plan: &CachingPlan) -> CacheState {
     let condition = &plan.condition;
-    let endpoint = plan.origin.as_ref().map(|origin| origin.endpoint.clone());
+    let endpoint = plan.origins.first().map(|origin| origin.endpoint.clone());
     let plugin = cache.plugin.name();
     let message = format!("plugin {plugin}: {}", condition.message);
     let serves = condition.ready && endpoint.is_some();
@@ -111,14 +125,14 @@ pub(super) fn planned(cache: &Cache, plan: &CachingPlan) -> CacheState {
             status: if serves { Phase::OK } else { Phase::Pending },
             info: message.clone(),
         },
-        status: Some(Box::new(of(cache, endpoint.clone()))),
+        status: Some(Box::new(of(cache, endpoint))),
         finding: Some(Finding::new(
             ConditionType::CacheReady,
             serves,
             &condition.reason,
             message,
         )),
-        endpoint,
+        origins: plan.origins.clone(),
     }
 }
 
@@ -129,7 +143,8 @@ pub(super) fn stopped(
     identity: &Identity,
     ctx: &Context,
 ) -> CacheState {
-    let endpoint = cache.and_then(|cache| kept(cache, identity, ctx));
+    let origins = cache.map_or_else(Vec::new, |cache| kept(cache, identity, ctx));
+    let endpoint = origins.first().map(|origin| origin.endpoint.clone());
     let (truth, message) = match &endpoint {
         Some(_) => (
             Truth::Unknown,
@@ -149,14 +164,14 @@ pub(super) fn stopped(
             status: problem.phase,
             info: message.clone(),
         },
-        status: cache.map(|cache| Box::new(of(cache, endpoint.clone()))),
+        status: cache.map(|cache| Box::new(of(cache, endpoint))),
         finding: Some(Finding::new(
             ConditionType::CacheReady,
             truth,
             &problem.reason,
             message,
         )),
-        endpoint,
+        origins,
     }
 }
 
@@ -199,7 +214,7 @@ mod tests {
         };
         let mut state = CacheState::none(Reason::NotAsked);
         assert!(!leads_elsewhere(&state, &place("cache-2")));
-        state.endpoint = Some("http://cache-1.dlf-caches.svc:8080".to_owned());
+        state.origins = vec![CacheOrigin::at("http://cache-1.dlf-caches.svc:8080")];
         assert!(!leads_elsewhere(&state, &place("cache-1")));
         assert!(leads_elsewhere(&state, &place("cache-2")));
     }

@@ -64,9 +64,7 @@ pub(super) fn run(
         keeps_origins: empties_bucket(source),
         inline_keys: inline_secret(identity, &valid.own),
         internal: match &valid.author {
-            Author::Operator(cache) => {
-                Some(internal::desired(identity, &valid.spec, cache.as_deref()))
-            }
+            Author::Operator(caches) => Some(internal::desired(identity, &valid.spec, caches)),
             Author::Other => None,
         },
         claim: claim_of(identity, size),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dlf_core::{
     api::{DatasetInternal, DatasetSpec},
-    names::{ANNOTATION_CACHE, LABEL_DATASET_UID},
+    names::{ANNOTATION_CACHE, ANNOTATION_CACHE_ORIGINS, LABEL_DATASET_UID},
+    plugin::CacheOrigin,
 };
 use kube::{
     ResourceExt,
@@ -20,14 +21,17 @@ use crate::controller::{
     owned::{FIELD_MANAGER, HASH_ANNOTATION, fingerprint},
 };
 
-/// As it is to be. `cache`: the endpoint of the cache that it leads to.
+/// As it is to be. `caches`: where the cache answers that it leads to.
 ///
 /// The Dataset's own labels stay its own: those of tools like Argo CD would make them take this for
 /// an object of theirs, and delete what they do not know.
-pub(super) fn desired(identity: &Identity, spec: &DatasetSpec, cache: Option<&str>) -> Value {
+pub(super) fn desired(identity: &Identity, spec: &DatasetSpec, caches: &[CacheOrigin]) -> Value {
     let mut annotations = json!({});
-    if let Some(endpoint) = cache {
-        annotations[ANNOTATION_CACHE] = json!(endpoint);
+    if let Some(first) = caches.first() {
+        annotations[ANNOTATION_CACHE] = json!(first.endpoint);
+        if *caches != [CacheOrigin::at(&first.endpoint)] {
+            annotations[ANNOTATION_CACHE_ORIGINS] = json!(json!(caches).to_string());
+        }
     }
     json!({
         "apiVersion": identity.group.api_version(),

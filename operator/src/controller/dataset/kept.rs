@@ -24,6 +24,10 @@ struct Kept {
     #[serde(default)]
     session_token: String,
     ca_pem: String,
+    #[serde(default)]
+    shards: Vec<String>,
+    #[serde(default)]
+    shard_bytes: u64,
 }
 
 /// The Secret of these origins.
@@ -54,6 +58,8 @@ fn keep(origin: &Origin) -> Kept {
         keys: keys.map(|keys| (keys.access_key_id.clone(), keys.secret_access_key.clone())),
         session_token: keys.map_or_else(String::new, |keys| keys.session_token.clone()),
         ca_pem: origin.ca_pem.clone(),
+        shards: origin.shards.clone(),
+        shard_bytes: origin.shard_bytes,
     }
 }
 
@@ -70,6 +76,8 @@ fn give_back(kept: Kept) -> Origin {
         region: kept.region,
         keys,
         ca_pem: kept.ca_pem,
+        shards: kept.shards,
+        shard_bytes: kept.shard_bytes,
     }
 }
 
@@ -92,6 +100,8 @@ mod tests {
                 bucket: "b".into(),
                 prefix: "p/".into(),
                 keys: Some(keys),
+                shards: vec!["http://shard".into()],
+                shard_bytes: 1,
                 ..Origin::default()
             },
             Origin::default(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dlf_core::{
-    plugin::{FileSystem, OriginRef, SecretEntry, StoragePlan, Volume},
+    plugin::{CacheKeys, CacheOrigin, FileSystem, OriginRef, SecretEntry, StoragePlan, Volume},
     source::keys,
 };
 use dlf_wire::dataset::v1::{Keys, Origin};
@@ -44,13 +44,38 @@ pub(super) async fn run(
     if let Some(keys) = inline {
         secrets.insert(&own, keys);
     }
+    let origins: Result<Vec<_>, _> = origins(plan)
+        .iter()
+        .map(|origin| resolve(origin, &secrets))
+        .collect();
     Ok(Resolved {
-        origins: origins(plan)
-            .iter()
-            .map(|origin| resolve(origin, &secrets))
-            .collect(),
+        origins: origins.map(|origins| through(valid.caches(), origins)),
         consumer_secret: (!is_the_users(plan, identity)).then(|| entries(plan, &secrets)),
     })
+}
+
+/// The origins of a plan for a bucket at its cache's endpoint, with all that the cache's plan says of
+/// where it answers.
+fn through(caches: &[CacheOrigin], planned: Vec<Origin>) -> Vec<Origin> {
+    let Some((effective, behind)) = planned.split_first() else {
+        return planned;
+    };
+    // Without a source behind it, what was planned is the source.
+    if caches.is_empty() || behind.is_empty() {
+        return planned;
+    }
+    let origin = |cache: &CacheOrigin| Origin {
+        endpoint: cache.endpoint.clone(),
+        keys: match cache.keys {
+            CacheKeys::Source => effective.keys.clone(),
+            CacheKeys::None => None,
+        },
+        shards: cache.shards.clone(),
+        shard_bytes: cache.shard_bytes,
+        ..effective.clone()
+    };
+    let before = caches.iter().map(origin);
+    before.chain(behind.iter().cloned()).collect()
 }
 
 /// The Secrets that a plan refers to.
@@ -132,6 +157,7 @@ pub(super) fn resolve(origin: &OriginRef, secrets: &Secrets) -> Result<Origin, P
         // A Secret with two empty values says the same as no Secret.
         keys: keys.filter(|keys| !keys.access_key_id.is_empty()),
         ca_pem: ca_pem.unwrap_or_default(),
+        ..Origin::default()
     })
 }
 
@@ -149,4 +175,43 @@ fn entries(plan: &StoragePlan, secrets: &Secrets) -> Result<BTreeMap<String, Str
         Ok(value.map(|value| (name.clone(), value)))
     });
     entries.filter_map(Result::transpose).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(endpoint: &str) -> Origin {
+        Origin {
+            endpoint: endpoint.to_owned(),
+            bucket: "books".to_owned(),
+            keys: Some(Keys::default()),
+            ..Origin::default()
+        }
+    }
+
+    #[test]
+    fn reads_go_where_the_plan_of_the_cache_says_before_they_go_to_the_source() {
+        let mut sharded = CacheOrigin::at("http://cache");
+        sharded.shards = vec!["http://cache-0".to_owned(), "http://cache-1".to_owned()];
+        sharded.shard_bytes = 1 << 20;
+        sharded.keys = CacheKeys::None;
+        let caches = [sharded, CacheOrigin::at("http://second")];
+        let origins = through(&caches, vec![at("http://cache"), at("http://s3")]);
+        let [first, second, source] = &origins[..] else {
+            panic!("{origins:?}")
+        };
+        assert_eq!(
+            (&first.shards, first.shard_bytes),
+            (&caches[0].shards, 1 << 20)
+        );
+        assert!(first.keys.is_none() && first.bucket == "books");
+        let mut plain = at("http://second");
+        plain.shard_bytes = caches[1].shard_bytes;
+        assert_eq!(*second, plain);
+        assert_eq!(*source, at("http://s3"));
+        for planned in [vec![at("http://s3")], Vec::new()] {
+            assert_eq!(through(&caches, planned.clone()), planned);
+        }
+    }
 }

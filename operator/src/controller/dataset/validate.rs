@@ -1,5 +1,6 @@
 use dlf_core::{
     api::{Dataset, DatasetInternal, DatasetSpec},
+    plugin::CacheOrigin,
     source::{
         ObjectStoreSource, Source,
         keys::{ACCESS_KEY_ID, SECRET_ACCESS_KEY},
@@ -26,8 +27,8 @@ pub(super) struct Valid {
 /// Who writes the DatasetInternal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Author {
-    /// The operator; with the endpoint of the cache that it leads to.
-    Operator(Option<String>),
+    /// The operator; with where the cache answers that it leads to, if there is one.
+    Operator(Vec<CacheOrigin>),
     /// A controller of somebody else's.
     Other,
 }
@@ -36,8 +37,17 @@ impl Valid {
     /// The Dataset's own bucket, where what is planned for stands before it.
     pub(super) fn behind(&self, identity: &Identity) -> Option<ObjectStoreSource> {
         match (&self.author, &self.own) {
-            (Author::Operator(None), _) | (_, Source::Nfs(_) | Source::HostPath(_)) => None,
+            (Author::Operator(caches), _) if caches.is_empty() => None,
+            (_, Source::Nfs(_) | Source::HostPath(_)) => None,
             (_, Source::ObjectStore(bucket)) => Some(referring(bucket, identity)),
+        }
+    }
+
+    /// Where the cache answers that is planned for.
+    pub(super) fn caches(&self) -> &[CacheOrigin] {
+        match &self.author {
+            Author::Operator(caches) => caches,
+            Author::Other => &[],
         }
     }
 
@@ -76,12 +86,12 @@ pub(super) fn run(
             author: Author::Other,
         });
     }
-    let endpoint = found.cache.endpoint.as_deref();
+    let endpoint = found.cache.endpoint();
     Ok(Valid {
         effective: effective(&own, endpoint, identity),
         spec: effective_spec(&dataset.spec, &own, endpoint, identity),
         own,
-        author: Author::Operator(endpoint.map(str::to_owned)),
+        author: Author::Operator(found.cache.origins.clone()),
     })
 }
 
@@ -165,7 +175,12 @@ fn referring(bucket: &ObjectStoreSource, identity: &Identity) -> ObjectStoreSour
 
 #[cfg(test)]
 mod tests {
-    use dlf_core::api::ApiGroup;
+    use std::slice;
+
+    use dlf_core::{
+        api::ApiGroup,
+        names::{ANNOTATION_CACHE, ANNOTATION_CACHE_ORIGINS},
+    };
     use serde_json::{Value, json};
 
     use super::*;
@@ -188,12 +203,13 @@ mod tests {
     }
 
     /// The effective source, and the DatasetInternal that says it.
-    fn effective(dataset: &Dataset, cache: Option<&str>) -> (Source, Value) {
+    fn effective(dataset: &Dataset, cache: Option<&CacheOrigin>) -> (Source, Value) {
         let identity = Identity::of(dataset, ApiGroup::Hpsys).unwrap();
         let own = Source::parse(&dataset.spec, dataset.labels(), "ns").unwrap();
-        let spec = effective_spec(&dataset.spec, &own, cache, &identity);
-        let internal = internal::desired(&identity, &spec, cache);
-        (super::effective(&own, cache, &identity), internal)
+        let endpoint = cache.map(|cache| cache.endpoint.as_str());
+        let spec = effective_spec(&dataset.spec, &own, endpoint, &identity);
+        let internal = internal::desired(&identity, &spec, cache.map_or(&[], slice::from_ref));
+        (super::effective(&own, endpoint, &identity), internal)
     }
 
     #[test]
@@ -203,9 +219,9 @@ mod tests {
             (&keys[..], "books-source"),
             (&[("secret-name", "mine")], "mine"),
         ] {
-            for cache in [None, Some(CACHE)] {
+            for cache in [None, Some(CacheOrigin::at(CACHE))] {
                 let dataset = bucket(more);
-                let (source, internal) = effective(&dataset, cache);
+                let (source, internal) = effective(&dataset, cache.as_ref());
                 assert_eq!(internal["spec"]["local"]["secret-name"], secret);
                 assert!(!internal.to_string().contains("key-itself"));
                 let spec = serde_json::from_value(internal["spec"].clone()).unwrap();
@@ -217,11 +233,20 @@ mod tests {
 
     #[test]
     fn with_a_cache_the_effective_source_is_at_the_caches_endpoint() {
-        let (_, internal) = effective(&bucket(&[]), Some(CACHE));
+        let mut cache = CacheOrigin::at(CACHE);
+        let (_, internal) = effective(&bucket(&[]), Some(&cache));
         assert_eq!(internal["spec"]["local"]["endpoint"], CACHE);
         assert_eq!(internal["spec"]["local"]["bucket"], "books");
         let annotations = &internal["metadata"]["annotations"];
-        assert_eq!(annotations[dlf_core::names::ANNOTATION_CACHE], CACHE);
+        assert_eq!(annotations[ANNOTATION_CACHE], CACHE);
+        assert!(annotations.get(ANNOTATION_CACHE_ORIGINS).is_none());
+
+        cache.shards = vec!["http://cache-1-0.cache-1-shards.dlf-caches.svc:8080".to_owned()];
+        let (_, internal) = effective(&bucket(&[]), Some(&cache));
+        let annotations = &internal["metadata"]["annotations"];
+        let origins = annotations[ANNOTATION_CACHE_ORIGINS].as_str().unwrap();
+        let origins: Vec<CacheOrigin> = serde_json::from_str(origins).unwrap();
+        assert_eq!(origins, [cache]);
     }
 
     #[test]

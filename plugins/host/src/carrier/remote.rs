@@ -23,13 +23,19 @@ pub enum NegotiationError {
     /// It does not say who it is.
     #[error("the plugin does not say who it is: {0}")]
     Silent(Fault),
+    /// It refuses to speak this host's protocol.
+    #[error(
+        "the plugin does not speak protocol {PROTOCOL}, as this host does: {0}; docs/plugin-protocol.md, section \
+         Versions, tells what changed"
+    )]
+    Refused(PlanError),
     /// It cannot say who it is.
     #[error("the plugin cannot say who it is: {0}")]
     Failed(PlanError),
     /// No protocol version in common.
     #[error(
         "plugin {name:?} speaks protocol {min} to {max}, this host {PROTOCOL}; use a version of the plugin that \
-         speaks it, or an older host"
+         speaks it, or an older host: docs/plugin-protocol.md, section Versions, tells what changed"
     )]
     Protocol {
         /// The plugin.
@@ -46,7 +52,7 @@ impl From<NegotiationError> for PlanError {
         let reason = match &error {
             NegotiationError::Silent(fault) => fault.reason(),
             NegotiationError::Failed(_) => "PluginFailed",
-            NegotiationError::Protocol { .. } => "PluginProtocol",
+            NegotiationError::Refused(_) | NegotiationError::Protocol { .. } => "PluginProtocol",
         };
         Self::new(reason, error.to_string())
     }
@@ -58,6 +64,9 @@ impl Remote {
         let answered = ask(channel.as_ref(), Call::Describe).await;
         let info: PluginInfo = match answered {
             Ok(Ok(info)) => info,
+            Ok(Err(error)) if error.reason == "PluginProtocol" => {
+                return Err(NegotiationError::Refused(error));
+            }
             Ok(Err(error)) => return Err(NegotiationError::Failed(error)),
             Err(fault) => return Err(NegotiationError::Silent(fault)),
         };

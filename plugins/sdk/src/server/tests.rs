@@ -5,7 +5,7 @@ use crate::caching;
 
 /// Of two replicas.
 fn request(capacity_bytes: u64) -> CachingRequest {
-    let golden = include_str!("../../tests/v1/plan-caching.json");
+    let golden = include_str!("../../tests/v2/plan-caching.json");
     let message: Message = serde_json::from_str(golden).unwrap();
     let Call::PlanCaching(mut request) = message.call else {
         panic!("the fixture is another call")
@@ -71,8 +71,43 @@ fn what_serves_is_the_workload_that_is_planned() {
         let mut workload = plan(&request, class).objects[0].clone();
         workload["status"] = json!({ "readyReplicas": 1 });
         request.observed.objects = vec![workload];
-        assert!(plan(&request, class).origin.is_some());
+        assert_eq!(plan(&request, class).origins.len(), 1);
         request.decision.capacity_bytes *= 2;
-        assert_eq!(plan(&request, class).origin.is_some(), class.is_none());
+        assert_eq!(plan(&request, class).origins.is_empty(), class.is_some());
     }
+}
+
+#[test]
+fn shards_are_the_pods_of_a_set_that_has_their_names() {
+    let mut request = request(1600);
+    let plan_of = |request: &CachingRequest| {
+        let server = Server::new(request, "proxy:1", 80).sharded(1 << 20);
+        server.unsigned().plan()
+    };
+    let first = plan_of(&request);
+    let [set, _, names] = &first.objects[..] else {
+        panic!("{:?}", first.objects)
+    };
+    assert_eq!(set["kind"], "StatefulSet");
+    assert_eq!(set["spec"]["serviceName"], names["metadata"]["name"]);
+    assert_eq!(names["spec"]["clusterIP"], "None");
+    let mut running = set.clone();
+    running["status"] = json!({ "readyReplicas": 1 });
+    request.observed.objects = vec![running];
+    let plan = plan_of(&request);
+    let info = caching("proxy", "1").plans_servers().build();
+    policy::check(&plan, &info, &request.place).unwrap();
+    let origin = &plan.origins[0];
+    let name = set["metadata"]["name"].as_str().unwrap();
+    let shard = |number| format!("http://{name}-{number}.cache-1-2-3-shards.dlf-caches.svc:80");
+    assert_eq!(origin.shards, [shard(0), shard(1)]);
+    assert_eq!(
+        (origin.shard_bytes, origin.keys),
+        (1 << 20, CacheKeys::None)
+    );
+
+    request.decision.replicas = 1;
+    let alone = plan_of(&request);
+    assert_eq!(alone.objects[0]["kind"], "Deployment");
+    assert_eq!(alone.objects.len(), 2);
 }

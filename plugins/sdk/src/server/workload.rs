@@ -14,9 +14,8 @@ const HEADROOM: u64 = 8;
 const CACHE: &str = "/cache";
 /// Of pods: stands for the files they were started with.
 const FILES_ANNOTATION: &str = "dlf.dev/files";
-/// Of pods on claims: which claims. Nothing of a `StatefulSet`'s claims can be changed, so that other
-/// ones are another `StatefulSet`'s.
-const CLAIMS_LABEL: &str = "dlf.dev/claims";
+/// Of pods of a `StatefulSet`: which one. With other claims or names of pods it is another.
+const SET_LABEL: &str = "dlf.dev/set";
 
 impl Server<'_> {
     /// Bytes of a replica's volume.
@@ -25,34 +24,40 @@ impl Server<'_> {
         each.saturating_add(each / HEADROOM)
     }
 
-    /// Stands for a replica's claim; none where it has an `emptyDir`.
-    fn claims(&self) -> Option<String> {
-        let class = self.storage_class.as_deref()?;
-        let bytes = self.volume_bytes().to_string();
-        Some(fingerprint([class, bytes.as_str()])[..8].to_owned())
+    /// Stands for what of a `StatefulSet` cannot be changed: the claims of its replicas, and what gives
+    /// them names. None for a Deployment.
+    fn set(&self) -> Option<String> {
+        let mut fixed = Vec::new();
+        if let Some(class) = &self.storage_class {
+            fixed.extend([class.clone(), self.volume_bytes().to_string()]);
+        }
+        fixed.extend(self.shard_bytes.map(|_| self.shards_name()));
+        (!fixed.is_empty()).then(|| fingerprint(fixed)[..8].to_owned())
     }
 
     /// Name of the workload.
     pub(super) fn workload_name(&self) -> String {
         let name = &self.request.place.name;
-        match self.claims() {
-            Some(claims) => format!("{name}-{claims}"),
+        match self.set() {
+            Some(set) => format!("{name}-{set}"),
             None => name.clone(),
         }
     }
 
     pub(super) const fn workload_kind(&self) -> &'static str {
-        match self.storage_class {
-            Some(_) => "StatefulSet",
-            None => "Deployment",
+        if self.storage_class.is_some() || self.shard_bytes.is_some() {
+            "StatefulSet"
+        } else {
+            "Deployment"
         }
     }
 
     pub(super) fn workload(&self) -> Value {
         let place = &self.request.place;
         let mut labels = place.labels.clone();
-        if let Some(claims) = self.claims() {
-            labels.insert(CLAIMS_LABEL.to_owned(), claims);
+        let set = self.set();
+        if let Some(set) = &set {
+            labels.insert(SET_LABEL.to_owned(), set.clone());
         }
         let mut metadata = self.metadata();
         metadata["name"] = json!(self.workload_name());
@@ -61,9 +66,14 @@ impl Server<'_> {
             "selector": { "matchLabels": labels },
             "template": self.template(&labels),
         });
-        if let Some(class) = &self.storage_class {
-            spec["serviceName"] = json!(place.name);
+        if set.is_some() {
+            spec["serviceName"] = match self.shard_bytes {
+                Some(_) => json!(self.shards_name()),
+                None => json!(place.name),
+            };
             spec["podManagementPolicy"] = json!("Parallel");
+        }
+        if let Some(class) = &self.storage_class {
             spec["volumeClaimTemplates"] = json!([{
                 "metadata": { "name": "cache", "labels": place.labels },
                 "spec": {
