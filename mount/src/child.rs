@@ -1,5 +1,6 @@
 //! One mount: a process of its own, which the mounter starts with a socket as standard input.
 
+mod allocator;
 mod confine;
 mod report;
 mod requests;
@@ -116,9 +117,11 @@ async fn serve(directory: &Path) -> Result<(), ChildError> {
     let memory = start
         .memory_bytes
         .map_or(Budget::MOUNT_BYTES_DEFAULT, in_memory);
+    let memory = Budget::new(memory);
+    tokio::spawn(allocator::give_back(Arc::clone(&memory)));
     let node = Node {
         staging: staging.clone(),
-        memory: Budget::new(memory),
+        memory,
         endings,
     };
     let started = Mount::start(start, device, node).await;

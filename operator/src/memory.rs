@@ -16,17 +16,6 @@ pub(crate) async fn keep_trimmed() {
     loop {
         sleep(INTERVAL).await;
         // It fails only when the runtime ends.
-        let _ = spawn_blocking(trim).await;
+        let _ = spawn_blocking(dlf_allocator::trim).await;
     }
 }
-
-#[cfg(target_env = "gnu")]
-#[allow(unsafe_code, reason = "malloc_trim(3) has no safe name")]
-fn trim() {
-    // SAFETY: it takes no pointer, and any thread may call it at any time (MT-Safe in its manual).
-    let _ = unsafe { libc::malloc_trim(0) };
-}
-
-/// Other C libraries give back by themselves.
-#[cfg(not(target_env = "gnu"))]
-const fn trim() {}

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use fuser::{
     AccessFlags, BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
     InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
@@ -305,15 +306,16 @@ impl Filesystem for Requests {
     ) {
         let memory = &self.core.room.memory;
         memory.await_arrival(data.len(), ARRIVAL_TIMEOUT);
-        let (memory, data) = (memory.arrived(data.len()), data.to_vec());
+        let (memory, data) = (memory.arrived(data.len()), Bytes::copy_from_slice(data));
+        let length = data.len();
         let from_pages = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
         self.run(
             request.pid(),
             reply,
             |core| async move {
-                core.write(fh.0, offset, &data, from_pages).await?;
+                core.write(fh.0, offset, data, from_pages).await?;
                 drop(memory);
-                u32::try_from(data.len()).map_err(|_| Errno::EINVAL)
+                u32::try_from(length).map_err(|_| Errno::EINVAL)
             },
             ReplyWrite::written,
         );

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use fuser::Errno;
 use rustix::process::Signal;
 
@@ -20,9 +21,10 @@ impl Core {
         &self,
         handle: u64,
         offset: u64,
-        data: &[u8],
+        data: Bytes,
         from_pages: bool,
     ) -> Result<(), Errno> {
+        let length = data.len() as u64;
         self.check_writable()?;
         let file = self.files.get(handle)?;
         let body = self.body_to_write(&file)?;
@@ -36,7 +38,7 @@ impl Core {
             self.tell(file.ino, &body, Cause::Refused(errno), None);
             self.refused(file.ino);
         }
-        if at_end && body.size() != offset + data.len() as u64 {
+        if at_end && body.size() != offset + length {
             self.forget_pages(file.ino);
         }
         written

@@ -125,8 +125,12 @@ impl Body {
         let etag = if in_parts {
             self.send_parts(turn, source, key, size, condition).await?
         } else {
+            let length = usize::try_from(size).map_err(|_| Errno::EIO)?;
+            let memory = self.memory.upload(length).await;
             let body = self.assemble(source, key, 0..size).await?;
-            source.put(key, body, condition).await?
+            let put = source.put(key, body, condition).await;
+            drop(memory);
+            put?
         };
         Ok(Version {
             etag,

@@ -102,7 +102,7 @@ impl Content {
     ///
     /// `EFBIG` beyond what fits into an object, `ENOSPC` where neither memory nor the staging
     /// directory has room. After an error some of `data` may have been written.
-    pub(super) async fn write(&mut self, offset: u64, data: &[u8]) -> Result<Vec<Sealed>, Errno> {
+    pub(super) async fn write(&mut self, offset: u64, data: Bytes) -> Result<Vec<Sealed>, Errno> {
         let end = offset.checked_add(data.len() as u64).ok_or(Errno::EFBIG)?;
         if end > FILE_BYTES_MAX {
             return Err(Errno::EFBIG);
@@ -125,15 +125,15 @@ impl Content {
                 self.window.start = at;
             }
             let room = usize::try_from(window_end(self.window.start) - at).unwrap_or(usize::MAX);
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            if !self.window.write(at, now, &self.memory) {
+            let now = rest.split_to(room.min(rest.len()));
+            let behind = at + now.len() as u64;
+            if !self.window.write(at, &now, &self.memory) {
                 sealed.extend(self.spill().await?);
-                self.stage(at, Bytes::copy_from_slice(now)).await?;
-                self.window.start = at + now.len() as u64;
+                self.stage(at, now).await?;
+                self.window.start = behind;
             }
-            at += now.len() as u64;
+            at = behind;
             self.size = self.size.max(at);
-            rest = later;
             if self.window.end() == window_end(self.window.start) {
                 sealed.extend(self.spill().await?);
             }

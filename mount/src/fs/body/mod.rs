@@ -167,8 +167,9 @@ impl Body {
         source: &Source,
         key: Option<&str>,
         offset: Option<u64>,
-        data: &[u8],
+        data: Bytes,
     ) -> Result<(), Errno> {
+        let length = data.len() as u64;
         let mut turn = self.turn.lock().await;
         if let Some(errno) = self.marks().broken {
             return Err(errno);
@@ -184,7 +185,7 @@ impl Body {
         self.touch(SystemTime::now());
         self.marks().refused = None;
         let sealed = written.inspect_err(|errno| self.marks().broken = Some(*errno))?;
-        let last = at + data.len() as u64;
+        let last = at + length;
         if let Some(upload) = &mut turn.upload {
             let touched = at.min(end)..last;
             let first = part_at(touched.start).map_or(u16::MAX, |(number, _)| number);

@@ -78,7 +78,7 @@ proptest! {
                 match step {
                     Step::Write(at, length) => {
                         let data = fresh(&mut seed, length);
-                        content.write(at, &data).await.unwrap();
+                        content.write(at, Bytes::copy_from_slice(&data)).await.unwrap();
                         let at = usize::try_from(at).unwrap();
                         if !data.is_empty() {
                             model.resize(model.len().max(at + length), 0);
@@ -87,7 +87,7 @@ proptest! {
                     }
                     Step::Append(length) => {
                         let data = fresh(&mut seed, length);
-                        content.write(content.size, &data).await.unwrap();
+                        content.write(content.size, Bytes::copy_from_slice(&data)).await.unwrap();
                         model.extend_from_slice(&data);
                     }
                     Step::Truncate(size) => {
@@ -130,7 +130,12 @@ async fn a_part_that_is_written_in_order_is_handed_out_once_it_is_whole() {
     let piece = vec![7; 1_000_000];
     let (mut at, mut sealed) = (0, Vec::new());
     while at < 3 * PART_BYTES {
-        sealed.extend(content.write(at, &piece).await.unwrap());
+        sealed.extend(
+            content
+                .write(at, Bytes::copy_from_slice(&piece))
+                .await
+                .unwrap(),
+        );
         at += piece.len() as u64;
     }
     let ranges: Vec<_> = sealed.iter().map(|sealed| sealed.range.clone()).collect();
@@ -144,12 +149,15 @@ async fn a_part_that_is_written_in_order_is_handed_out_once_it_is_whole() {
 async fn a_small_file_needs_no_staging_directory_whatever_order_it_is_written_in() {
     let staging = Arc::new(Staging::new(None));
     let mut content = Content::new(None, staging, Budget::new(256 << 20));
-    content.write(0, b"0123456789").await.unwrap();
-    content.write(3, b"abc").await.unwrap();
-    content.write(10, b"end").await.unwrap();
+    content
+        .write(0, Bytes::from_static(b"0123456789"))
+        .await
+        .unwrap();
+    content.write(3, Bytes::from_static(b"abc")).await.unwrap();
+    content.write(10, Bytes::from_static(b"end")).await.unwrap();
     content.truncate(12).unwrap();
     assert_eq!(whole(&content, b"").await, b"012abc6789en");
-    let refused = content.write(1_000, b"x").await;
+    let refused = content.write(1_000, Bytes::from_static(b"x")).await;
     assert_eq!(refused.err(), Some(Errno::ENOSPC));
 }
 
@@ -159,7 +167,12 @@ async fn without_room_on_the_disk_whole_parts_are_in_the_upload_alone_and_are_no
     let piece = vec![7; usize::try_from(PART_BYTES / 2).unwrap()];
     let mut sealed = Vec::new();
     for at in (0..5).map(|half| half * PART_BYTES / 2) {
-        sealed.extend(content.write(at, &piece).await.unwrap());
+        sealed.extend(
+            content
+                .write(at, Bytes::copy_from_slice(&piece))
+                .await
+                .unwrap(),
+        );
     }
     assert!(sealed.len() == 2 && sealed.iter().all(|sealed| !sealed.staged));
     assert!(content.is_only_sent());
@@ -173,7 +186,7 @@ async fn without_room_on_the_disk_whole_parts_are_in_the_upload_alone_and_are_no
     assert_eq!(read.err(), Some(Errno::EBUSY));
 
     for at in [0, 2 * PART_BYTES - 1] {
-        let refused = content.write(at, b"xy").await;
+        let refused = content.write(at, Bytes::from_static(b"xy")).await;
         assert_eq!(refused.err(), Some(Errno::ENOSPC), "{at}");
     }
     for size in [1, 2 * PART_BYTES - 1] {
@@ -197,6 +210,6 @@ async fn what_is_appended_to_an_object_is_never_in_an_upload_alone() {
     let old = Some(version_of(b""));
     let mut content = Content::new(old, Arc::new(Staging::new(None)), memory);
     let part = vec![7; usize::try_from(PART_BYTES).unwrap()];
-    let refused = content.write(0, &part).await;
+    let refused = content.write(0, Bytes::copy_from_slice(&part)).await;
     assert_eq!(refused.err(), Some(Errno::ENOSPC));
 }
