@@ -10,6 +10,7 @@ pub mod labels;
 pub mod names;
 pub mod network;
 pub mod plugin;
+pub mod pods;
 pub mod program;
 pub mod shards;
 pub mod shown;

@@ -44,6 +44,12 @@ pub const TOKEN_AUDIENCE: &str = "dlf-operator";
 /// Where a dataset is mounted when neither the Dataset nor the pod says otherwise.
 pub const MOUNT_ROOT: &str = "/mnt/datasets";
 
+/// Under this name the operator owns the fields of what a plugin planned.
+#[must_use]
+pub fn field_manager(plugin: &str) -> String {
+    format!("dlf-plugin-{plugin}")
+}
+
 /// `dlf-<uid>`: name of the PersistentVolume, handle of the volume and name of the Secret in the
 /// operator's namespace, all of which have to be unique in the cluster.
 #[must_use]

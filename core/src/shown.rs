@@ -1,4 +1,4 @@
-//! How a tenant's words are shown to people: in conditions, events and logs.
+//! How words of tenants, of plugins and of programs are shown to people: in conditions, events and logs.
 
 /// Characters of a file's name that are shown: enough to know it by, and a few fit on a line.
 const FILE_NAME_MAX: usize = 80;
@@ -22,6 +22,37 @@ pub fn file_name(path: &str) -> String {
 pub fn file_names<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = paths.into_iter().map(file_name).collect();
     names.join(", ")
+}
+
+/// What somebody else wrote, on one line of at most `bytes_max` bytes and an ellipsis: white space is one
+/// space, a terminal's colours are left out, and what a terminal or a reader could take for something else
+/// is escaped.
+#[must_use]
+pub fn line(text: &str, bytes_max: usize) -> String {
+    let mut shown = String::new();
+    let mut characters = text.trim().chars().peekable();
+    while let Some(character) = characters.next() {
+        let before = shown.len();
+        match character {
+            '\u{1b}' if characters.next_if_eq(&'[').is_some() => {
+                while characters.next_if(|c| (' '..='?').contains(c)).is_some() {}
+                let _ = characters.next_if(|c| ('@'..='~').contains(c));
+            }
+            space if space.is_whitespace() => {
+                if !shown.ends_with(' ') {
+                    shown.push(' ');
+                }
+            }
+            '"' | '\'' | '\\' => shown.push(character),
+            other => shown.extend(other.escape_debug()),
+        }
+        if shown.len() > bytes_max {
+            shown.truncate(before);
+            shown.push('…');
+            break;
+        }
+    }
+    shown
 }
 
 /// How many, in a text that is not to change with each one more: above twenty the last of 20, 50,
@@ -71,6 +102,30 @@ mod tests {
         assert_eq!(shown.chars().count(), FILE_NAME_MAX + 3);
         let hostile = file_name(&"\u{1b}".repeat(10_000));
         assert!(hostile.len() < 10 * FILE_NAME_MAX, "{}", hostile.len());
+    }
+
+    #[test]
+    fn words_of_others_are_one_line_that_obeys_nobody_and_ends() {
+        for (text, shown) in [
+            (
+                "errors:\n  .spec: no\n  .kind: no\n",
+                "errors: .spec: no .kind: no",
+            ),
+            ("say \"hi\" to C:\\x", "say \"hi\" to C:\\x"),
+            (
+                "\u{1b}[2m12:00\u{1b}[0m \u{1b}[31mGröße\u{1b}[",
+                "12:00 Größe",
+            ),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
+            (" \n", ""),
+        ] {
+            assert_eq!(line(text, 100), shown);
+        }
+        assert_eq!(line("1234567", 7), "1234567");
+        assert_eq!(line("12345678", 7), "1234567…");
+        assert_eq!(line("éééé", 7), "ééé…");
+        assert_eq!(line(&"\u{1b}".repeat(10_000), 7), "\\u{1b}…");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
 
 /// What the plugin does, how the reason begins by which its Dataset names it, and what is said. Where it
 /// answers, its faults before are forgotten, so that the next one is not waited for.
-const MISDEEDS: [(&str, &str, &str); 16] = [
+const MISDEEDS: [(&str, &str, &str); 17] = [
     ("panic", "PluginPanicked", ""),
     ("kind", "PlanRefused", "ClusterRole"),
     ("abort", "PluginCrashed", ""),
@@ -21,6 +21,7 @@ const MISDEEDS: [(&str, &str, &str); 16] = [
     ("segfault", "PluginCrashed", ""),
     ("name", "PlanRefused", "cache-of-another"),
     ("exit", "PluginCrashed", ""),
+    ("field", "PlanRefused", "contaniers"),
     ("secret", "PlanRefused", "Secret"),
     ("late", "PluginTimeout", "no answer within"),
     ("origin", "PlanRefused", "169.254.169.254"),
@@ -162,5 +163,30 @@ fn a_cache_through_which_nothing_comes_is_not_ready() {
     );
     contains(&namespace.events("books"), "NotServing").unwrap();
     // What the cache does is no reason for the data not to be there.
+    namespace.wait_dataset("books");
+}
+
+#[test]
+fn a_cache_whose_image_is_nowhere_says_so() {
+    if !with_plugins() {
+        return;
+    }
+    let bucket = Bucket::new("no-image");
+    let namespace = Namespace::new("no-image");
+    let manifest = cached("books", &bucket.name, "silent")
+        .replace("  name: books\n", "  name: books\n  labels: {do: image}\n");
+    let _ = namespace.apply(&manifest).expect_ok();
+    let kind = format!("{DATASETS}/books");
+    namespace.await_condition(
+        &kind,
+        "CacheReady",
+        "False",
+        NAMED_WITHIN,
+        |reason, message| {
+            contains(reason, "NotStarting")
+                .and(contains(message, "plugin silent"))
+                .and(contains(message, "registry.invalid/no-such-image"))
+        },
+    );
     namespace.wait_dataset("books");
 }

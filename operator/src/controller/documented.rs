@@ -22,7 +22,7 @@ const ROOMS: [&str; 12] = [
 
 /// Words of the same form in these files that are no reasons: of Kubernetes, of DLF's spec and status,
 /// and of logs.
-const OTHERS: [&str; 31] = [
+const OTHERS: [&str; 32] = [
     "AlreadyExists",
     "Cache",
     "ClusterIP",
@@ -46,6 +46,7 @@ const OTHERS: [&str; 31] = [
     "Pod",
     "ReadWriteMany",
     "Reconcile",
+    "ReplicaFailure",
     "Retain",
     "Secret",
     "SecretReferences",

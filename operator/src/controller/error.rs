@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlf_core::api::Phase;
+use dlf_core::{api::Phase, shown};
 use prometheus_client::encoding::EncodeLabelValue;
 use thiserror::Error;
 
@@ -148,9 +148,11 @@ const REFUSAL_BYTES_MAX: usize = 1024;
 /// The error it had, when it is another.
 pub fn refusal(error: kube::Error, kind: &str, name: &str) -> Result<Problem, kube::Error> {
     match error {
-        kube::Error::Api(status) if matches!(status.code, 403 | 422) => {
-            let mut why = status.message;
-            why.truncate(why.floor_char_boundary(REFUSAL_BYTES_MAX));
+        kube::Error::Api(status)
+            if matches!(status.code, 403 | 422)
+                || status.code == 400 && is_of_policy(&status.message) =>
+        {
+            let why = sentence(&status.message);
             Ok(Problem::pending(
                 "RefusedByCluster",
                 format!(
@@ -161,6 +163,19 @@ pub fn refusal(error: kube::Error, kind: &str, name: &str) -> Result<Problem, ku
         }
         other => Err(other),
     }
+}
+
+/// What the API server said, as a condition passes it on.
+#[must_use]
+pub fn sentence(said: &str) -> String {
+    shown::line(said, REFUSAL_BYTES_MAX)
+}
+
+/// Whether the API server says that a policy or a webhook of the cluster refuses, by whatever code: those
+/// choose their own.
+#[must_use]
+pub fn is_of_policy(message: &str) -> bool {
+    message.contains("denied the request") || message.contains("denied request")
 }
 
 #[cfg(test)]
@@ -186,6 +201,9 @@ mod tests {
             assert!(problem.message.contains(part), "{}", problem.message);
         }
         assert!(refusal(answer(422, &"é".repeat(5000)), "Secret", "x").is_ok());
+        let webhook = "admission webhook \"a.example.com\" denied the request: no";
+        assert!(refusal(answer(400, webhook), "Secret", "x").is_ok());
+        assert!(refusal(answer(400, "cannot be read"), "Secret", "x").is_err());
         assert!(refusal(answer(409, "conflict"), "Secret", "x").is_err());
         assert!(refusal(answer(500, "broken"), "Secret", "x").is_err());
     }

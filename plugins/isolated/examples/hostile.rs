@@ -17,6 +17,7 @@ struct Hostile;
 impl CachingPlugin for Hostile {
     fn describe(&self) -> PluginInfo {
         caching("hostile", "1")
+            .emits("apps/v1", "Deployment")
             .emits("v1", "Service")
             .emits("v1", "Secret")
             .build()
@@ -53,6 +54,10 @@ impl CachingPlugin for Hostile {
                 service["metadata"]["name"] = json!("cache-of-another");
             })),
             "secret" => Ok(object(request, "v1", "Secret", |_| ())),
+            "field" => Ok(workload(request, |deployment| {
+                deployment["spec"]["template"]["spec"]["contaniers"] = json!([]);
+            })),
+            "image" => Ok(workload(request, |_| ())),
             "origin" => Ok(CachingPlan {
                 origins: vec![CacheOrigin::at("http://169.254.169.254:80")],
                 condition: CacheCondition::ready("it says so"),
@@ -119,6 +124,16 @@ fn object(
         objects: vec![object],
         ..CachingPlan::default()
     }
+}
+
+/// A plan of one Deployment, of an image that is nowhere, changed by `spoil`.
+fn workload(request: &CachingRequest, spoil: impl FnOnce(&mut Value)) -> CachingPlan {
+    let mut plan = Server::new(request, "registry.invalid/no-such-image:1", 8080).plan();
+    plan.objects.retain(|object| object["kind"] == "Deployment");
+    if let Some(deployment) = plan.objects.first_mut() {
+        spoil(deployment);
+    }
+    plan
 }
 
 fn leak() -> ! {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use dlf_core::{
-    names::{LABEL_DATASET_UID, LABEL_PLUGIN},
+    names::{LABEL_DATASET_UID, LABEL_PLUGIN, field_manager},
     plugin::CachePlace,
 };
 use kube::{
@@ -13,10 +13,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{CacheKey, CacheKind, CacheObject};
+use super::{CacheKey, CacheKind, CacheObject, refused::Refused};
 use crate::controller::{
     Context,
-    error::{Doing, Problem, ReconcileError, refusal},
+    error::{Doing, Problem, ReconcileError},
     names::Identity,
     owned::{FIELD_MANAGER, HASH_ANNOTATION, fingerprint},
 };
@@ -30,16 +30,15 @@ pub(super) async fn run(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<(Option<Problem>, BTreeSet<CacheKey>), ReconcileError> {
-    let manager = format!("dlf-plugin-{plugin}");
     let policy = network_policy(place, identity, &ctx.shared.namespace);
-    let planned = planned.iter().map(|object| (object, manager.as_str()));
+    let planned = planned.iter().map(|object| (object, Some(plugin)));
     let known = ctx.shared.cache_objects.of(&identity.uid);
     let mut keys = BTreeSet::new();
     let mut obstacle = None;
-    for (object, manager) in [(&policy, FIELD_MANAGER)].into_iter().chain(planned) {
+    for (object, planner) in [(&policy, None)].into_iter().chain(planned) {
         let Some(key) = key_of(object) else { continue };
         let desired = stamped(object, plugin, identity, &ctx.shared.pull_secrets);
-        if let Some(problem) = ensure(&key, known.get(&key), desired, manager, ctx).await? {
+        if let Some(problem) = ensure(&key, known.get(&key), desired, planner, ctx).await? {
             obstacle.get_or_insert(problem);
         }
         keys.insert(key);
@@ -118,7 +117,7 @@ async fn ensure(
     key: &CacheKey,
     known: Option<&CacheObject>,
     desired: Value,
-    manager: &str,
+    planner: Option<&str>,
     ctx: &Context,
 ) -> Result<Option<Problem>, ReconcileError> {
     let (kind, name) = key;
@@ -138,22 +137,25 @@ async fn ensure(
     let namespace = &ctx.shared.caches_namespace;
     let api: Api<DynamicObject> =
         Api::namespaced_with(ctx.shared.client.clone(), namespace, &resource);
-    let params = PatchParams::apply(manager).force();
+    let manager = planner.map_or_else(|| FIELD_MANAGER.to_owned(), field_manager);
+    let params = PatchParams::apply(&manager).force();
     match api.patch(name, &params, &Patch::Apply(&desired)).await {
         Ok(written) => {
             ctx.shared.cache_objects.wrote(*kind, written);
             Ok(None)
         }
-        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 400 => {
-            let message = format!(
-                "the API server does not take {} {name} of the cache in namespace {namespace}: {}",
-                resource.kind, status.message
-            );
-            Ok(Some(Problem::pending("PlanNotTaken", message)))
+        Err(error) => {
+            let refused = Refused {
+                kind: &resource.kind,
+                namespace,
+                name,
+                plugin: planner,
+            };
+            let problem = refused.problem(error);
+            problem
+                .doing("writing what a caching plugin planned")
+                .map(Some)
         }
-        Err(error) => refusal(error, &resource.kind, name)
-            .doing("writing what a caching plugin planned")
-            .map(Some),
     }
 }
 

@@ -7,14 +7,16 @@ mod apply;
 mod holders;
 mod objects;
 mod plan;
+mod refused;
+mod starting;
 mod state;
 mod status;
 mod validate;
 mod withdraw;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use dlf_core::api::Dataset;
+use dlf_core::{api::Dataset, plugin::CachingPlan};
 use kube::ResourceExt;
 
 pub use holders::Withdrawn;
@@ -23,13 +25,18 @@ pub use state::{CacheState, CacheStates};
 pub(super) use status::{endpoint_of, state_of};
 pub(super) use withdraw::remove_all;
 
-use self::validate::{Cache, Wanted};
+use self::{
+    starting::Starting,
+    validate::{Cache, Wanted},
+};
 use super::{Context, Next, error::ReconcileError, names::Identity};
 
 /// A plan is made again this often although nothing changed.
 const RESYNC: Duration = Duration::from_mins(30);
 /// The soonest and the latest that a plugin can have its plan made again.
 const REQUEUE: (Duration, Duration) = (Duration::from_secs(1), RESYNC);
+/// The latest that it can while its cache starts, so that what keeps pods from starting is told.
+const STARTING: Duration = Duration::from_secs(30);
 /// First look after a plugin failed, or something stood in the way.
 const RECHECK: Duration = Duration::from_secs(5);
 
@@ -130,20 +137,45 @@ async fn serve(
     let plugin = cache.plugin.name();
     let (obstacle, planned) =
         apply::run(&plan.objects, plugin, &cache.place, identity, ctx).await?;
-    let next = match &obstacle {
-        Some(_) => Next::Blocked(RECHECK),
-        None => Next::After(plan.requeue_after_ms.map_or(RESYNC, |ms| {
-            Duration::from_millis(ms).clamp(REQUEUE.0, REQUEUE.1)
-        })),
+    let (state, starts) = match &obstacle {
+        Some(problem) => (status::stopped(problem, Some(cache), identity, ctx), false),
+        None => made(cache, &plan, &planned, identity, ctx).await,
     };
-    let state = match obstacle {
-        Some(problem) => status::stopped(&problem, Some(cache), identity, ctx),
-        None => status::planned(cache, &plan),
+    let latest = if starts { STARTING } else { REQUEUE.1 };
+    let next = match plan.requeue_after_ms {
+        _ if obstacle.is_some() => Next::Blocked(RECHECK),
+        Some(ms) => Next::After(Duration::from_millis(ms).clamp(REQUEUE.0, latest)),
+        // No pod wakes anybody.
+        None if starts => Next::Blocked(RECHECK),
+        None => Next::After(RESYNC),
     };
     note(state, identity, ctx);
-    withdraw::unplanned(&planned, cache, identity, ctx).await?;
+    if obstacle.is_none() {
+        // Until all of a plan is there, what was planned before goes on serving.
+        withdraw::unplanned(&planned, cache, identity, ctx).await?;
+    }
     let cleared = withdraw::unwanted(dataset, identity, Some(&cache.place), ctx).await?;
     Ok(if cleared { next } else { Next::After(RECHECK) })
+}
+
+/// The state of a cache of which all is there that was planned, and whether its pods still start.
+async fn made(
+    cache: &Cache,
+    plan: &CachingPlan,
+    planned: &BTreeSet<CacheKey>,
+    identity: &Identity,
+    ctx: &Context,
+) -> (CacheState, bool) {
+    let state = status::planned(cache, plan);
+    if state.serves() {
+        return (state, false);
+    }
+    match starting::look(planned, cache, identity, ctx).await {
+        Some(Starting {
+            trouble: Some(trouble),
+        }) => (state.not_starting(&trouble), true),
+        starting => (state, starting.is_some()),
+    }
 }
 
 /// Keeps the state that was found, and has the Dataset look at it.

@@ -68,6 +68,15 @@ impl CacheKind {
         })
     }
 
+    /// Its name, if objects of it make pods.
+    pub(super) const fn of_pods(self) -> Option<&'static str> {
+        match self {
+            Self::Deployment => Some("Deployment"),
+            Self::StatefulSet => Some("StatefulSet"),
+            _ => None,
+        }
+    }
+
     /// Whether the version of its spec stands in its generation: Kubernetes writes the status of
     /// these all the time, and of the others hardly ever.
     const fn has_generation(self) -> bool {

@@ -69,6 +69,20 @@ impl CacheState {
         !self.origins.is_empty() && truth == Some(Truth::True)
     }
 
+    /// The same of one that does not serve, with what keeps its pods from starting.
+    pub(super) fn not_starting(mut self, trouble: &str) -> Self {
+        let planned = self.finding.map(|finding| finding.message);
+        let message = format!("{}; {trouble}", planned.unwrap_or_default());
+        self.phase.info.clone_from(&message);
+        self.finding = Some(Finding::new(
+            ConditionType::CacheReady,
+            false,
+            "NotStarting",
+            message,
+        ));
+        self
+    }
+
     /// The state of one that serves, as its plugin says, and past which reads go all the same; none of another.
     pub(in crate::controller) fn passed_by(&self, fault: NotServing) -> Option<Self> {
         let endpoint = self.endpoint().filter(|_| self.serves())?;
