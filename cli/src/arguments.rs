@@ -121,12 +121,19 @@ pub(crate) enum PluginCommand {
         /// As if all that was planned were there and ready.
         #[arg(long)]
         ready: bool,
-        /// What the plan would change in the cluster; against nothing where there is none.
+        /// What the plan would change in the cluster, and what of it the API server does not take; against
+        /// nothing where there is no cluster. Exit code 1 if something is not taken.
         #[arg(long, conflicts_with = "output")]
         diff: bool,
+        /// Name by which the plugin is installed; otherwise the one in the Dataset's spec.cache.plugin, or
+        /// the one that the plugin says.
+        #[arg(long, value_name = "NAME", requires = "diff", value_parser = values::label)]
+        installed_as: Option<String>,
         /// Namespace in which the operator makes caches.
         #[arg(long, value_name = "NAME", default_value = "dlf-caches", value_parser = values::label)]
         cache_namespace: String,
+        #[command(flatten)]
+        within: Within,
         #[command(flatten)]
         shown: Shown,
         #[command(flatten)]

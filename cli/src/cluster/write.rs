@@ -33,6 +33,23 @@ impl Cluster {
         self.request(request?).await
     }
 
+    /// Whether an object at a path could be applied by this field manager, whatever others own of it;
+    /// nothing stays of it.
+    pub(crate) async fn try_apply(
+        &self,
+        path: &str,
+        name: &str,
+        object: &Value,
+        manager: &str,
+    ) -> Result<(), RequestError> {
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::apply(manager).force()
+        };
+        let request = Request::new(path).patch(name, &params, &Patch::Apply(object));
+        self.request(request?).await.map(drop)
+    }
+
     /// Deletes an object, if it is there; a pod at once, without a last word, after `grace` 0.
     pub(crate) async fn delete(
         &self,

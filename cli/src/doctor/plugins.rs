@@ -3,7 +3,10 @@ use serde_json::Value;
 use super::{Check, unknown};
 use crate::{
     cluster::Cluster,
-    plugin::list::{self, ListError},
+    plugin::{
+        list::{self, ListError},
+        pods,
+    },
 };
 
 const TITLE: &str = "Plugins";
@@ -11,7 +14,10 @@ const TITLE: &str = "Plugins";
 /// Whether the operator's plugins answer it.
 pub(super) async fn answers(cluster: &Cluster, namespace: &str) -> Check {
     match list::ask(cluster, namespace).await {
-        Ok(plugins) => judge(&plugins),
+        Ok(mut plugins) => {
+            pods::look(cluster, namespace, &mut plugins).await;
+            judge(&plugins)
+        }
         Err(ListError::Request(error)) => unknown(TITLE, &error.to_string()),
         Err(ListError::Forbidden { .. }) => Check::skipped(TITLE, "not allowed to look"),
         // The operator's own check says already what is wrong.
@@ -26,7 +32,7 @@ fn judge(plugins: &Value) -> Check {
         .filter(|plugin| plugin["state"] == "failing")
         .map(|plugin| {
             let name = plugin["name"].as_str().unwrap_or_default();
-            let error = plugin["error"].as_str().unwrap_or("does not answer");
+            let error = pods::error(plugin).unwrap_or_else(|| "does not answer".to_owned());
             format!("{name}: {error}")
         })
         .collect();

@@ -22,12 +22,15 @@ pub(crate) fn text(file: &Path) -> Result<String, Box<dyn Error>> {
     Ok(fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
-/// Reads a Dataset; `-` is standard input.
-pub(crate) fn read(file: &Path) -> Result<Asked, Box<dyn Error>> {
+/// Reads a Dataset, which is of this namespace where it does not say; `-` is standard input.
+pub(crate) fn read(file: &Path, namespace: Option<&str>) -> Result<Asked, Box<dyn Error>> {
     let shown = file.display();
     let text = text(file)?;
-    let dataset: Dataset =
+    let mut dataset: Dataset =
         serde_saphyr::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
+    let metadata = &mut dataset.metadata;
+    metadata.namespace = within(metadata.namespace.take(), namespace)
+        .map_err(|error| format!("{shown}: {error}"))?;
     let metadata = &dataset.metadata;
     let name = metadata
         .name
@@ -56,4 +59,33 @@ pub(crate) fn read(file: &Path) -> Result<Asked, Box<dyn Error>> {
         reference,
         source,
     })
+}
+
+/// The namespace that a file names, or else the command line.
+fn within(own: Option<String>, given: Option<&str>) -> Result<Option<String>, String> {
+    match (own, given) {
+        (Some(own), Some(given)) if own != given => Err(format!(
+            "metadata.namespace is {own}, and --namespace is {given}: leave one of them out"
+        )),
+        (own, given) => Ok(own.or_else(|| given.map(ToOwned::to_owned))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_and_command_line_name_one_namespace() {
+        let own = || Some("ml".to_owned());
+        assert_eq!(within(own(), None), Ok(own()));
+        assert_eq!(within(None, Some("ml")), Ok(own()));
+        assert_eq!(within(own(), Some("ml")), Ok(own()));
+        assert_eq!(within(None, None), Ok(None));
+        let refused = within(own(), Some("other")).unwrap_err();
+        assert!(
+            refused.contains("ml") && refused.contains("other"),
+            "{refused}"
+        );
+    }
 }

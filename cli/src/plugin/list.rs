@@ -5,6 +5,7 @@ use std::{error::Error, process::ExitCode};
 use kube::core::params::ListParams;
 use serde_json::Value;
 
+use super::pods;
 use crate::{
     arguments::{Connection, Installed, ShownWide},
     cluster::{self, Cluster, Kind, RequestError},
@@ -65,7 +66,10 @@ pub(super) async fn run(
     connection: &Connection,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let cluster = cluster::connect(connection).await?;
-    let plugins = ask(&cluster, &installed.dlf_namespace).await?;
+    let mut plugins = ask(&cluster, &installed.dlf_namespace).await?;
+    if shown.output.is_some() {
+        pods::look(&cluster, &installed.dlf_namespace, &mut plugins).await;
+    }
     match shown.program() {
         Some(format) => output::print(&plugins, format)?,
         None => output::show(&table(&plugins, shown.is_wide()))?,
@@ -151,7 +155,8 @@ fn row(plugin: &Value, wide: bool) -> Vec<String> {
         said("state"),
     ];
     if wide {
-        row.extend([said("where"), said("error")]);
+        let error = pods::error(plugin).unwrap_or_else(|| NOTHING.to_owned());
+        row.extend([said("where"), error]);
     }
     row
 }
@@ -182,7 +187,7 @@ mod tests {
     fn a_plugin_that_does_not_answer_is_shown_all_the_same() {
         let plugins = json!([
             { "name": "s3fs", "carrier": "built-in", "kind": "storage", "version": "0.1.0", "protocol": { "min": 1, "max": 1 }, "state": "ready", "error": null, "where": null },
-            { "name": "acme", "carrier": "isolated", "kind": null, "version": null, "protocol": null, "state": "failing", "error": "PluginTimeout", "where": "https://dlf-plugin-acme:8443" },
+            { "name": "acme", "carrier": "isolated", "kind": null, "version": null, "protocol": null, "state": "failing", "error": "PluginTimeout", "where": "https://dlf-plugin-acme:8443", "pod": "pod x: CrashLoopBackOff" },
         ]);
         assert_eq!(
             table(&plugins, false),
@@ -194,7 +199,7 @@ acme   -         isolated   -         -          failing
         );
         let wide = table(&plugins, true);
         assert!(
-            wide.contains("https://dlf-plugin-acme:8443   PluginTimeout"),
+            wide.contains("https://dlf-plugin-acme:8443   PluginTimeout; pod x: CrashLoopBackOff"),
             "{wide}"
         );
         assert!(table(&json!([]), false).contains("no plugins"));

@@ -1,6 +1,9 @@
 //! What is in the cluster of what a plugin plans.
 
-use std::{collections::BTreeMap, error::Error};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+};
 
 use dlf_core::{
     api::{ApiGroup, Dataset},
@@ -97,6 +100,11 @@ impl Live {
                 item
             }));
         }
+        if let Some(others) = others(&found, plugin) {
+            eprintln!(
+                "plugin {plugin} has no cache of this Dataset, and {others} has: --installed-as compares with that"
+            );
+        }
         found.retain(|object| {
             let labels = &object["metadata"]["labels"];
             match labels[LABEL_PLUGIN].as_str() {
@@ -106,6 +114,22 @@ impl Live {
             }
         });
         Ok(found)
+    }
+
+    /// Whether a planned object could be applied by this field manager.
+    pub(super) async fn try_apply(
+        &self,
+        object: &Value,
+        manager: &str,
+    ) -> Result<(), RequestError> {
+        let said = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let metadata = &object["metadata"];
+        let path = self
+            .path(&kind_of(object), &said(&metadata["namespace"]))
+            .await?;
+        let path = path.ok_or(RequestError::NotFound)?;
+        let name = said(&metadata["name"]);
+        self.cluster.try_apply(&path, &name, object, manager).await
     }
 
     /// Adds planned objects that are there without the Dataset's labels: they stand in the way.
@@ -119,10 +143,7 @@ impl Live {
                 continue;
             }
             let said = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let kind = KindRef {
-                api_version: said(&object["apiVersion"]),
-                kind: said(&object["kind"]),
-            };
+            let kind = kind_of(object);
             let metadata = &object["metadata"];
             let Some(path) = self.path(&kind, &said(&metadata["namespace"])).await? else {
                 continue;
@@ -153,6 +174,24 @@ impl Live {
     }
 }
 
+fn kind_of(object: &Value) -> KindRef {
+    let said = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    KindRef {
+        api_version: said(&object["apiVersion"]),
+        kind: said(&object["kind"]),
+    }
+}
+
+/// Other plugins that planned these objects, where this one planned none.
+fn others(found: &[Value], plugin: &str) -> Option<String> {
+    let labels = found
+        .iter()
+        .filter_map(|object| object["metadata"]["labels"][LABEL_PLUGIN].as_str());
+    let labels: BTreeSet<&str> = labels.collect();
+    let only_others = !labels.is_empty() && !labels.contains(plugin);
+    only_others.then(|| labels.into_iter().collect::<Vec<_>>().join(", "))
+}
+
 /// The place that the cluster's operator chose, as the newest of its objects show it.
 pub(super) fn place(found: &[Value], otherwise: CachePlace) -> CachePlace {
     let created = |object: &&Value| {
@@ -178,6 +217,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_plugin_that_is_installed_under_another_name_is_pointed_at() {
+        let object = |plugin: &str| json!({ "metadata": { "labels": { LABEL_PLUGIN: plugin } } });
+        let found = [object("acme"), object("acme"), json!({})];
+        assert_eq!(others(&found, "nginx").as_deref(), Some("acme"));
+        assert_eq!(others(&found, "acme"), None);
+        assert_eq!(others(&[], "nginx"), None);
+    }
 
     #[test]
     fn the_place_is_that_of_the_newest_cache() {

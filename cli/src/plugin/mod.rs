@@ -3,10 +3,12 @@
 mod cluster;
 mod dataset;
 mod diff;
+mod dry_run;
 pub(crate) mod list;
 mod live;
 mod open;
 mod plan;
+pub(crate) mod pods;
 mod report;
 
 use std::{error::Error, process::ExitCode};
@@ -41,16 +43,23 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Erro
             config,
             ready,
             diff,
+            installed_as,
             cache_namespace,
+            within,
             shown,
             connection,
         } => {
+            let against = diff.then_some(plan::Against {
+                connection: &connection,
+                installed_as: installed_as.as_deref(),
+            });
             let asked = plan::Asked {
                 filename: &filename,
+                namespace: within.namespace.as_deref(),
                 config: config.as_deref(),
                 ready,
                 cache_namespace: &cache_namespace,
-                against: diff.then_some(&connection),
+                against,
             };
             plan::run(&plugin, &asked, shown).await
         }

@@ -13,7 +13,7 @@ use dlf_core::{
 use dlf_plugin_host::carrier::Remote;
 use serde_json::{Value, json};
 
-use super::{dataset, diff, live, live::Live, open};
+use super::{dataset, diff, dry_run, live, live::Live, open};
 use crate::{
     arguments::{Connection, Format, Shown, Which},
     output,
@@ -22,11 +22,22 @@ use crate::{
 /// What is to be planned.
 pub(crate) struct Asked<'a> {
     pub(crate) filename: &'a Path,
+    /// Of the Dataset, where its file does not say.
+    pub(crate) namespace: Option<&'a str>,
     pub(crate) config: Option<&'a str>,
     pub(crate) ready: bool,
     pub(crate) cache_namespace: &'a str,
-    /// The cluster to compare with, if any.
-    pub(crate) against: Option<&'a Connection>,
+    /// What to compare with, if anything.
+    pub(crate) against: Option<Against<'a>>,
+}
+
+/// What a plan is compared with.
+#[derive(Clone, Copy)]
+pub(crate) struct Against<'a> {
+    /// The cluster.
+    pub(crate) connection: &'a Connection,
+    /// The plugin's name there, where neither the Dataset nor the plugin says it.
+    pub(crate) installed_as: Option<&'a str>,
 }
 
 pub(crate) async fn run(
@@ -34,7 +45,7 @@ pub(crate) async fn run(
     asked: &Asked<'_>,
     shown: Shown,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let dataset = dataset::read(asked.filename)?;
+    let dataset = dataset::read(asked.filename, asked.namespace)?;
     let config: Value = asked.config.map_or(Ok(Value::Null), serde_json::from_str)?;
     let remote = Remote::meet(open::channel(plugin)?).await?;
     let format = shown.output.unwrap_or(Format::Yaml);
@@ -61,9 +72,8 @@ pub(crate) async fn run(
         PluginKind::Caching => {
             let file = dataset.dataset.clone();
             let request = caching(dataset, config, asked.cache_namespace)?;
-            if let Some(connection) = asked.against {
-                compare(&remote, request, asked.ready, (connection, &file)).await?;
-                return Ok(ExitCode::SUCCESS);
+            if let Some(against) = asked.against {
+                return compare(&remote, request, asked.ready, (against, &file)).await;
             }
             let plan = planned(&remote, request, asked.ready).await?;
             output::print(&plan, format)?;
@@ -130,27 +140,62 @@ async fn planned(
     Ok(second)
 }
 
-/// Shows what a plan would change in the cluster.
+/// Shows what a plan would change in the cluster, and what the API server would not take of it.
 async fn compare(
     remote: &Remote,
     mut request: CachingRequest,
     ready: bool,
-    (connection, file): (&Connection, &Dataset),
-) -> Result<(), Box<dyn Error>> {
-    let mut found = Vec::new();
-    let live = Live::connect(connection).await;
-    if let Some(live) = &live {
-        live.identify(&mut request.dataset, file).await?;
-        let (info, namespace) = (remote.info(), &request.place.namespace);
-        found = live
-            .objects(&info.emits, &info.name, &request.dataset, namespace)
-            .await?;
-        let fresh = place(&request.dataset.uid, namespace);
-        request.place = live::place(&found, fresh);
-    }
+    (against, file): (Against<'_>, &Dataset),
+) -> Result<ExitCode, Box<dyn Error>> {
+    let Some(live) = Live::connect(against.connection).await else {
+        let plan = planned(remote, request, ready).await?;
+        output::show(&diff::render(&plan.objects, &[])?)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let info = remote.info();
+    let plugin = installed_as(against.installed_as, file, &info.name);
+    live.identify(&mut request.dataset, file).await?;
+    let namespace = &request.place.namespace;
+    let mut found = live
+        .objects(&info.emits, &plugin, &request.dataset, namespace)
+        .await?;
+    let fresh = place(&request.dataset.uid, namespace);
+    request.place = live::place(&found, fresh);
     let plan = planned(remote, request, ready).await?;
-    if let Some(live) = &live {
-        live.complete(&mut found, &plan.objects).await?;
+    live.complete(&mut found, &plan.objects).await?;
+    let tried = dry_run::run(&live, &plan.objects, &plugin).await;
+    output::show(&(diff::render(&plan.objects, &found)? + &tried.lines()))?;
+    Ok(output::exit_code(tried.refused.is_empty()))
+}
+
+/// The name by which the operator knows the plugin, and labels what it planned: the configuration's, which
+/// need not be the one that the plugin says.
+fn installed_as(given: Option<&str>, dataset: &Dataset, says: &str) -> String {
+    let labels = dataset.metadata.labels.clone().unwrap_or_default();
+    let asked = || dataset.spec.cache(&labels).and_then(|cache| cache.plugin);
+    given
+        .map(ToOwned::to_owned)
+        .or_else(asked)
+        .unwrap_or_else(|| says.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_known_by_the_name_that_the_dataset_asks_for() {
+        let dataset = |metadata: Value, cache: Value| {
+            let spec = json!({ "local": { "type": "COS" }, "cache": cache });
+            serde_json::from_value::<Dataset>(json!({ "metadata": metadata, "spec": spec }))
+                .unwrap()
+        };
+        let plain = dataset(json!({}), json!({ "mode": "Always" }));
+        let named = dataset(json!({}), json!({ "plugin": "acme" }));
+        let labelled = dataset(json!({ "labels": { "cache.plugin": "acme" } }), Value::Null);
+        assert_eq!(installed_as(None, &plain, "nginx"), "nginx");
+        assert_eq!(installed_as(None, &named, "nginx"), "acme");
+        assert_eq!(installed_as(None, &labelled, "nginx"), "acme");
+        assert_eq!(installed_as(Some("other"), &named, "nginx"), "other");
     }
-    output::show(&diff::render(&plan.objects, &found)?)
 }

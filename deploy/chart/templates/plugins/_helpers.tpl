@@ -40,6 +40,7 @@
     - { name: host, mountPath: /host }
 {{- end }}
   imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  terminationMessagePolicy: FallbackToLogsOnError
   resources: {{- toYaml $values.resources | nindent 4 }}
   securityContext: {{- include "dlf.restricted" $root | nindent 4 }}
 {{- end }}
