@@ -15,6 +15,9 @@ impl CachingPlugin for Nginx {
     }
 
     async fn plan(&self, request: &CachingRequest) -> Result<CachingPlan, PlanError> {
+        if request.intent == Intent::Exist {
+            supported(&request.source.endpoint)?;
+        }
         let image = request.config["image"]
             .as_str()
             .unwrap_or("docker.io/nginxinc/nginx-unprivileged:1.29");
@@ -25,6 +28,19 @@ impl CachingPlugin for Nginx {
             .storage_class(request.config["storageClass"].as_str())
             .plan())
     }
+}
+
+/// nginx verifies no certificate unless it is told whose, and a cache that does not would undo what the
+/// Dataset asks for.
+fn supported(endpoint: &str) -> Result<(), PlanError> {
+    if endpoint.starts_with("http://") {
+        return Ok(());
+    }
+    let why = format!(
+        "{endpoint} is https, and this cache could not verify its certificate: pods of caches read no Secret, and so \
+         have no CA; name an http endpoint of the store, or leave out spec.cache"
+    );
+    Err(PlanError::new("SourceNotSupported", why))
 }
 
 fn configuration(request: &CachingRequest) -> String {
@@ -43,3 +59,19 @@ fn configuration(request: &CachingRequest) -> String {
 }
 
 dlf_plugin_sdk::export_plugin!(Nginx: caching);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_whose_certificate_would_not_be_verified_has_no_cache() {
+        assert_eq!(supported("http://s3.example.com:9000"), Ok(()));
+        let refused = supported("https://s3.example.com").unwrap_err();
+        assert_eq!(refused.reason, "SourceNotSupported");
+        assert!(
+            refused.message.contains("https://s3.example.com"),
+            "{refused:?}"
+        );
+    }
+}
