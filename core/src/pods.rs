@@ -145,16 +145,16 @@ mod tests {
 
     use super::*;
 
-    fn pod(name: &str, created: &str, status: Value) -> Value {
+    fn pod(name: &str, created: &str, status: &Value) -> Value {
         json!({ "metadata": { "name": name, "creationTimestamp": created }, "status": status })
     }
 
-    fn said(status: Value) -> Option<String> {
+    fn said(status: &Value) -> Option<String> {
         let pods = [pod("cache-1-x", "2026-01-01T00:00:00Z", status)];
         trouble(&pods).map(|trouble| trouble.to_string())
     }
 
-    fn container(name: &str, ready: bool, state: Value, last: Value) -> Value {
+    fn container(name: &str, ready: bool, state: &Value, last: &Value) -> Value {
         json!({ "name": name, "ready": ready, "state": state, "lastState": last, "restartCount": 3 })
     }
 
@@ -166,10 +166,10 @@ mod tests {
         let status = json!({
             "phase": "Pending",
             "conditions": [{ "type": "PodScheduled", "status": "True" }, { "type": "Ready", "status": "False" }],
-            "containerStatuses": [container("main", false, waiting, json!({}))],
+            "containerStatuses": [container("main", false, &waiting, &json!({}))],
         });
         let expected = format!("pod cache-1-x, container main: ImagePullBackOff: {message}");
-        assert_eq!(said(status), Some(expected));
+        assert_eq!(said(&status), Some(expected));
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         };
         let of = |state: &Value, last: Value| {
             said(
-                json!({ "phase": "Running", "containerStatuses": [container("plugin", false, state.clone(), last)] }),
+                &json!({ "phase": "Running", "containerStatuses": [container("plugin", false, state, &last)] }),
             )
         };
         let line = "dlf-plugin-host: /plugin/libacme.so has no symbol dlf_plugin_v1";
@@ -223,7 +223,7 @@ mod tests {
             "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message }],
         });
         let expected = format!("pod cache-1-x: Unschedulable: {message}");
-        assert_eq!(said(unscheduled), Some(expected));
+        assert_eq!(said(&unscheduled), Some(expected));
     }
 
     #[test]
@@ -235,16 +235,16 @@ mod tests {
         let died_once = json!({ "terminated": { "exitCode": 1, "reason": "Error" } });
         for status in [
             json!({}),
-            json!({ "phase": "Pending", "containerStatuses": [container("main", false, creating, json!({}))] }),
+            json!({ "phase": "Pending", "containerStatuses": [container("main", false, &creating, &json!({}))] }),
             json!({
                 "phase": "Pending",
-                "initContainerStatuses": [container("host", true, done, json!({}))],
-                "containerStatuses": [container("main", false, initializing, json!({}))],
+                "initContainerStatuses": [container("host", true, &done, &json!({}))],
+                "containerStatuses": [container("main", false, &initializing, &json!({}))],
             }),
-            json!({ "phase": "Running", "containerStatuses": [container("main", true, running.clone(), died_once)] }),
-            json!({ "phase": "Running", "containerStatuses": [container("main", false, running, json!({}))] }),
+            json!({ "phase": "Running", "containerStatuses": [container("main", true, &running, &died_once)] }),
+            json!({ "phase": "Running", "containerStatuses": [container("main", false, &running, &json!({}))] }),
         ] {
-            assert_eq!(said(status.clone()), None, "{status}");
+            assert_eq!(said(&status), None, "{status}");
         }
     }
 
@@ -252,15 +252,15 @@ mod tests {
     fn the_newest_pod_speaks_first_and_one_that_goes_or_was_evicted_does_not() {
         let waits = |reason: &str| {
             let waiting = json!({ "waiting": { "reason": reason, "message": "" } });
-            json!({ "containerStatuses": [container("main", false, waiting, json!({}))] })
+            json!({ "containerStatuses": [container("main", false, &waiting, &json!({}))] })
         };
-        let mut going = pod("going", "2026-01-04T00:00:00Z", waits("Going"));
+        let mut going = pod("going", "2026-01-04T00:00:00Z", &waits("Going"));
         going["metadata"]["deletionTimestamp"] = json!("2026-01-04T00:00:01Z");
         let evicted = json!({ "phase": "Failed", "reason": "Evicted", "message": "The node was low on resource" });
         let mut pods = vec![
-            pod("old", "2026-01-01T00:00:00Z", waits("Old")),
-            pod("new", "2026-01-02T00:00:00Z", waits("ErrImagePull")),
-            pod("evicted", "2026-01-03T00:00:00Z", evicted),
+            pod("old", "2026-01-01T00:00:00Z", &waits("Old")),
+            pod("new", "2026-01-02T00:00:00Z", &waits("ErrImagePull")),
+            pod("evicted", "2026-01-03T00:00:00Z", &evicted),
             going,
         ];
         let first = |pods: &[Value]| trouble(pods).unwrap().to_string();
@@ -279,8 +279,8 @@ mod tests {
         let last = json!({ "terminated": { "exitCode": 1, "reason": "Error", "message": long } });
         let crashed = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
         for (state, last) in [(waiting, json!({})), (crashed, last)] {
-            let status = json!({ "containerStatuses": [container("main", false, state, last)] });
-            let told = said(status).unwrap();
+            let status = json!({ "containerStatuses": [container("main", false, &state, &last)] });
+            let told = said(&status).unwrap();
             assert!(told.len() < 700, "{}", told.len());
             assert!(!told.contains(char::is_control), "{told}");
         }

@@ -56,7 +56,8 @@ impl Tried {
     /// For a person, below the differences.
     pub(super) fn lines(&self) -> String {
         let lines = |what: &str, all: &[String]| -> String {
-            all.iter().map(|one| format!("# {what} {one}\n")).collect()
+            let all = all.iter();
+            all.flat_map(|one| ["# ", what, " ", one, "\n"]).collect()
         };
         lines("the API server does not take", &self.refused)
             + &lines("not known whether the API server takes", &self.unknown)
