@@ -88,7 +88,7 @@ def objects(request):
         "containers": [container],
         "volumes": [
             {"name": "cache", "emptyDir": {"sizeLimit": str(each)}},
-            {"name": "tmp", "emptyDir": {}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
             {"name": "files", "configMap": {"name": place["name"]}},
         ],
     }

@@ -120,7 +120,7 @@ async fn planned(
     ready: bool,
 ) -> Result<CachingPlan, Box<dyn Error>> {
     let first = CachingPlugin::plan(remote, &request).await?;
-    policy::check(&first, remote.info(), &request.place)?;
+    policy::check(&first, remote.info(), &request.place, &request.decision)?;
     if !ready {
         return Ok(first);
     }
@@ -136,7 +136,7 @@ async fn planned(
         })
         .collect();
     let second = CachingPlugin::plan(remote, &request).await?;
-    policy::check(&second, remote.info(), &request.place)?;
+    policy::check(&second, remote.info(), &request.place, &request.decision)?;
     Ok(second)
 }
 

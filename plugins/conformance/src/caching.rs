@@ -123,7 +123,8 @@ impl Found {
                 return;
             }
         };
-        if let Err(error) = policy::check(&first, remote.info(), &request.place) {
+        if let Err(error) = policy::check(&first, remote.info(), &request.place, &request.decision)
+        {
             self.allowed = Err(error.message);
         }
         if let Some(origin) = first.origins.first() {
@@ -147,7 +148,8 @@ impl Found {
                 second.origins, said.reason, said.message
             ));
         }
-        if let Err(error) = policy::check(&second, remote.info(), &request.place) {
+        if let Err(error) = policy::check(&second, remote.info(), &request.place, &request.decision)
+        {
             self.allowed = Err(error.message);
         }
     }

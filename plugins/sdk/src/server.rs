@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 ///
 /// Its pods are restricted as the namespace of caches asks for: no root, no privileges, a read-only
 /// root file system, no token. `/cache` is an `emptyDir` of the decided capacity and an eighth more, in
-/// memory or on disk, or with [`Server::storage_class`] a claim of that size. With [`Server::sharded`]
-/// replicas keep a part each, and without it each of them comes to keep what all of them do.
+/// memory or on disk, or with [`Server::storage_class`] a claim of that size. `/tmp` has 256 MiB. With
+/// [`Server::sharded`] replicas keep a part each, and without it each of them comes to keep what all of
+/// them do.
 #[derive(Clone, Debug)]
 pub struct Server<'a> {
     request: &'a CachingRequest,

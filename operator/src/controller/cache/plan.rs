@@ -20,7 +20,7 @@ pub(super) async fn run(
         let info = plugin.describe();
         let request = request(cache, &info, identity, ctx);
         let plan = plugin.plan(&request).await?;
-        policy::check(&plan, &info, &cache.place)?;
+        policy::check(&plan, &info, &cache.place, &cache.decision)?;
         Ok(plan)
     };
     asked

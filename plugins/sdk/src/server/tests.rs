@@ -22,7 +22,7 @@ fn plan(request: &CachingRequest, class: Option<&str>) -> CachingPlan {
         .storage_class(class)
         .plan();
     let info = caching("proxy", "1").plans_servers().build();
-    policy::check(&plan, &info, &request.place).unwrap();
+    policy::check(&plan, &info, &request.place, &request.decision).unwrap();
     plan
 }
 

@@ -11,6 +11,9 @@ use super::{FILES, Server, fingerprint};
 /// their way out count too, and a pod that outgrows its volume is evicted.
 const HEADROOM: u64 = 8;
 
+/// Of `/tmp`: sockets, a process id and what does not fit into a buffer.
+const TMP: &str = "256Mi";
+
 const CACHE: &str = "/cache";
 /// Of pods: stands for the files they were started with.
 const FILES_ANNOTATION: &str = "dlf.dev/files";
@@ -147,7 +150,7 @@ impl Server<'_> {
     }
 
     fn volumes(&self) -> Vec<Value> {
-        let mut volumes = vec![json!({ "name": "tmp", "emptyDir": {} })];
+        let mut volumes = vec![json!({ "name": "tmp", "emptyDir": { "sizeLimit": TMP } })];
         if self.storage_class.is_none() {
             let mut volume = json!({ "sizeLimit": self.volume_bytes().to_string() });
             if self.request.decision.medium == Medium::Memory {
