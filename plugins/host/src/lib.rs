@@ -7,6 +7,7 @@ pub mod metrics;
 mod plugin;
 mod registry;
 mod route;
+pub mod schema;
 
 pub use config::{Config, ConfigError};
 pub use plugin::{BuiltIn, Plugin, Seen};

@@ -1,14 +1,16 @@
 //! One plugin of the configuration, whatever carries it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod meeting;
+
+use std::sync::Arc;
 
 use dlf_core::plugin::{CachingPlugin, PROTOCOL, PlanError, PluginInfo, PluginKind, StoragePlugin};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::{
-    carrier::{Channel, Remote},
-    config::Carrier,
-};
+use self::meeting::Meeting;
+pub(crate) use self::meeting::warn_if_unchecked;
+use crate::{carrier::Channel, config::Carrier};
 
 /// A plugin that the operator was built with.
 #[derive(Clone)]
@@ -61,12 +63,13 @@ impl Plugin {
         carrier: Carrier,
         place: String,
         channel: Arc<dyn Channel>,
+        section: Value,
     ) -> Self {
         Self {
+            way: Way::Remote(Meeting::new(name.clone(), channel, section)),
             name,
             carrier,
             place: Some(place),
-            way: Way::Remote(Meeting::new(channel)),
         }
     }
 
@@ -102,7 +105,7 @@ impl Plugin {
     pub(crate) fn known_kind(&self) -> Option<PluginKind> {
         match &self.way {
             Way::BuiltIn(plugin) => Some(plugin.describe().kind),
-            Way::Remote(meeting) => meeting.known().map(|met| met.info().kind),
+            Way::Remote(meeting) => meeting.info().map(|info| info.kind),
             Way::External => Some(PluginKind::Caching),
         }
     }
@@ -110,7 +113,8 @@ impl Plugin {
     /// The plugin as a planner of mounts.
     ///
     /// # Errors
-    /// What it did instead of saying who it is, or that it plans something else.
+    /// What it did instead of saying who it is, that its section of the configuration does not fit, or that
+    /// it plans something else.
     pub async fn storage(&self) -> Result<Arc<dyn StoragePlugin>, PlanError> {
         match &self.way {
             Way::BuiltIn(BuiltIn::Storage(plugin)) => Ok(Arc::clone(plugin)),
@@ -166,7 +170,7 @@ impl Plugin {
     pub fn info(&self) -> Option<PluginInfo> {
         match &self.way {
             Way::BuiltIn(plugin) => Some(plugin.describe()),
-            Way::Remote(meeting) => meeting.known().map(|met| met.info().clone()),
+            Way::Remote(meeting) => meeting.info(),
             Way::External => None,
         }
     }
@@ -176,7 +180,7 @@ impl Plugin {
     pub fn seen(&self) -> Seen {
         let (info, error) = match &self.way {
             Way::BuiltIn(plugin) => (Some(plugin.describe()), None),
-            Way::Remote(meeting) => meeting.seen(),
+            Way::Remote(meeting) => (meeting.info(), meeting.error()),
             Way::External => (None, None),
         };
         let state = match (&self.way, &info, &error) {
@@ -236,63 +240,4 @@ enum State {
     Ready,
     Failing,
     Unknown,
-}
-
-/// A plugin behind a channel: asked who it is when it is first needed, and again when somebody else
-/// may answer there.
-struct Meeting {
-    channel: Arc<dyn Channel>,
-    last: Mutex<Last>,
-}
-
-#[derive(Default)]
-struct Last {
-    met: Option<(u64, Arc<Remote>)>,
-    error: Option<String>,
-}
-
-impl Meeting {
-    fn new(channel: Arc<dyn Channel>) -> Self {
-        Self {
-            channel,
-            last: Mutex::default(),
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Last> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn known(&self) -> Option<Arc<Remote>> {
-        self.lock().met.as_ref().map(|(_, met)| Arc::clone(met))
-    }
-
-    fn seen(&self) -> (Option<PluginInfo>, Option<String>) {
-        let last = self.lock();
-        let info = last.met.as_ref().map(|(_, met)| met.info().clone());
-        (info, self.channel.fault().or_else(|| last.error.clone()))
-    }
-
-    async fn meet(&self) -> Result<Arc<Remote>, PlanError> {
-        let generation = self.channel.generation();
-        if let Some((of, met)) = &self.lock().met
-            && *of == generation
-        {
-            return Ok(Arc::clone(met));
-        }
-        let met = Remote::meet(Arc::clone(&self.channel)).await;
-        let mut last = self.lock();
-        match met {
-            Ok(met) => {
-                let met = Arc::new(met);
-                last.met = Some((self.channel.generation(), Arc::clone(&met)));
-                last.error = None;
-                Ok(met)
-            }
-            Err(error) => {
-                last.error = Some(error.to_string());
-                Err(error.into())
-            }
-        }
-    }
 }

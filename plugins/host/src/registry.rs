@@ -15,8 +15,8 @@ use crate::{
     carrier::{Channel, Guard, Library, Limits, Socket, socket::Connect},
     config::{Address, Carrier, PluginConfig},
     metrics::Metrics,
-    plugin::{BuiltIn, Plugin},
-    route,
+    plugin::{BuiltIn, Plugin, warn_if_unchecked},
+    route, schema,
 };
 
 /// The plugins of this installation and the routes to them.
@@ -92,7 +92,10 @@ impl Registry {
             why,
         };
         let (place, channel): (String, Arc<dyn Channel>) = match section.carrier {
-            Carrier::Builtin => return self.find(name, &format!("plugins.{name}"), None).map(drop),
+            Carrier::Builtin => {
+                let plugin = self.find(name, &format!("plugins.{name}"), None)?;
+                return of_built_in(plugin, &section.config).map_err(misfit);
+            }
             Carrier::External => {
                 let writer = section.writer().map_err(misfit)?;
                 return self.insert(Plugin::external(name.to_owned(), writer.to_owned()));
@@ -114,7 +117,13 @@ impl Registry {
             }
         };
         let guard = Guard::new(name, channel, Limits::default(), metrics.clone());
-        let plugin = Plugin::remote(name.to_owned(), section.carrier, place, Arc::new(guard));
+        let plugin = Plugin::remote(
+            name.to_owned(),
+            section.carrier,
+            place,
+            Arc::new(guard),
+            section.config.clone(),
+        );
         self.insert(plugin)
     }
 
@@ -246,4 +255,13 @@ impl Registry {
     pub fn config(&self) -> &Config {
         &self.config
     }
+}
+
+/// Checks the section of a plugin that is compiled in: its schema is known before it is first needed.
+fn of_built_in(plugin: &Plugin, section: &serde_json::Value) -> Result<(), (&'static str, String)> {
+    let Some(info) = plugin.info() else {
+        return Ok(());
+    };
+    warn_if_unchecked(plugin.name(), &info, section);
+    schema::check(&info, section).map_err(|misfit| ("config", misfit.to_string()))
 }
