@@ -1,8 +1,6 @@
 //! What a plugin's section of the configuration may hold: the JSON Schema that the plugin gives of it.
 //! The schema is somebody else's, so that it is bounded in all that costs: it is read within the operator.
 
-use std::collections::BTreeSet;
-
 use dlf_core::plugin::{PlanError, PluginInfo};
 use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value};
@@ -239,8 +237,7 @@ fn mistake(error: &ValidationError<'_>, schema: &Value) -> String {
             let known = schema
                 .pointer(of)
                 .and_then(|of| of["properties"].as_object());
-            let known: BTreeSet<_> = known.into_iter().flat_map(Map::keys).cloned().collect();
-            let known: Vec<_> = known.into_iter().collect();
+            let known: Vec<_> = known.into_iter().flat_map(Map::keys).cloned().collect();
             format!(
                 "{at}: found {}; the schema knows {}",
                 short(&unexpected.join(", ")),

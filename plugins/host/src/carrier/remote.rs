@@ -107,7 +107,9 @@ async fn ask<Answer: DeserializeOwned>(
     let message = serde_json::to_vec(&message).map_err(garbage)?;
     let reply = channel.call(message).await?;
     match serde_json::from_slice(&reply).map_err(garbage)? {
-        Reply::Ok(value) => serde_json::from_value(value).map(Ok).map_err(garbage),
+        Reply::Ok(value) => serde_path_to_error::deserialize(value)
+            .map(Ok)
+            .map_err(|error| Fault::Garbage(error.to_string())),
         Reply::Error(error) => Ok(Err(error)),
     }
 }
@@ -131,5 +133,38 @@ impl CachingPlugin for Remote {
 
     async fn plan(&self, request: &CachingRequest) -> Result<CachingPlan, PlanError> {
         Self::plan(self, Call::PlanCaching(Box::new(request.clone()))).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Answers every call with the same.
+    struct Says(&'static str);
+
+    #[async_trait]
+    impl Channel for Says {
+        async fn call(&self, _: Vec<u8>) -> Result<Vec<u8>, Fault> {
+            Ok(self.0.as_bytes().to_vec())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_read_is_named_with_the_path_of_what_is_wrong() {
+        let info = r#"{ "ok": { "name": "acme", "version": 1 } }"#;
+        let error = Remote::meet(Arc::new(Says(info))).await.err().unwrap();
+        let said = error.to_string();
+        assert!(
+            said.contains("version: invalid type: integer `1`"),
+            "{said}"
+        );
+
+        let plan = r#"{ "ok": { "condition": { "ready": false, "message": "no" } } }"#;
+        let read = ask::<CachingPlan>(&Says(plan), Call::Describe).await;
+        let said = json!(read.err().unwrap().error()).to_string();
+        assert!(said.contains("condition: missing field `reason`"), "{said}");
     }
 }

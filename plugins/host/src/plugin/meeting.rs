@@ -26,7 +26,6 @@ struct Last {
     error: Option<String>,
 }
 
-#[derive(Clone)]
 struct Met {
     /// Of the channel: who answered then.
     generation: u64,

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use dlf_core::plugin::{PlanError, PluginInfo, StoragePlan, StoragePlugin, StorageRequest};
 use dlf_plugin_hostpath::HostPath;
 use dlf_plugin_nfs::Nfs;
 use dlf_plugin_s3fs::S3fs;
@@ -182,6 +183,47 @@ fn a_library_that_is_not_there_is_refused_with_its_key() {
     let error = error.to_string();
     assert!(
         error.contains("plugins.acme.path") && error.contains("/nowhere"),
+        "{error}"
+    );
+}
+
+/// A plugin that is compiled in and takes no key of a configuration.
+struct Unconfigured;
+
+#[async_trait::async_trait]
+impl StoragePlugin for Unconfigured {
+    fn describe(&self) -> PluginInfo {
+        PluginInfo {
+            name: "unconfigured".to_owned(),
+            config_schema: Some(serde_json::json!({ "additionalProperties": false })),
+            ..Nfs.describe()
+        }
+    }
+
+    async fn plan(&self, request: &StorageRequest) -> Result<StoragePlan, PlanError> {
+        Nfs.plan(request).await
+    }
+}
+
+#[test]
+fn a_section_of_a_plugin_that_is_compiled_in_is_checked_at_the_start() {
+    let made = |config| {
+        let section = PluginConfig {
+            config,
+            ..section(Carrier::Builtin)
+        };
+        Registry::new(
+            [BuiltIn::Storage(Arc::new(Unconfigured))],
+            Arc::new(with("unconfigured", section, Vec::new())),
+            &NoConnectors,
+            &Metrics::default(),
+        )
+    };
+    assert!(made(serde_json::Value::Null).is_ok());
+    let error = made(serde_json::json!({ "bogus": 5 })).err().unwrap();
+    let error = error.to_string();
+    assert!(
+        error.starts_with("plugins.unconfigured.config: ") && error.contains("found bogus"),
         "{error}"
     );
 }
