@@ -103,6 +103,9 @@ pub(crate) enum PluginCommand {
     Check {
         #[command(flatten)]
         plugin: Which,
+        /// The plugin's section of the configuration: JSON, or a file with JSON or YAML.
+        #[arg(long, value_name = "JSON|FILE", conflicts_with = "cluster")]
+        config: Option<String>,
         #[command(flatten)]
         installed: InCluster,
         #[command(flatten)]
@@ -115,8 +118,8 @@ pub(crate) enum PluginCommand {
         /// A file with a Dataset; `-` for standard input.
         #[arg(short = 'f', long, value_name = "FILE")]
         filename: PathBuf,
-        /// The plugin's section of the configuration, as JSON.
-        #[arg(long, value_name = "JSON")]
+        /// The plugin's section of the configuration: JSON, or a file with JSON or YAML.
+        #[arg(long, value_name = "JSON|FILE")]
         config: Option<String>,
         /// As if all that was planned were there and ready.
         #[arg(long)]

@@ -126,6 +126,42 @@ fn without_a_cluster_all_of_a_plan_is_new() {
 }
 
 #[test]
+fn a_section_that_does_not_fit_is_named_before_anything_is_planned() {
+    if !has_python("a_section_that_does_not_fit_is_named_before_anything_is_planned") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let plugin = python();
+    let plugin = plugin.to_str().unwrap();
+    let file = dataset(
+        directory.path(),
+        "  local: {type: COS, endpoint: \"http://s3:9000\", bucket: books}\n",
+    );
+    let section = directory.path().join("section.yaml");
+    fs::write(&section, "image: docker.io/library/varnish:8\n").unwrap();
+    let section = section.to_str().unwrap();
+    let plan = run(&["plugin", "plan", plugin, "-f", &file, "--config", section]);
+    assert!(
+        text(&plan.stdout).contains("varnish:8"),
+        "{}",
+        text(&plan.stderr)
+    );
+    let checked = run(&["plugin", "check", plugin, "--config", section]);
+    assert!(checked.status.success(), "{}", text(&checked.stdout));
+    let wrong = "{\"image\": 42}";
+    let plan = run(&["plugin", "plan", plugin, "-f", &file, "--config", wrong]);
+    let said = text(&plan.stderr);
+    assert!(said.contains("config.image: found 42"), "{said}");
+    let checked = run(&["plugin", "check", plugin, "--config", wrong]);
+    let said = text(&checked.stdout);
+    assert!(
+        said.contains("FAILED  its configuration fits its schema"),
+        "{said}"
+    );
+    assert_eq!(checked.status.code(), Some(1));
+}
+
+#[test]
 fn a_mistake_is_named_with_the_way_out() {
     let directory = tempfile::tempdir().unwrap();
     let broken = dataset(directory.path(), "  local: {type: COS, bucket: books}\n");
@@ -154,6 +190,25 @@ fn a_mistake_is_named_with_the_way_out() {
         (
             vec!["plugin", "inspect", "x.so", "-o", "xml"],
             "json, yaml",
+            2,
+        ),
+        (
+            vec!["plugin", "check", shell, "--config", "/nowhere.yaml"],
+            "--config: /nowhere.yaml",
+            1,
+        ),
+        (
+            vec![
+                "plugin",
+                "check",
+                "--cluster",
+                "--config",
+                "{}",
+                "-f",
+                "x",
+                "acme",
+            ],
+            "--cluster",
             2,
         ),
     ] {

@@ -29,7 +29,9 @@ def describe():
         "sourceTypes": ["COS"],
         "emits": emitted,
         "observes": [deployment],
-        "configSchema": {"type": "object", "properties": {"image": {"type": "string"}}},
+        "configSchema": {
+            "type": "object", "properties": {"image": {"type": "string"}}, "additionalProperties": False,
+        },
     }
 
 

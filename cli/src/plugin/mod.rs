@@ -10,6 +10,7 @@ mod open;
 mod plan;
 pub(crate) mod pods;
 mod report;
+mod section;
 
 use std::{error::Error, process::ExitCode};
 
@@ -35,8 +36,14 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode, Box<dyn Erro
             plugin,
             installed,
             shown,
+            ..
         } if installed.cluster => cluster::run(&plugin.file, &installed, shown).await,
-        PluginCommand::Check { plugin, shown, .. } => check(&plugin, shown).await,
+        PluginCommand::Check {
+            plugin,
+            config,
+            shown,
+            ..
+        } => check(&plugin, config.as_deref(), shown).await,
         PluginCommand::Plan {
             plugin,
             filename,
@@ -100,14 +107,22 @@ fn described(info: &PluginInfo) -> String {
         ("Sources", types.join(", ")),
         ("Plans", kinds(&info.emits)),
         ("Observes", kinds(&info.observes)),
-        ("Config", schema.unwrap_or_else(|| "takes none".to_owned())),
+        (
+            "Config",
+            schema.unwrap_or_else(|| "describes none".to_owned()),
+        ),
     ];
     let rows = rows.map(|(name, value)| format!("{:<11}{value}\n", format!("{name}:")));
     rows.concat()
 }
 
-async fn check(plugin: &Which, shown: Shown) -> Result<ExitCode, Box<dyn Error>> {
-    let report = dlf_plugin_conformance::check(open::channel(plugin)?).await;
+async fn check(
+    plugin: &Which,
+    config: Option<&str>,
+    shown: Shown,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let section = section::read(config)?;
+    let report = dlf_plugin_conformance::check(open::channel(plugin)?, &section).await;
     let report = report::Report::from(report);
     match shown.output {
         Some(format) => output::print(&report, format)?,

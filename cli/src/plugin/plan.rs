@@ -10,10 +10,10 @@ use dlf_core::{
     },
     source::Source,
 };
-use dlf_plugin_host::carrier::Remote;
+use dlf_plugin_host::{carrier::Remote, schema};
 use serde_json::{Value, json};
 
-use super::{dataset, diff, dry_run, live, live::Live, open};
+use super::{dataset, diff, dry_run, live, live::Live, open, section};
 use crate::{
     arguments::{Connection, Format, Shown, Which},
     output,
@@ -46,8 +46,9 @@ pub(crate) async fn run(
     shown: Shown,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let dataset = dataset::read(asked.filename, asked.namespace)?;
-    let config: Value = asked.config.map_or(Ok(Value::Null), serde_json::from_str)?;
+    let config = section::read(asked.config)?;
     let remote = Remote::meet(open::channel(plugin)?).await?;
+    schema::check(remote.info(), &config)?;
     let format = shown.output.unwrap_or(Format::Yaml);
     match remote.info().kind {
         PluginKind::Storage if asked.against.is_some() => {

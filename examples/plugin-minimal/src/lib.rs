@@ -11,6 +11,14 @@ impl CachingPlugin for Nginx {
     fn describe(&self) -> PluginInfo {
         caching("nginx", env!("CARGO_PKG_VERSION"))
             .plans_servers()
+            .config_schema(json!({
+                "type": "object",
+                "properties": {
+                    "image": { "type": "string", "description": "nginx that runs as nobody in particular" },
+                    "storageClass": { "type": "string", "description": "of claims that keep what was read" },
+                },
+                "additionalProperties": false,
+            }))
             .build()
     }
 

@@ -2,30 +2,35 @@ use dlf_core::plugin::{CachingPlan, CachingPlugin, CachingRequest, Intent, polic
 use dlf_plugin_host::carrier::Remote;
 use serde_json::{Value, json};
 
-use crate::{report::Report, requests};
+use crate::{
+    report::{Report, Wrong},
+    requests, typed,
+};
 
 /// The reason of a plugin that cannot cache this source: its dataset is served without a cache.
 const NOT_SUPPORTED: &str = "SourceNotSupported";
 
 const ALLOWED: &str = "its objects are of kinds, names and powers that caches may have";
+const TYPED: &str = "its objects have only fields that Kubernetes knows";
 const EARLY: &str = "it sends no read to a cache of which nothing is there yet";
 const STABLE: &str = "its objects stay the same when they are there";
 const SERVES: &str = "it sends reads to a cache that is ready, and says so";
 
 /// What a caching plugin has to do.
-pub(crate) async fn check(report: &mut Report, remote: &Remote) {
+pub(crate) async fn check(report: &mut Report, remote: &Remote, config: &Value) {
     let mut found = Found::default();
-    let requests = requests::caching(Intent::Exist);
+    let requests = requests::caching(Intent::Exist, config);
     let asked = requests.len();
     for request in requests {
         found.note(request, remote).await;
     }
     if found.not_supported == asked && found.planned.is_ok() {
-        found.planned = Err(format!("{NOT_SUPPORTED} for every source"));
+        found.planned = Err(format!("{NOT_SUPPORTED} for every source").into());
     }
     let Found {
         planned,
         allowed,
+        typed,
         early,
         stable,
         serves,
@@ -45,6 +50,12 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
             "see the rules in docs/plugin-protocol.md, section Plans",
         );
         report.enter(
+            TYPED,
+            typed,
+            "write it as `kubectl explain` shows it for the kind; fields that are newer than Kubernetes 1.33 are not \
+             known here",
+        );
+        report.enter(
             EARLY,
             early,
             "give `origins` only once `observed` shows a replica that is ready",
@@ -60,11 +71,11 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
             "observe the workload (PluginInfo.observes), and give `origins` and `condition.ready` when its status shows readyReplicas",
         );
     } else {
-        let of_a_plan = [ALLOWED, EARLY, STABLE, SERVES];
+        let of_a_plan = [ALLOWED, TYPED, EARLY, STABLE, SERVES];
         report.skip(of_a_plan, "not every bucket was planned for");
     }
-    let mut leaving = Ok(());
-    for request in requests::caching(Intent::Delete) {
+    let mut leaving: Result<(), Wrong> = Ok(());
+    for request in requests::caching(Intent::Delete, config) {
         match CachingPlugin::plan(remote, &request).await {
             Ok(plan) if plan.objects.is_empty() && plan.origins.is_empty() => {}
             Ok(plan) => {
@@ -72,9 +83,10 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
                     "{} objects and origins {:?}",
                     plan.objects.len(),
                     plan.origins
-                ));
+                )
+                .into());
             }
-            Err(error) => leaving = Err(error.message),
+            Err(error) => leaving = Err(error.into()),
         }
     }
     report.enter(
@@ -85,11 +97,12 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
 }
 
 struct Found {
-    planned: Result<(), String>,
-    allowed: Result<(), String>,
-    early: Result<(), String>,
-    stable: Result<(), String>,
-    serves: Result<(), String>,
+    planned: Result<(), Wrong>,
+    allowed: Result<(), Wrong>,
+    typed: Result<(), Wrong>,
+    early: Result<(), Wrong>,
+    stable: Result<(), Wrong>,
+    serves: Result<(), Wrong>,
     not_supported: usize,
 }
 
@@ -98,6 +111,7 @@ impl Default for Found {
         Self {
             planned: Ok(()),
             allowed: Ok(()),
+            typed: Ok(()),
             early: Ok(()),
             stable: Ok(()),
             serves: Ok(()),
@@ -110,7 +124,7 @@ impl Found {
     async fn note(&mut self, mut request: CachingRequest, remote: &Remote) {
         let first = match CachingPlugin::plan(remote, &request).await {
             Ok(plan) if plan.objects.is_empty() => {
-                self.planned = Err("a plan without objects".to_owned());
+                self.planned = Err("a plan without objects".to_owned().into());
                 return;
             }
             Ok(plan) => plan,
@@ -119,38 +133,44 @@ impl Found {
                 return;
             }
             Err(error) => {
-                self.planned = Err(format!("{}: {}", error.reason, error.message));
+                self.planned = Err(error.into());
                 return;
             }
         };
         if let Err(error) = policy::check(&first, remote.info(), &request.place, &request.decision)
         {
-            self.allowed = Err(error.message);
+            self.allowed = Err(error.message.into());
+        }
+        for object in &first.objects {
+            if let Err(found) = typed::check(object) {
+                self.typed = Err(found.into());
+            }
         }
         if let Some(origin) = first.origins.first() {
-            self.early = Err(format!("reads would go to {}", origin.endpoint));
+            self.early = Err(format!("reads would go to {}", origin.endpoint).into());
         }
         request.observed.objects = observed(&first, remote);
         let second = match CachingPlugin::plan(remote, &request).await {
             Ok(plan) => plan,
             Err(error) => {
-                self.stable = Err(format!("{}: {}", error.reason, error.message));
+                self.stable = Err(error.into());
                 return;
             }
         };
         if let Some((before, after)) = difference(&first, &second) {
-            self.stable = Err(format!("{before}, and then {after}"));
+            self.stable = Err(format!("{before}, and then {after}").into());
         }
         if second.origins.is_empty() || !second.condition.ready {
             let said = &second.condition;
             self.serves = Err(format!(
                 "origins {:?}, {}: {}",
                 second.origins, said.reason, said.message
-            ));
+            )
+            .into());
         }
         if let Err(error) = policy::check(&second, remote.info(), &request.place, &request.decision)
         {
-            self.allowed = Err(error.message);
+            self.allowed = Err(error.message.into());
         }
     }
 }

@@ -2,17 +2,26 @@ use dlf_core::{
     plugin::{Call, Intent, Message, PROTOCOL, PluginInfo, PluginKind, Reply},
     source::SourceType,
 };
-use dlf_plugin_host::carrier::Channel;
+use dlf_plugin_host::{
+    carrier::{Channel, Fault},
+    schema::{self, Misfit},
+};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::{report::Report, requests};
+use crate::{
+    report::{Report, Wrong},
+    requests,
+};
 
 /// Calls at once, as a host makes them.
 const AT_ONCE: usize = 16;
 
-/// What every plugin has to do, whatever it plans.
-pub(crate) async fn check(report: &mut Report, channel: &dyn Channel, info: &PluginInfo) {
+/// An answer as JSON, or what came instead.
+type Answer = Result<Value, Wrong>;
+
+/// What every plugin has to say of itself.
+pub(crate) async fn describes(report: &mut Report, channel: &dyn Channel, info: &PluginInfo) {
     report.enter(
         "its name is a DNS label",
         is_label(&info.name)
@@ -35,12 +44,9 @@ pub(crate) async fn check(report: &mut Report, channel: &dyn Channel, info: &Plu
         "set PluginInfo.sourceTypes",
     );
     report.enter(
-        "the schema of its configuration is an object",
-        match &info.config_schema {
-            None | Some(Value::Object(_)) => Ok(()),
-            Some(other) => Err(other.to_string()),
-        },
-        "give a JSON Schema, or leave configSchema out",
+        "the schema of its configuration can be enforced",
+        info.config_schema.as_ref().map_or(Ok(()), schema::usable),
+        "give a JSON Schema that refers to itself alone, or leave configSchema out",
     );
     let described = ask(channel, &message(Call::Describe)).await;
     let same = json!({ "ok": info });
@@ -49,16 +55,38 @@ pub(crate) async fn check(report: &mut Report, channel: &dyn Channel, info: &Plu
         expect(&described, |reply| *reply == same),
         "describe from constants: nothing that changes while it runs",
     );
-    let asked = message(a_call(info));
+}
+
+/// Whether the plugin's section of the configuration is one that a host asks for plans with.
+pub(crate) fn is_configured(report: &mut Report, info: &PluginInfo, config: &Value) -> bool {
+    let found = match schema::check(info, config) {
+        Ok(()) => Ok(()),
+        Err(Misfit::Section(found)) => Err(found),
+        // That it cannot be enforced is entered already.
+        Err(Misfit::Schema(_)) => return false,
+    };
+    let fits = found.is_ok();
+    report.enter(
+        "its configuration fits its schema",
+        found,
+        "give the section that it describes: by --config of `plugin check`, or after the type in conformance!",
+    );
+    fits
+}
+
+/// How every plugin has to answer, whatever it plans.
+pub(crate) async fn answers(
+    report: &mut Report,
+    channel: &dyn Channel,
+    info: &PluginInfo,
+    config: &Value,
+) {
+    let asked = message(a_call(info, config));
     let first = ask(channel, &asked).await;
     let many = join_all((0..AT_ONCE).map(|_| ask(channel, &asked))).await;
     report.enter(
         "it gives the same plan to the same request, also many at once",
-        many.iter()
-            .find(|reply| **reply != first)
-            .map_or(Ok(()), |other| {
-                Err(format!("{} and {}", short(&first), short(other)))
-            }),
+        all_alike(&first, &many),
         "plan from the request alone: no clock, no random number, no order of a hash map",
     );
     let mut newer = asked.clone();
@@ -67,7 +95,7 @@ pub(crate) async fn check(report: &mut Report, channel: &dyn Channel, info: &Plu
     report.enter(
         "it ignores fields that it does not know",
         expect(&ask(channel, &newer).await, |reply| {
-            Ok(reply) == first.as_ref()
+            first.as_ref() == Ok(reply)
         }),
         "read what you know and ignore the rest (in serde: no deny_unknown_fields)",
     );
@@ -86,7 +114,7 @@ pub(crate) async fn check(report: &mut Report, channel: &dyn Channel, info: &Plu
     report.enter(
         "it refuses a call that it does not know, and goes on",
         expect(&refused, |reply| reply.get("error").is_some())
-            .and_then(|()| expect(&after, |reply| *reply == same)),
+            .and_then(|()| expect(&after, |reply| *reply == json!({ "ok": info }))),
         "answer {\"error\": {\"reason\": …, \"message\": …}} and take the next message",
     );
 }
@@ -100,7 +128,7 @@ fn is_label(name: &str) -> bool {
 }
 
 /// One request of its kind, for a source that it says it plans.
-fn a_call(info: &PluginInfo) -> Call {
+fn a_call(info: &PluginInfo, config: &Value) -> Call {
     match info.kind {
         PluginKind::Storage => {
             let kind = info
@@ -108,16 +136,16 @@ fn a_call(info: &PluginInfo) -> Call {
                 .first()
                 .copied()
                 .unwrap_or(SourceType::Cos);
-            let mut requests = requests::storage(&[kind], Intent::Exist);
+            let mut requests = requests::storage(&[kind], Intent::Exist, config);
             Call::PlanStorage(Box::new(requests.remove(0)))
         }
         PluginKind::Caching => {
-            Call::PlanCaching(Box::new(requests::caching(Intent::Exist).remove(0)))
+            Call::PlanCaching(Box::new(requests::caching(Intent::Exist, config).remove(0)))
         }
     }
 }
 
-pub(crate) fn message(call: Call) -> Value {
+fn message(call: Call) -> Value {
     let message = Message {
         protocol: PROTOCOL,
         call,
@@ -125,31 +153,51 @@ pub(crate) fn message(call: Call) -> Value {
     serde_json::to_value(message).unwrap_or_default()
 }
 
-/// What comes back, as JSON, or what came instead.
-pub(crate) async fn ask(channel: &dyn Channel, message: &Value) -> Result<Value, String> {
-    let message = serde_json::to_vec(message).map_err(|error| error.to_string())?;
-    let reply = channel
-        .call(message)
-        .await
-        .map_err(|fault| fault.to_string())?;
-    let reply: Value = serde_json::from_slice(&reply).map_err(|error| error.to_string())?;
-    serde_json::from_value::<Reply>(reply.clone())
-        .map(|_| reply)
-        .map_err(|error| format!("neither {{\"ok\": …}} nor {{\"error\": …}}: {error}"))
+async fn ask(channel: &dyn Channel, message: &Value) -> Answer {
+    let garbage = |error: serde_json::Error| Wrong::from(Fault::Garbage(error.to_string()));
+    let message = serde_json::to_vec(message).map_err(garbage)?;
+    let reply = channel.call(message).await?;
+    let reply: Value = serde_json::from_slice(&reply).map_err(garbage)?;
+    match serde_json::from_value::<Reply>(reply.clone()) {
+        Ok(_) => Ok(reply),
+        Err(error) => {
+            let found = format!("neither {{\"ok\": …}} nor {{\"error\": …}}: {error}");
+            Err(Fault::Garbage(found).into())
+        }
+    }
 }
 
-fn expect(reply: &Result<Value, String>, fits: impl Fn(&Value) -> bool) -> Result<(), String> {
+/// What came instead of an answer, if it was none.
+fn no_answer(reply: &Answer) -> Option<Wrong> {
+    match reply {
+        Ok(reply) => Wrong::of_reply(reply),
+        Err(wrong) => Some(wrong.clone()),
+    }
+}
+
+fn all_alike(first: &Answer, others: &[Answer]) -> Result<(), Wrong> {
+    if let Some(wrong) = no_answer(first) {
+        return Err(wrong);
+    }
+    let Some(other) = others.iter().find(|reply| *reply != first) else {
+        return Ok(());
+    };
+    let differ = || format!("{} and {}", short(first), short(other)).into();
+    Err(no_answer(other).unwrap_or_else(differ))
+}
+
+fn expect(reply: &Answer, fits: impl Fn(&Value) -> bool) -> Result<(), Wrong> {
     match reply {
         Ok(value) if fits(value) => Ok(()),
-        Ok(_) | Err(_) => Err(short(reply)),
+        _ => Err(no_answer(reply).unwrap_or_else(|| short(reply).into())),
     }
 }
 
 /// As much of an answer as a person reads.
-pub(crate) fn short(reply: &Result<Value, String>) -> String {
+fn short(reply: &Answer) -> String {
     let text = match reply {
         Ok(value) => value.to_string(),
-        Err(error) => error.clone(),
+        Err(wrong) => wrong.found().to_owned(),
     };
     match text.char_indices().nth(300) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,6 +1,7 @@
 use std::fmt;
 
-use dlf_core::plugin::PluginInfo;
+use dlf_core::plugin::{PlanError, PluginInfo};
+use dlf_plugin_host::carrier::{Fault, NegotiationError};
 use serde::Serialize;
 
 /// What a suite found.
@@ -42,6 +43,75 @@ pub enum Outcome {
     },
 }
 
+/// What was found instead of what should be true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    found: String,
+    /// What to do, where the plugin did something else than to answer.
+    fix: Option<&'static str>,
+}
+
+impl Wrong {
+    /// The same, found in a place.
+    pub(crate) fn at(self, place: &str) -> Self {
+        Self {
+            found: format!("{place}: {}", self.found),
+            ..self
+        }
+    }
+
+    /// What was found.
+    pub(crate) fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// What a reply says, if it says that the plugin did something else than to answer.
+    pub(crate) fn of_reply(reply: &serde_json::Value) -> Option<Self> {
+        let error: PlanError = serde_json::from_value(reply.get("error")?.clone()).ok()?;
+        Some(Self::from(error)).filter(|wrong| wrong.fix.is_some())
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(found: String) -> Self {
+        Self { found, fix: None }
+    }
+}
+
+impl From<PlanError> for Wrong {
+    fn from(PlanError { reason, message }: PlanError) -> Self {
+        Self {
+            fix: fix_of(&reason),
+            found: format!("{reason}: {message}"),
+        }
+    }
+}
+
+impl From<Fault> for Wrong {
+    fn from(fault: Fault) -> Self {
+        fault.error().into()
+    }
+}
+
+/// What to do about a class of fault, whatever was asked.
+fn fix_of(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "PluginCrashed" | "PluginPanicked" => {
+            "it ended or panicked while it was asked: read what it wrote to standard error"
+        }
+        "PluginUnreachable" => {
+            "it does not run, or does not connect in time: read what it wrote to standard error"
+        }
+        "PluginTimeout" => "look for a loop or a wait in it: it gave no answer",
+        "PluginGarbage" => {
+            "answer what the schemas in docs/plugin-protocol say: this answer does not fit"
+        }
+        "PluginFailed" => "mend what the message names: it is the plugin's own",
+        "PluginUnavailable" => "mend what failed above: after faults in a row it is not asked",
+        _ => return None,
+    })
+}
+
 impl Report {
     pub(crate) fn new(info: &PluginInfo) -> Self {
         Self {
@@ -50,30 +120,35 @@ impl Report {
         }
     }
 
-    pub(crate) fn of_a_stranger(error: &dyn std::error::Error) -> Self {
-        let check = Check {
-            name: "it says who it is, and speaks a protocol that this host knows",
-            outcome: Outcome::Failed {
-                found: error.to_string(),
-                fix: "answer `describe` with a PluginInfo (docs/plugin-protocol.md)",
-            },
-        };
-        Self {
+    pub(crate) fn of_a_stranger(error: NegotiationError) -> Self {
+        let mut report = Self {
             plugin: String::new(),
-            checks: vec![check],
-        }
+            checks: Vec::new(),
+        };
+        let found = error.to_string();
+        let Wrong { fix, .. } = Wrong::from(PlanError::from(error));
+        report.enter(
+            "it says who it is, and speaks a protocol that this host knows",
+            Err(Wrong { found, fix }),
+            "answer `describe` with a PluginInfo (docs/plugin-protocol.md)",
+        );
+        report
     }
 
-    /// Enters one check: `found` is what was wrong.
+    /// Enters one check: `found` is what was wrong. `fix` is what to do, unless that follows from what the
+    /// plugin did instead of answering.
     pub(crate) fn enter(
         &mut self,
         name: &'static str,
-        found: Result<(), String>,
+        found: Result<(), impl Into<Wrong>>,
         fix: &'static str,
     ) {
-        let outcome = match found {
+        let outcome = match found.map_err(Into::into) {
             Ok(()) => Outcome::Passed,
-            Err(found) => Outcome::Failed { found, fix },
+            Err(wrong) => Outcome::Failed {
+                fix: wrong.fix.unwrap_or(fix),
+                found: wrong.found,
+            },
         };
         self.checks.push(Check { name, outcome });
     }

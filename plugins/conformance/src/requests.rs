@@ -81,7 +81,7 @@ fn sources(kind: SourceType) -> Vec<Source> {
 }
 
 /// Mounts of every source that a plugin says it plans.
-pub(crate) fn storage(kinds: &[SourceType], intent: Intent) -> Vec<StorageRequest> {
+pub(crate) fn storage(kinds: &[SourceType], intent: Intent, config: &Value) -> Vec<StorageRequest> {
     let sources = kinds.iter().flat_map(|kind| sources(*kind));
     sources
         .map(|source| StorageRequest {
@@ -90,13 +90,13 @@ pub(crate) fn storage(kinds: &[SourceType], intent: Intent) -> Vec<StorageReques
             mount: MountSpec::default(),
             revalidate_ms: Some(60_000),
             intent,
-            config: Value::Null,
+            config: config.clone(),
         })
         .collect()
 }
 
 /// Caches in front of every kind of bucket, small and in memory, and large and in shards.
-pub(crate) fn caching(intent: Intent) -> Vec<CachingRequest> {
+pub(crate) fn caching(intent: Intent, config: &Value) -> Vec<CachingRequest> {
     let decisions = [
         (1 << 30, 1, Medium::Memory, Some(0)),
         (1 << 40, 3, Medium::Disk, None),
@@ -122,7 +122,7 @@ pub(crate) fn caching(intent: Intent) -> Vec<CachingRequest> {
                 place: place.clone(),
                 intent,
                 observed: Observed::default(),
-                config: Value::Null,
+                config: config.clone(),
             },
         )
         .collect()

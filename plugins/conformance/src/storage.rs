@@ -5,21 +5,26 @@ use dlf_core::{
 };
 use dlf_plugin_host::carrier::Remote;
 
-use crate::{report::Report, requests};
+use serde_json::Value;
+
+use crate::{
+    report::{Report, Wrong},
+    requests,
+};
 
 const PROGRAMS: &str = "it mounts by a program that nodes have";
 const REFERENCES: &str = "keys are references";
 
 /// What a storage plugin has to do.
-pub(crate) async fn check(report: &mut Report, remote: &Remote) {
+pub(crate) async fn check(report: &mut Report, remote: &Remote, config: &Value) {
     let kinds = &remote.info().source_types;
     let (mut planned, mut readonly, mut programs, mut literal) = (Ok(()), Ok(()), Ok(()), Ok(()));
-    for request in requests::storage(kinds, Intent::Exist) {
+    for request in requests::storage(kinds, Intent::Exist, config) {
         let plan = match StoragePlugin::plan(remote, &request).await {
             Ok(plan) => plan,
             Err(error) => {
                 let of = request.source.address();
-                planned = planned.and(Err(format!("{of}: {}: {}", error.reason, error.message)));
+                planned = planned.and(Err(Wrong::from(error).at(&of)));
                 continue;
             }
         };
@@ -58,9 +63,9 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote) {
         report.skip([PROGRAMS, REFERENCES], "it plans no buckets");
     }
     let mut leaving = Ok(());
-    for request in requests::storage(kinds, Intent::Delete) {
+    for request in requests::storage(kinds, Intent::Delete, config) {
         if let Err(error) = StoragePlugin::plan(remote, &request).await {
-            leaving = Err(format!("{}: {}", request.source.address(), error.message));
+            leaving = Err(Wrong::from(error).at(&request.source.address()));
         }
     }
     report.enter(

@@ -1,8 +1,11 @@
 //! Each check fails on a plugin that does what it forbids: a good plugin's answers, spoilt on their way.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use dlf_plugin_conformance::{Direct, Outcome, Plugin};
@@ -51,12 +54,12 @@ impl Channel for Spoilt {
 
 /// What failed, and how many checks were skipped.
 async fn found(plugin: Plugin, spoil: Spoil) -> (Vec<&'static str>, usize) {
-    let report = dlf_plugin_conformance::check(Arc::new(Spoilt {
+    let spoilt = Spoilt {
         good: Direct::new(plugin),
         spoil,
         answers: AtomicU64::new(0),
-    }))
-    .await;
+    };
+    let report = dlf_plugin_conformance::check(Arc::new(spoilt), &Value::Null).await;
     let mut failed = Vec::new();
     let mut skipped = 0;
     for check in &report.checks {
@@ -85,7 +88,7 @@ fn asks_for(message: &Value, intent: &str) -> bool {
     message["request"]["intent"] == intent
 }
 
-const OF_ALL: [(&str, Spoil); 10] = [
+const OF_ALL: [(&str, Spoil); 12] = [
     (
         "it says who it is, and speaks a protocol that this host knows",
         |_, reply, _| set(reply, "/ok/protocol", json!({ "min": 90, "max": 99 })),
@@ -100,9 +103,19 @@ const OF_ALL: [(&str, Spoil); 10] = [
         set(reply, "/ok/sourceTypes", json!([]));
     }),
     (
-        "the schema of its configuration is an object",
+        "the schema of its configuration can be enforced",
         |_, reply, _| set(reply, "/ok/configSchema", json!(true)),
     ),
+    (
+        "the schema of its configuration can be enforced",
+        |_, reply, _| {
+            let elsewhere = json!({ "$ref": "https://example.com/schema.json" });
+            set(reply, "/ok/configSchema", elsewhere);
+        },
+    ),
+    ("its configuration fits its schema", |_, reply, _| {
+        set(reply, "/ok/configSchema", json!({ "required": ["image"] }));
+    }),
     (
         "it says the same of itself each time",
         |_, reply, number| set(reply, "/ok/version", json!(number.to_string())),
@@ -138,10 +151,10 @@ const OF_ALL: [(&str, Spoil); 10] = [
 ];
 
 /// With how many checks cannot be made then.
-const OF_CACHES: [(&str, usize, Spoil); 7] = [
+const OF_CACHES: [(&str, usize, Spoil); 9] = [
     (
         "it plans a cache in front of buckets of every kind",
-        4,
+        5,
         |message, reply, _| {
             if asks_for(message, "exist") {
                 set(reply, "/ok/objects", json!([]));
@@ -150,7 +163,7 @@ const OF_CACHES: [(&str, usize, Spoil); 7] = [
     ),
     (
         "it plans a cache in front of buckets of every kind",
-        4,
+        5,
         |message, reply, _| {
             if asks_for(message, "exist") {
                 refuse(reply);
@@ -161,6 +174,27 @@ const OF_CACHES: [(&str, usize, Spoil); 7] = [
         "its objects are of kinds, names and powers that caches may have",
         0,
         |_, reply, _| set(reply, "/ok/objects/0/metadata/namespace", json!("default")),
+    ),
+    (
+        "its objects have only fields that Kubernetes knows",
+        0,
+        |_, reply, _| {
+            let container = "/ok/objects/0/spec/template/spec/containers/0";
+            if let Some(container) = reply.pointer_mut(container) {
+                container["iamge"] = json!("docker.io/library/cache:1");
+            }
+        },
+    ),
+    (
+        "its objects have only fields that Kubernetes knows",
+        0,
+        |_, reply, _| {
+            set(
+                reply,
+                "/ok/objects/0/spec/template/spec/containers/0/image",
+                json!(1),
+            )
+        },
     ),
     (
         "it sends no read to a cache of which nothing is there yet",
@@ -280,5 +314,95 @@ async fn what_a_storage_plugin_has_to_do_is_found() {
     for (name, spoil) in OF_STORAGE {
         let (failed, skipped) = found(Plugin::storage(S3fs), spoil).await;
         assert_eq!((failed, skipped), (vec![name], 0));
+    }
+}
+
+/// A cache that is not planned without a tier.
+#[derive(Default)]
+struct Tiered;
+
+#[async_trait]
+impl CachingPlugin for Tiered {
+    fn describe(&self) -> PluginInfo {
+        let schema =
+            json!({ "properties": { "tier": { "enum": ["nvme", "hdd"] } }, "required": ["tier"] });
+        caching("tiered", "1")
+            .plans_servers()
+            .config_schema(schema)
+            .build()
+    }
+
+    async fn plan(&self, request: &CachingRequest) -> Result<CachingPlan, PlanError> {
+        let tier = request.config["tier"].as_str();
+        let tier = tier.ok_or_else(|| PlanError::new("NoTier", "config.tier is missing"))?;
+        Ok(Server::new(request, "cache:1", 8080)
+            .env("TIER", tier)
+            .plan())
+    }
+}
+
+mod configured {
+    dlf_plugin_conformance::conformance!(super::Tiered: caching, serde_json::json!({ "tier": "nvme" }));
+}
+
+#[test]
+fn a_plugin_that_needs_something_configured_is_told_what_is_missing() {
+    let report = dlf_plugin_conformance::run(Plugin::caching(Tiered), &Value::Null);
+    let shown = report.to_string();
+    assert!(shown.contains("config.tier is missing"), "{shown}");
+    assert!(shown.contains("1 failed, 1 skipped"), "{shown}");
+}
+
+/// A plugin that says who it is, and does something else when it is asked more.
+struct Broken {
+    good: Direct,
+    instead: Fault,
+}
+
+#[async_trait]
+impl Channel for Broken {
+    async fn call(&self, message: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        let garbage = |error: serde_json::Error| Fault::Garbage(error.to_string());
+        let asked: Value = serde_json::from_slice(&message).map_err(garbage)?;
+        if asked["call"] == "describe" {
+            return self.good.call(message).await;
+        }
+        Err(self.instead.clone())
+    }
+}
+
+#[tokio::test]
+async fn what_to_do_follows_from_what_the_plugin_did_instead_of_answering() {
+    for (instead, expected) in [
+        (Fault::Ended("exit status: 1".to_owned()), "standard error"),
+        (
+            Fault::Unreachable("no such file".to_owned()),
+            "standard error",
+        ),
+        (Fault::Late(Duration::from_secs(5)), "a loop or a wait"),
+        (
+            Fault::Garbage("missing field `reason`".to_owned()),
+            "docs/plugin-protocol",
+        ),
+    ] {
+        for plugin in [Plugin::caching(Cache), Plugin::storage(S3fs)] {
+            let broken = Broken {
+                good: Direct::new(plugin),
+                instead: instead.clone(),
+            };
+            let report = dlf_plugin_conformance::check(Arc::new(broken), &Value::Null).await;
+            let failed = report
+                .checks
+                .iter()
+                .filter_map(|check| match &check.outcome {
+                    Outcome::Failed { fix, .. } => Some((check.name, *fix)),
+                    _ => None,
+                });
+            let failed: Vec<_> = failed.collect();
+            assert!(failed.len() > 3, "{report}");
+            for (name, fix) in failed {
+                assert!(fix.contains(expected), "{name}: {fix}");
+            }
+        }
     }
 }
