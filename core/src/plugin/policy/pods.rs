@@ -84,8 +84,8 @@ pub(super) fn check(object: &Value, shown: &str, place: &CachePlace) -> Result<(
 }
 
 fn fields(pod: &Value, shown: &str) -> Result<(), PlanError> {
-    let set = pod.as_object().into_iter().flatten();
-    for (key, _) in set.filter(|(key, _)| !FIELDS.contains(&key.as_str())) {
+    let mut set = pod.as_object().into_iter().flatten();
+    if let Some((key, _)) = set.find(|(key, _)| !FIELDS.contains(&key.as_str())) {
         let instead = INSTEAD.iter().find(|(refused, _)| refused == key);
         let instead = match instead {
             Some((_, instead)) => (*instead).to_owned(),
