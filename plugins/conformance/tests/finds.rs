@@ -189,11 +189,8 @@ const OF_CACHES: [(&str, usize, Spoil); 9] = [
         "its objects have only fields that Kubernetes knows",
         0,
         |_, reply, _| {
-            set(
-                reply,
-                "/ok/objects/0/spec/template/spec/containers/0/image",
-                json!(1),
-            )
+            let image = "/ok/objects/0/spec/template/spec/containers/0/image";
+            set(reply, image, json!(1));
         },
     ),
     (

@@ -69,7 +69,7 @@ pub fn check(info: &PluginInfo, section: &Value) -> Result<(), Misfit> {
     let mistakes: Vec<_> = validator
         .iter_errors(section)
         .take(MISTAKES_MAX)
-        .map(|error| mistake(&error, schema))
+        .map(|error| mistake(&error, schema, section))
         .collect();
     if mistakes.is_empty() {
         return Ok(());
@@ -222,7 +222,7 @@ impl<'a> Walk<'a> {
 
 /// One place where a section does not fit. Datasets' conditions show it to tenants, and a section may hold
 /// what is not for them: of a text it is told only that it is one.
-fn mistake(error: &ValidationError<'_>, schema: &Value) -> String {
+fn mistake(error: &ValidationError<'_>, schema: &Value, section: &Value) -> String {
     let path = error.instance_path().as_str();
     let at = format!("config{}", path.replace('/', "."));
     let keyword = error.schema_path().as_str();
@@ -237,17 +237,22 @@ fn mistake(error: &ValidationError<'_>, schema: &Value) -> String {
             let known = schema
                 .pointer(of)
                 .and_then(|of| of["properties"].as_object());
-            let known: Vec<_> = known.into_iter().flat_map(Map::keys).cloned().collect();
             format!(
                 "{at}: found {}; the schema knows {}",
                 short(&unexpected.join(", ")),
-                if known.is_empty() {
-                    "no key".to_owned()
-                } else {
-                    short(&known.join(", "))
-                }
+                keys(known)
             )
         }
+        // A schema that knows no key at all refuses the object without naming any.
+        ValidationErrorKind::FalseSchema => match section.pointer(path) {
+            Some(Value::Object(of)) if keyword.ends_with("/additionalProperties") => {
+                format!("{at}: found {}; the schema knows no key", keys(Some(of)))
+            }
+            _ => format!(
+                "{at}: found {}; the schema wants nothing there",
+                found(error.instance())
+            ),
+        },
         kind => {
             let wanted = match schema.pointer(keyword) {
                 Some(wanted) => format!("{} {}", kind.keyword(), short(&wanted.to_string())),
@@ -259,6 +264,16 @@ fn mistake(error: &ValidationError<'_>, schema: &Value) -> String {
             )
         }
     }
+}
+
+/// Keys of an object, for a person.
+fn keys(object: Option<&Map<String, Value>>) -> String {
+    let keys = object.into_iter().flat_map(Map::keys);
+    let keys: Vec<_> = keys.map(String::as_str).collect();
+    if keys.is_empty() {
+        return "no key".to_owned();
+    }
+    short(&keys.join(", "))
 }
 
 /// A value as it may be shown to anybody.

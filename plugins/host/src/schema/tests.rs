@@ -86,6 +86,26 @@ fn a_mistake_has_its_path_what_was_found_and_what_is_wanted() {
 }
 
 #[test]
+fn what_a_schema_knows_nothing_of_is_named() {
+    for (schema, expected) in [
+        (
+            json!({ "additionalProperties": false }),
+            "config: found bogus, image; the schema knows no key",
+        ),
+        (
+            json!({ "properties": { "bogus": false } }),
+            "config.bogus: found 5; the schema wants nothing there",
+        ),
+    ] {
+        let section = json!({ "bogus": 5, "image": "acme" });
+        let said = check(&info(Some(schema)), &section)
+            .unwrap_err()
+            .to_string();
+        assert!(said.ends_with(expected), "{said}");
+    }
+}
+
+#[test]
 fn a_text_of_the_section_is_not_told_to_tenants() {
     let said = misfit(&json!({ "image": "NOT FOR ALL", "tier": "not for all" }));
     assert!(!said.to_lowercase().contains("not for all"), "{said}");
