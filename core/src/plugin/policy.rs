@@ -3,7 +3,7 @@
 
 mod claims;
 mod objects;
-mod origin;
+mod origins;
 mod pods;
 mod probes;
 mod services;
@@ -65,7 +65,7 @@ pub fn check(
     }
     size::check(&planned, decision)?;
     services::lead_to_pods(&planned)?;
-    origin::check(plan, place, &planned)
+    origins::check(plan, place, &planned)
 }
 
 /// An object that is of a kind and of a name that this cache's may have.

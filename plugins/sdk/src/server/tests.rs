@@ -96,7 +96,7 @@ fn shards_are_the_pods_of_a_set_that_has_their_names() {
     request.observed.objects = vec![running];
     let plan = plan_of(&request);
     let info = caching("proxy", "1").plans_servers().build();
-    policy::check(&plan, &info, &request.place).unwrap();
+    policy::check(&plan, &info, &request.place, &request.decision).unwrap();
     let origin = &plan.origins[0];
     let name = set["metadata"]["name"].as_str().unwrap();
     let shard = |number| format!("http://{name}-{number}.cache-1-2-3-shards.dlf-caches.svc:80");
