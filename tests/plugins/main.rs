@@ -10,6 +10,7 @@ mod hostile;
 mod installed;
 mod policies;
 mod reconciles;
+mod shards;
 mod source;
 mod storage;
 mod upgrade;

@@ -30,6 +30,10 @@ const REFRESH_WITHIN: Duration = Duration::from_secs(5);
 /// The child writes out what is staged, within its source's time-out of 90 s.
 const STOP_WITHIN: Duration = Duration::from_mins(2);
 
+/// How long the wanted mounter is waited for while others listen: its connection may just begin anew,
+/// and a mount stays for as long as its pods do on the mounter that it was begun on.
+const WANTED_WITHIN: Duration = Duration::from_secs(2);
+
 /// Events under way to the one who repairs; more of them make the mounters' connections wait.
 const EVENTS_MAX: usize = 1024;
 
@@ -133,20 +137,25 @@ impl Mounters {
         self.shared.links().contains_key(revision)
     }
 
-    /// The revision for a new mount: the wanted one, else any. Waits until there is one.
+    /// The revision for a new mount: the wanted one, else any that listens once that was waited for.
     pub async fn choose(&self, wanted: &str, deadline: Instant) -> Result<String, MounterError> {
         let mut changes = self.shared.changes.subscribe();
+        let until = deadline.min(Instant::now() + WANTED_WITHIN);
         loop {
             if self.listens(wanted) {
                 return Ok(wanted.to_owned());
             }
+            let is_over = Instant::now() >= until;
             // The newest name means nothing, but the choice has to be the same each time.
-            if let Some(any) = self.revisions().pop() {
+            if let Some(any) = self.revisions().pop().filter(|_| is_over) {
                 return Ok(any);
             }
-            match timeout_at(deadline, changes.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(MounterError::NoMounter),
+            if Instant::now() >= deadline {
+                return Err(MounterError::NoMounter);
+            }
+            let next = if is_over { deadline } else { until };
+            if let Ok(Err(_)) = timeout_at(next, changes.changed()).await {
+                return Err(MounterError::NoMounter);
             }
         }
     }
@@ -213,6 +222,8 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use dlf_wire::channel::{Channel, Listener};
     use dlf_wire::mounter::v1::from_mounter::Message as Said;
     use dlf_wire::mounter::v1::{FromMounter, Hello};
@@ -263,5 +274,37 @@ mod tests {
         end(channel, &mut events).await;
         mounters.admit(newcomer);
         assert!(!mounters.listens("r1"), "its connection had ended");
+    }
+
+    /// Has a mounter of this revision listen.
+    async fn listening(
+        directory: &Path,
+        revision: &str,
+        mounters: &Mounters,
+        events: &mut Events,
+    ) -> Channel {
+        let socket = directory.join(revision).join("m.sock");
+        std::fs::create_dir(socket.parent().unwrap()).unwrap();
+        let listener = Listener::bind(&socket).unwrap();
+        let (channel, newcomer) = greet(&listener, events).await;
+        mounters.admit(newcomer);
+        channel
+    }
+
+    #[tokio::test]
+    async fn a_wanted_mounter_is_waited_for_and_another_is_taken_when_it_does_not_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mounters, mut events) = Mounters::watch(directory.path().to_owned());
+        let other = listening(directory.path(), "old", &mounters, &mut events).await;
+        let chosen = |wanted: &'static str| {
+            let mounters = mounters.clone();
+            let deadline = Instant::now() + Duration::from_mins(1);
+            tokio::spawn(async move { mounters.choose(wanted, deadline).await.unwrap() })
+        };
+        let waits = chosen("new");
+        let wanted = listening(directory.path(), "new", &mounters, &mut events).await;
+        assert_eq!(waits.await.unwrap(), "new");
+        assert_eq!(chosen("newer").await.unwrap(), "old");
+        drop((other, wanted));
     }
 }

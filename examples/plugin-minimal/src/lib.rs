@@ -34,6 +34,7 @@ impl CachingPlugin for Nginx {
             .file("nginx.conf", configuration(request))
             .ready_path("/-/ready")
             .storage_class(request.config["storageClass"].as_str())
+            .sharded(SHARD_BYTES_DEFAULT)
             .plan())
     }
 }

@@ -45,6 +45,7 @@ pub mod prelude {
             CacheCondition, CacheKeys, CacheOrigin, CachingPlan, CachingPlugin, CachingRequest,
             Intent, PlanError, PluginInfo, StoragePlan, StoragePlugin, StorageRequest,
         },
+        shards::SHARD_BYTES_DEFAULT,
         source::ObjectStoreSource,
     };
     pub use serde_json::{Value, json};
