@@ -81,14 +81,14 @@ fn what_a_plugin_plans_is_shown_before_and_after_it_is_there() {
     assert!(!text(&plan.stdout).contains("never-shown"));
     let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
     assert_eq!(plan["objects"][0]["spec"]["replicas"], 2);
-    assert_eq!(plan["origin"], Value::Null);
+    assert_eq!(plan["origins"], serde_json::json!([]));
     let ready = run(&[
         "plugin", "plan", plugin, "-f", &file, "-o", "json", "--ready",
     ]);
     let ready: Value = serde_json::from_slice(&ready.stdout).unwrap();
     assert_eq!(ready["condition"]["ready"], true);
     assert!(
-        ready["origin"]["endpoint"]
+        ready["origins"][0]["endpoint"]
             .as_str()
             .unwrap()
             .starts_with("http://cache-")

@@ -20,7 +20,9 @@ fn kept(pod: &str) -> Vec<Range<u64>> {
         let (first, last) = range.trim().split_once('-')?;
         Some(first.parse().ok()?..last.parse::<u64>().ok()? + 1)
     };
-    let ranges = keys.lines().map(|line| range(line).unwrap_or_else(|| panic!("{line}")));
+    let ranges = keys
+        .lines()
+        .map(|line| range(line).unwrap_or_else(|| panic!("{line}")));
     ranges.collect()
 }
 
@@ -31,7 +33,9 @@ fn each_replica_keeps_the_units_that_rendezvous_hashing_gives_it() {
     }
     let bucket = Bucket::new("shards");
     let length = usize::try_from(UNITS * UNIT).unwrap();
-    let bytes: Vec<u8> = (0..length / 8).flat_map(|word| word.to_be_bytes()).collect();
+    let bytes: Vec<u8> = (0..length / 8)
+        .flat_map(|word| word.to_be_bytes())
+        .collect();
     bucket.put("large", &bytes);
     let namespace = Namespace::new("shards");
     let manifest = cached("books", &bucket.name, "nginx");
@@ -47,7 +51,10 @@ fn each_replica_keeps_the_units_that_rendezvous_hashing_gives_it() {
 
     let script = "sha256sum < /mnt/datasets/books/large";
     let read = namespace.run_pod("reader", "dataset.0.id: books", script, "");
-    assert_eq!(read, format!("{}  -\n", hex::encode(Sha256::digest(&bytes))));
+    assert_eq!(
+        read,
+        format!("{}  -\n", hex::encode(Sha256::digest(&bytes)))
+    );
 
     let internal = namespace.get("datasetsinternal.com.ie.ibm.hpsys", "books");
     let origins = &internal["metadata"]["annotations"]["dlf.dev/cache-origins"];
@@ -64,11 +71,21 @@ fn each_replica_keeps_the_units_that_rendezvous_hashing_gives_it() {
             let names = shards.iter().map(String::as_str);
             let shard = shard_of(names, &bucket.name, "large", unit).unwrap();
             let host = format!("http://{pod}.");
-            assert!(shards[shard].starts_with(&host), "{range:?} is of {}, not of {pod}", shards[shard]);
+            assert!(
+                shards[shard].starts_with(&host),
+                "{range:?} is of {}, not of {pod}",
+                shards[shard]
+            );
             total += range.end - range.start;
         }
     }
     let length = UNITS * UNIT;
-    assert!(total <= length, "{total} bytes are kept of {length}, some of them twice");
-    assert!(total > length / 2, "{total} bytes are kept of {length} that were read");
+    assert!(
+        total <= length,
+        "{total} bytes are kept of {length}, some of them twice"
+    );
+    assert!(
+        total > length / 2,
+        "{total} bytes are kept of {length} that were read"
+    );
 }

@@ -87,10 +87,9 @@ impl Table {
     }
 
     /// The first byte behind those that may be asked for at once: a server of a cache has a unit of
-    /// an object, and the next has another.
+    /// an object, and the next has another, also where the first does not answer.
     pub(super) fn unit_end(&self, block: Block<'_>) -> u64 {
         let asked = self.caches.first();
-        let asked = asked.filter(|cache| !cache.server_of(block).rests());
         let shards = asked.and_then(|cache| cache.front.origin.shards.as_ref());
         shards.map_or(u64::MAX, |shards| shards.unit_end(block.offset))
     }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use dlf_core::plugin::PROTOCOL;
 use dlf_plugin_conformance::{Direct, Outcome, Plugin};
 use dlf_plugin_host::carrier::{Channel, Fault};
 use dlf_plugin_s3fs::S3fs;
@@ -135,7 +136,7 @@ const OF_ALL: [(&str, Spoil); 12] = [
     (
         "it refuses a protocol version that it does not speak",
         |message, reply, _| {
-            if message["protocol"] != json!(1) {
+            if message["protocol"] != json!(PROTOCOL) {
                 *reply = json!({ "ok": {} });
             }
         },

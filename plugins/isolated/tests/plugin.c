@@ -11,7 +11,7 @@ static void reply(void *context, dlf_done done, const char *text) {
 }
 
 static const char *DESCRIBE =
-    "{\"ok\":{\"name\":\"from-c\",\"version\":\"1\",\"protocol\":{\"min\":1,\"max\":1},\"kind\":\"caching\","
+    "{\"ok\":{\"name\":\"from-c\",\"version\":\"1\",\"protocol\":{\"min\":2,\"max\":2},\"kind\":\"caching\","
     "\"sourceTypes\":[\"COS\"],\"emits\":[]}}";
 
 static void *create(const struct dlf_host *host) {

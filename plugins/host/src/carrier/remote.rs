@@ -167,4 +167,22 @@ mod tests {
         let said = json!(read.err().unwrap().error()).to_string();
         assert!(said.contains("condition: missing field `reason`"), "{said}");
     }
+
+    #[tokio::test]
+    async fn a_plugin_of_an_older_protocol_is_told_both_numbers_and_where_the_difference_stands() {
+        let describes = r#"{ "ok": {
+            "name": "acme", "version": "1", "protocol": { "min": 1, "max": 1 }, "kind": "caching", "sourceTypes": ["COS"]
+        }}"#;
+        let refuses =
+            r#"{ "error": { "reason": "PluginProtocol", "message": "this plugin speaks 1" } }"#;
+        for answer in [describes, refuses] {
+            let error = Remote::meet(Arc::new(Says(answer))).await.err().unwrap();
+            let error = PlanError::from(error);
+            assert_eq!(error.reason, "PluginProtocol");
+            let page = "docs/plugin-protocol.md, section Versions";
+            for part in ["protocol", "1", &PROTOCOL.to_string(), page] {
+                assert!(error.message.contains(part), "{part}: {}", error.message);
+            }
+        }
+    }
 }
