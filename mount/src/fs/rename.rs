@@ -177,14 +177,8 @@ impl Core {
         // Only what was copied is deleted: what others add meanwhile stays where they put it.
         let (mut pages, mut renewed) = (Pages::new(&from), Vec::new());
         while let Some(objects) = pages.next(&self.source).await? {
-            // Collected first: a stream over borrowing closures would not be `Send`.
-            let copies: Vec<_> = objects
-                .iter()
-                .map(|(key, version)| self.copy_to(key, version, &from, &to))
-                .collect();
-            let copies = stream::iter(copies).buffered(COPIES_MAX);
-            let etags: Vec<_> = copies.try_collect().await?;
-            for ((key, version), etag) in objects.iter().zip(etags) {
+            for (index, etag) in self.copy_page(&objects, &from, &to).await? {
+                let (key, version) = &objects[index];
                 let path = key.strip_prefix(&from).unwrap_or_default();
                 let known = directory.and_then(|ino| self.names().find_below(ino, path));
                 for (_, body) in written.iter().filter(|(ino, _)| Some(*ino) == known) {
@@ -200,6 +194,40 @@ impl Core {
             self.source.delete_many(&unchanged).await?;
         }
         Ok(renewed)
+    }
+
+    /// Copies a page of a directory's objects; gives the index of each and its new version.
+    ///
+    /// What marks a directory is there before what lies in it: a store with directories of its own makes
+    /// one for the first file, and may lose a mark that comes in that very moment (`SeaweedFS` 4.48, one of
+    /// sixty).
+    async fn copy_page(
+        &self,
+        objects: &[(String, Version)],
+        from: &str,
+        to: &str,
+    ) -> Result<Vec<(usize, Arc<str>)>, Errno> {
+        let rank = |index: &usize| match &objects[*index].0 {
+            mark if mark.ends_with('/') => mark.matches('/').count(),
+            _ => usize::MAX,
+        };
+        let mut order: Vec<usize> = (0..objects.len()).collect();
+        order.sort_by_key(rank);
+        let mut all = Vec::with_capacity(order.len());
+        for together in order.chunk_by(|one, other| rank(one) == rank(other)) {
+            // Collected first: a stream over borrowing closures would not be `Send`.
+            let copies: Vec<_> = together
+                .iter()
+                .map(|index| {
+                    let (key, version) = &objects[*index];
+                    self.copy_to(key, version, from, to)
+                })
+                .collect();
+            let copies = stream::iter(copies).buffered(COPIES_MAX);
+            let etags: Vec<_> = copies.try_collect().await?;
+            all.extend(together.iter().copied().zip(etags));
+        }
+        Ok(all)
     }
 
     async fn copy_to(

@@ -202,6 +202,23 @@ fn a_directory_that_is_moved_shows_what_others_put_into_it_before() {
 }
 
 #[test]
+fn a_directory_that_is_moved_keeps_its_marker() {
+    // A store with directories of its own lost one of sixty.
+    const TIMES: usize = 100;
+    let test = "a_directory_that_is_moved_keeps_its_marker";
+    let Some(place) = Setup::of(test).start() else {
+        return;
+    };
+    for number in 0..TIMES {
+        let (from, to) = (format!("d{number}"), format!("e{number}"));
+        fs::create_dir(place.join(&from)).unwrap();
+        place.bucket.put(&format!("{from}/b"), "b");
+        fs::rename(place.join(&from), place.join(&to)).unwrap();
+        assert!(place.bucket.get(&format!("{to}/")).is_some(), "{to}");
+    }
+}
+
+#[test]
 fn a_directory_without_a_marker_stays_when_it_is_emptied() {
     let test = "a_directory_without_a_marker_stays_when_it_is_emptied";
     emptied_directory_stays(Setup::of(test), Duration::ZERO, || ());
