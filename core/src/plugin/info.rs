@@ -26,7 +26,7 @@ pub struct PluginInfo {
     /// Kinds of its own objects that it wants to see as they are.
     #[serde(default)]
     pub observes: Vec<KindRef>,
-    /// JSON Schema of its section of the configuration; none: whatever stands there is taken unchecked.
+    /// JSON Schema of its section of the configuration; none: it takes no configuration.
     #[serde(default)]
     pub config_schema: Option<serde_json::Value>,
 }
