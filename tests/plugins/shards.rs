@@ -33,9 +33,7 @@ fn each_replica_keeps_the_units_that_rendezvous_hashing_gives_it() {
     }
     let bucket = Bucket::new("shards");
     let length = usize::try_from(UNITS * UNIT).unwrap();
-    let bytes: Vec<u8> = (0..length / 8)
-        .flat_map(usize::to_be_bytes)
-        .collect();
+    let bytes: Vec<u8> = (0..length / 8).flat_map(usize::to_be_bytes).collect();
     bucket.put("large", &bytes);
     let namespace = Namespace::new("shards");
     let manifest = cached("books", &bucket.name, "nginx");
