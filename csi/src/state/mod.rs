@@ -175,8 +175,12 @@ impl State {
         Ok(true)
     }
 
-    /// Remembers the mounter revision that takes new mounts.
+    /// Remembers the mounter revision that takes new mounts. A leader that has just begun does not know it
+    /// yet and says "": what the one before said stays.
     pub fn put_wanted(&self, wanted: MounterWanted) -> Result<(), StateError> {
+        if wanted.revision.is_empty() {
+            return Ok(());
+        }
         self.store.put(Kind::Wanted, "wanted", &wanted)?;
         self.tables().wanted = wanted;
         Ok(())

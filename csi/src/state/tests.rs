@@ -34,11 +34,10 @@ fn what_was_put_is_there_for_the_next_driver() {
         state.put_target(target(&long, "u")).unwrap();
         state.put_target(target("gone", "u")).unwrap();
         state.remove_target("gone").unwrap();
-        state
-            .put_wanted(MounterWanted {
-                revision: "r1".into(),
-            })
-            .unwrap();
+        for revision in ["r1", ""] {
+            let revision = revision.into();
+            state.put_wanted(MounterWanted { revision }).unwrap();
+        }
     }
     let state = State::load(directory.path()).unwrap();
     assert_eq!(state.dataset("dlf-1").unwrap().version, 3);
