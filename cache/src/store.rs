@@ -226,16 +226,23 @@ mod tests {
     use super::*;
     use crate::Shards;
 
-    #[test]
-    fn changes_made_at_the_same_time_do_not_undo_each_other() {
-        let origin = |number: usize| Origin {
+    fn source() -> Origin {
+        Origin {
             endpoint: "http://s3".parse().unwrap(),
-            bucket: format!("bucket-{number}"),
+            bucket: "bucket".to_owned(),
             prefix: String::new(),
             region: String::new(),
             keys: None,
             ca_pem: None,
             shards: None,
+        }
+    }
+
+    #[test]
+    fn changes_made_at_the_same_time_do_not_undo_each_other() {
+        let origin = |number: usize| Origin {
+            bucket: format!("bucket-{number}"),
+            ..source()
         };
         let rules = |number: usize| AddressRules {
             deny: vec![format!("10.0.0.{number}/32").parse().unwrap()],
@@ -258,15 +265,7 @@ mod tests {
 
     #[test]
     fn only_what_stands_before_the_source_has_shards() {
-        let plain = Origin {
-            endpoint: "http://s3".parse().unwrap(),
-            bucket: "bucket".to_owned(),
-            prefix: String::new(),
-            region: String::new(),
-            keys: None,
-            ca_pem: None,
-            shards: None,
-        };
+        let plain = source();
         let sharded = Origin {
             shards: Some(Shards::new(vec!["http://shard".to_owned()], 0).unwrap()),
             ..plain.clone()
@@ -279,16 +278,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_operation_waits_once_for_a_source_that_answers_nobody() {
-        let source = Origin {
-            endpoint: "http://s3".parse().unwrap(),
-            bucket: "bucket".to_owned(),
-            prefix: String::new(),
-            region: String::new(),
-            keys: None,
-            ca_pem: None,
-            shards: None,
-        };
-        let store = ObjectStore::new(vec![source], ClientOptions::default()).unwrap();
+        let store = ObjectStore::new(vec![source()], ClientOptions::default()).unwrap();
         let limit = store.source_timeout();
         let operation = store.of_one_operation();
         tokio::time::sleep(limit / 3).await;
