@@ -20,7 +20,7 @@ const CHILD_BYTES: u64 = 40 * MIB;
 const FIXED_BYTES: u64 = 64 * MIB;
 
 /// And as this part of its budget: an eighth that replies always have, and what the allocator keeps
-/// before it is made to give it back. Measured 247 to 293 MiB in all with 256, in six runs beside
+/// before it is made to give it back. Measured 282 to 295 MiB in all with 256, in five runs beside
 /// programs that kept both cores busy.
 const CHILD_DIVISOR: u64 = 4;
 
