@@ -28,26 +28,9 @@ pub(super) async fn give_back(memory: Arc<Budget>) {
         if before.replace(usage) == Some(usage) {
             continue;
         }
-        if anonymous().is_some_and(|bytes| bytes > usage.in_use() + KEPT_BYTES_MAX) {
+        if dlf_allocator::anonymous().is_some_and(|bytes| bytes > usage.in_use() + KEPT_BYTES_MAX) {
             // It fails only when the runtime ends.
             let _ = spawn_blocking(dlf_allocator::trim).await;
         }
-    }
-}
-
-/// Anonymous memory of this process, in bytes (proc(5), `status`).
-fn anonymous() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let mut lines = status.lines();
-    let line = lines.find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let kib = line.trim().strip_suffix(" kB")?;
-    Some(kib.parse::<usize>().ok()? * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn this_process_has_some_memory() {
-        assert!(super::anonymous().unwrap() > 100_000);
     }
 }

@@ -1,7 +1,10 @@
 //! What a plugin's section of the configuration may hold: the JSON Schema that the plugin gives of it.
 //! The schema is somebody else's, so that it is bounded in all that costs: it is read within the operator.
 
-use dlf_core::plugin::{PlanError, PluginInfo};
+use dlf_core::{
+    plugin::{PlanError, PluginInfo},
+    shown,
+};
 use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -18,8 +21,8 @@ const PATTERNS_MAX: usize = 64;
 const PATTERN_BYTES_MAX: usize = 256 << 10;
 /// What is told of a section that has more mistakes.
 const MISTAKES_MAX: usize = 3;
-/// Characters of what a schema wants at one place.
-const WANTED_MAX: usize = 200;
+/// Longest text of a schema or a section that is told, in bytes.
+const WANTED_BYTES_MAX: usize = 200;
 
 /// Drafts in which `$ref` and `$id` mean what is checked here.
 const DRAFTS: [&str; 4] = [
@@ -286,11 +289,9 @@ fn found(value: &Value) -> String {
     }
 }
 
+/// What somebody else wrote, as it may stand in a condition.
 fn short(text: &str) -> String {
-    match text.char_indices().nth(WANTED_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    shown::line(text, WANTED_BYTES_MAX)
 }
 
 #[cfg(test)]
