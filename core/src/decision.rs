@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::{
-    api::{CacheMode, DatasetSpec, Medium, duration_ms, quantity_bytes},
-    plugin::CacheDecision,
+    api::{CacheMode, DatasetSpec, Medium, WarmupOn, duration_ms, quantity_bytes},
+    plugin::{CacheDecision, Warm},
     source::SourceType,
 };
 
@@ -16,6 +16,9 @@ const DEFAULT_CAPACITY: u64 = 10 << 30;
 const DEFAULT_REVALIDATE_MS: u64 = 60_000;
 /// Shards of a cache of one dataset; more would be a mistake in a spec.
 pub const REPLICAS_MAX: u32 = 64;
+
+/// Why there is a cache where the spec asks for one.
+const ALWAYS: &str = "spec.cache.mode is Always";
 
 /// What was decided about a dataset's cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +59,7 @@ pub struct SpecError {
     pub expected: &'static str,
 }
 
-/// What the spec of a dataset asks for.
+/// What the spec of a dataset asks for; `was_used`: a pod has used it since it was made.
 ///
 /// # Errors
 /// The value of `spec.cache` that cannot be read.
@@ -65,6 +68,7 @@ pub fn of_spec(
     labels: &BTreeMap<String, String>,
     kind: SourceType,
     default: CacheMode,
+    was_used: bool,
 ) -> Result<Decision, SpecError> {
     let asked = spec.cache(labels);
     let mode = asked.as_ref().and_then(|asked| asked.mode);
@@ -83,7 +87,7 @@ pub fn of_spec(
         CacheMode::Advise => Ok(Decision::None(Reason::Advised)),
         CacheMode::Auto => Ok(Decision::None(Reason::NotAsked)),
         CacheMode::Always => Ok(Decision::Deploy {
-            cache: cache_of(spec)?,
+            cache: cache_of(spec, was_used)?,
             plugin: asked.and_then(|asked| asked.plugin),
         }),
     }
@@ -93,7 +97,7 @@ pub fn of_spec(
 ///
 /// # Errors
 /// As of [`of_spec`].
-pub fn cache_of(spec: &DatasetSpec) -> Result<CacheDecision, SpecError> {
+pub fn cache_of(spec: &DatasetSpec, was_used: bool) -> Result<CacheDecision, SpecError> {
     let asked = spec.cache.clone().unwrap_or_default();
     let capacity_bytes = match asked.capacity.as_deref() {
         None => DEFAULT_CAPACITY,
@@ -116,6 +120,21 @@ pub fn cache_of(spec: &DatasetSpec) -> Result<CacheDecision, SpecError> {
         replicas,
         medium: asked.medium.unwrap_or(Medium::Disk),
         revalidate_ms: revalidate_ms(spec)?,
+        warm: warm(spec, was_used),
+        why: ALWAYS.to_owned(),
+    })
+}
+
+/// What is to be read into the cache ahead.
+fn warm(spec: &DatasetSpec, was_used: bool) -> Option<Warm> {
+    let asked = spec.cache.as_ref()?.warmup.as_ref()?;
+    let now = match asked.on.unwrap_or(WarmupOn::Create) {
+        WarmupOn::Create => true,
+        WarmupOn::FirstUse => was_used,
+        WarmupOn::None => false,
+    };
+    now.then(|| Warm {
+        paths: asked.paths.clone(),
     })
 }
 
@@ -139,7 +158,7 @@ pub fn revalidate_ms(spec: &DatasetSpec) -> Result<Option<u64>, SpecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::CacheSpec;
+    use crate::api::{CacheSpec, Warmup};
 
     fn decide(kind: SourceType, cache: Option<CacheSpec>, label: &str) -> Decision {
         let spec = DatasetSpec {
@@ -148,7 +167,7 @@ mod tests {
         };
         let labels = label.split_once('=').into_iter();
         let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        of_spec(&spec, &labels.collect(), kind, CacheMode::Auto).unwrap()
+        of_spec(&spec, &labels.collect(), kind, CacheMode::Auto, false).unwrap()
     }
 
     fn mode(mode: CacheMode) -> CacheSpec {
@@ -183,6 +202,28 @@ mod tests {
     }
 
     #[test]
+    fn a_cache_is_warmed_when_it_is_made_or_first_used() {
+        let warmed = |on: Option<WarmupOn>, was_used: bool| {
+            let cache = CacheSpec {
+                warmup: Some(Warmup {
+                    on,
+                    paths: vec!["train/".to_owned()],
+                }),
+                ..mode(CacheMode::Always)
+            };
+            let spec = DatasetSpec {
+                cache: Some(cache),
+                ..DatasetSpec::default()
+            };
+            cache_of(&spec, was_used).unwrap().warm.is_some()
+        };
+        assert!(warmed(None, false) && warmed(Some(WarmupOn::Create), false));
+        assert!(!warmed(Some(WarmupOn::FirstUse), false) && warmed(Some(WarmupOn::FirstUse), true));
+        assert!(!warmed(Some(WarmupOn::None), true));
+        assert_eq!(cache_of(&DatasetSpec::default(), true).unwrap().warm, None);
+    }
+
+    #[test]
     fn who_asks_for_a_cache_where_none_applies_is_told() {
         let told = Decision::None(Reason::NotApplicable);
         let quiet = Decision::None(Reason::NotAsked);
@@ -203,9 +244,15 @@ mod tests {
                 }),
                 ..DatasetSpec::default()
             };
-            of_spec(&spec, &BTreeMap::new(), SourceType::Cos, CacheMode::Auto)
-                .unwrap_err()
-                .to_string()
+            of_spec(
+                &spec,
+                &BTreeMap::new(),
+                SourceType::Cos,
+                CacheMode::Auto,
+                false,
+            )
+            .unwrap_err()
+            .to_string()
         };
         let capacity = error(CacheSpec {
             capacity: Some("lots".to_owned()),

@@ -16,7 +16,7 @@ use crate::nodes::registry::Handle;
 use crate::waker::Changes;
 
 pub use queue::{
-    ATTEMPTS_MAX, Assignment, DEADLINE_EXCEEDED, Finished, Freshness, PER_ENDPOINT_MAX,
+    ATTEMPTS_MAX, Amount, Assignment, DEADLINE_EXCEEDED, Finished, Freshness, PER_ENDPOINT_MAX,
     PER_WORKER_MAX, Progress, Queue, WorkerId,
 };
 pub use spec::{Outcome, TaskSpec, TaskType};
@@ -52,6 +52,11 @@ impl Tasks {
     /// The dataset has gone: its tasks are cancelled and its results forgotten.
     pub fn forget(&self, dataset: &Handle) {
         self.update(|queue| queue.forget(dataset));
+    }
+
+    /// A task of this type is not wanted of this dataset any more.
+    pub fn give_up(&self, dataset: &Handle, task_type: TaskType) {
+        self.update(|queue| queue.give_up(dataset, task_type));
     }
 
     /// Forgets everything: another replica leads now.
@@ -100,8 +105,8 @@ impl Tasks {
         self.update(|queue| queue.finish(worker, id, outcome, Instant::now()));
     }
 
-    pub(crate) fn progressed(&self, worker: WorkerId, id: &str, objects_done: u64) {
-        self.update(|queue| queue.progressed(worker, id, objects_done));
+    pub(crate) fn progressed(&self, worker: WorkerId, id: &str, turn: Amount, done_to: String) {
+        self.update(|queue| queue.progressed(worker, id, turn, done_to));
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {

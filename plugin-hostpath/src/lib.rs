@@ -7,7 +7,7 @@ mod plan;
 use async_trait::async_trait;
 use dlf_core::{
     plugin::{
-        PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin,
+        Needs, PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin,
         StorageRequest,
     },
     source::{Source, SourceType},
@@ -28,6 +28,7 @@ impl StoragePlugin for HostPath {
             source_types: vec![SourceType::Host],
             emits: Vec::new(),
             observes: Vec::new(),
+            needs: Needs::default(),
             config_schema: None,
         }
     }

@@ -6,7 +6,7 @@ mod server;
 use async_trait::async_trait;
 use dlf_core::{
     plugin::{
-        PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin,
+        Needs, PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin,
         StorageRequest,
     },
     source::{Source, SourceType},
@@ -27,6 +27,7 @@ impl StoragePlugin for Nfs {
             source_types: vec![SourceType::Nfs],
             emits: Vec::new(),
             observes: Vec::new(),
+            needs: Needs::default(),
             config_schema: None,
         }
     }

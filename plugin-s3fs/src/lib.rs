@@ -5,7 +5,7 @@ mod plan;
 use async_trait::async_trait;
 use dlf_core::{
     plugin::{
-        PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin,
+        Needs, PlanError, PluginInfo, PluginKind, ProtocolRange, StoragePlan, StoragePlugin,
         StorageRequest,
     },
     source::{Source, SourceType},
@@ -26,6 +26,7 @@ impl StoragePlugin for S3fs {
             source_types: vec![SourceType::Cos],
             emits: Vec::new(),
             observes: Vec::new(),
+            needs: Needs::default(),
             config_schema: None,
         }
     }

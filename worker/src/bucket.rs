@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dlf_cache::{
     BucketCreation, ClientOptions, Endpoint, ErrorKind, Keys, ListRequest, ObjectStore, Origin,
-    PutCondition, StoreError,
+    PutCondition, Shards, StoreError,
 };
 use dlf_core::network::AddressRules;
 use dlf_wire::dataset::v1 as wire;
@@ -34,14 +34,28 @@ const HEADROOM: Duration = Duration::from_secs(2);
 /// No request needs a longer timeout than this here: who waits is a person at a condition.
 const SOURCE_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
-/// A client for one task.
+/// A client for one task; `origins` in the order in which to read, the source last.
 pub fn open(
-    origin: Option<wire::Origin>,
+    origins: impl IntoIterator<Item = wire::Origin>,
     rules: AddressRules,
     deadline: Duration,
 ) -> Result<ObjectStore, Failure> {
-    let origin =
-        origin.ok_or_else(|| Failure::new("InvalidConfiguration", "there is no origin"))?;
+    let origins = origins.into_iter().map(of_wire);
+    let origins: Vec<Origin> = origins.collect::<Result<_, _>>()?;
+    if origins.is_empty() {
+        let message = "there is no origin";
+        return Err(Failure::new("InvalidConfiguration", message));
+    }
+    let source_timeout = deadline.saturating_sub(HEADROOM).min(SOURCE_TIMEOUT_MAX);
+    let options = ClientOptions {
+        source_timeout,
+        rules,
+        ..ClientOptions::default()
+    };
+    ObjectStore::new(origins, options).map_err(|error| of_config(&error))
+}
+
+fn of_wire(origin: wire::Origin) -> Result<Origin, Failure> {
     let wire::Origin {
         endpoint,
         bucket,
@@ -49,8 +63,8 @@ pub fn open(
         region,
         keys,
         ca_pem,
-        shards: _,
-        shard_bytes: _,
+        shards,
+        shard_bytes,
     } = origin;
     let endpoint: Endpoint = endpoint.parse().map_err(|error| of_config(&error))?;
     let keys = keys.map(|keys| Keys {
@@ -58,23 +72,18 @@ pub fn open(
         secret_access_key: keys.secret_access_key,
         session_token: Some(keys.session_token).filter(|token| !token.is_empty()),
     });
+    let shards = (!shards.is_empty()).then(|| Shards::new(shards, shard_bytes));
+    let shards = shards.transpose().map_err(|error| of_config(&error))?;
     let ca_pem = Some(ca_pem).filter(|pem| !pem.is_empty());
-    let origin = Origin {
+    Ok(Origin {
         endpoint,
         bucket,
         prefix,
         region,
         keys,
         ca_pem,
-        shards: None,
-    };
-    let source_timeout = deadline.saturating_sub(HEADROOM).min(SOURCE_TIMEOUT_MAX);
-    let options = ClientOptions {
-        source_timeout,
-        rules,
-        ..ClientOptions::default()
-    };
-    ObjectStore::new(vec![origin], options).map_err(|error| of_config(&error))
+        shards,
+    })
 }
 
 /// The same place without its prefix: a bucket is made and emptied as a whole.

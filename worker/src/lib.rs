@@ -6,7 +6,7 @@
 //!
 //! - [`session`]: from one stream to the next, and what is under way on it;
 //! - [`task`]: one task, from message to answer;
-//! - [`bucket`] and [`nfs`]: the sources.
+//! - [`bucket`] and [`nfs`]: the sources; [`warm`] and [`replicas`]: the caches before them.
 
 pub mod bucket;
 pub mod failure;
@@ -14,6 +14,8 @@ pub mod http;
 pub mod metrics;
 pub mod nfs;
 pub mod progress;
+pub mod replicas;
 pub mod session;
 pub mod settings;
 pub mod task;
+pub mod warm;

@@ -27,6 +27,8 @@ pub enum TaskKind {
     ProbeNfs,
     EnsureBucket,
     EmptyBucket,
+    Warm,
+    AskReplicas,
     Unknown,
 }
 
@@ -37,6 +39,8 @@ impl From<Option<&Kind>> for TaskKind {
             Some(Kind::ProbeNfs(_)) => Self::ProbeNfs,
             Some(Kind::EnsureBucket(_)) => Self::EnsureBucket,
             Some(Kind::EmptyBucket(_)) => Self::EmptyBucket,
+            Some(Kind::Warm(_)) => Self::Warm,
+            Some(Kind::AskReplicas(_)) => Self::AskReplicas,
             None => Self::Unknown,
         }
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use dlf_core::network::AddressRules;
 use dlf_wire::dataset::v1::NetworkRules;
-use dlf_wire::nodes::v1::{Done, Failure, ProbeNfs, Task, task};
+use dlf_wire::nodes::v1::{Done, Failure, ProbeNfs, Task, Warm, task};
 
 use crate::failure::{DEADLINE_EXCEEDED, of_rule, unreachable};
 use crate::progress::Progress;
-use crate::{bucket, nfs};
+use crate::{bucket, nfs, replicas, warm};
 
 /// A deadline the operator does not give: no task should be without.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
@@ -61,6 +61,15 @@ async fn dispatch(
             let store = bucket::open(empty.origin.map(bucket::whole), rules, deadline)?;
             bucket::empty(&store, &empty.owner, progress).await
         }
+        task::Kind::Warm(Warm {
+            origins,
+            prefixes,
+            start_after,
+        }) => {
+            let store = bucket::open(origins, rules, deadline)?;
+            warm::warm(&store, &prefixes, &start_after, progress).await
+        }
+        task::Kind::AskReplicas(ask) => Ok(replicas::ask(ask.urls, &rules).await),
     }
 }
 
@@ -82,6 +91,14 @@ fn late(kind: &task::Kind, deadline: Duration) -> Failure {
         task::Kind::EmptyBucket(_) => Failure::new(
             DEADLINE_EXCEEDED,
             "the bucket is not empty yet; emptying it goes on",
+        ),
+        task::Kind::Warm(_) => Failure::new(
+            DEADLINE_EXCEEDED,
+            "not everything is loaded into the cache yet; loading goes on",
+        ),
+        task::Kind::AskReplicas(_) => Failure::new(
+            DEADLINE_EXCEEDED,
+            "the replicas of the cache were not asked in time",
         ),
     }
 }

@@ -238,6 +238,7 @@ mod tests {
             namespace: "dlf-caches".to_owned(),
             name: "cache-new".to_owned(),
             labels: BTreeMap::new(),
+            key_secret: None,
         };
         let found = [
             object("cache-b", "2026-01-02T00:00:00Z"),

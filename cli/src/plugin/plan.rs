@@ -92,7 +92,7 @@ fn caching(
         let kind = dataset.source.kind().as_str();
         return Err(format!("spec.local.type is {kind}; caches are for type COS").into());
     };
-    let decision = decision::cache_of(&dataset.dataset.spec)?;
+    let decision = decision::cache_of(&dataset.dataset.spec, false)?;
     let uid = dataset.reference.uid.clone();
     Ok(CachingRequest {
         dataset: dataset.reference,
@@ -111,6 +111,7 @@ fn place(uid: &str, namespace: &str) -> CachePlace {
         namespace: namespace.to_owned(),
         name: format!("cache-{uid}"),
         labels: BTreeMap::from([(LABEL_CACHE.to_owned(), uid.to_owned())]),
+        key_secret: None,
     }
 }
 

@@ -29,5 +29,5 @@ pub use spec::{
 #[cfg(feature = "kubernetes")]
 pub use status::{
     CacheStatus, CachingStatus, DatasetStatus, DecisionStatus, NodeLabel, PLACEMENTS_MAX, Phase,
-    PhaseStatus, Placements, UsageStatus,
+    PhaseStatus, Placements, UsageStatus, WarmupStatus,
 };

@@ -52,6 +52,26 @@ pub struct CacheStatus {
     /// Where reads go first; none while it does not serve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// What was loaded into it before anybody asked; none where nothing was to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<WarmupStatus>,
+}
+
+/// How far loading data into a cache is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WarmupStatus {
+    /// `Loading`, `Done` or `Failed`.
+    pub state: String,
+    /// Objects that were read.
+    pub objects: u64,
+    /// Kubernetes quantity: bytes of these, by steps of a sixty-fourth.
+    pub loaded: String,
+    /// Which cache and which paths this is about, as a hash: with others it begins anew.
+    pub of: String,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// Nodes that a status names at most: more would cost each write, and a scheduler needs a few.

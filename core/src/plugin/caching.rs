@@ -3,8 +3,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DatasetRef, Intent};
-use crate::{api::Medium, shards::SHARD_BYTES_DEFAULT, source::ObjectStoreSource};
+use super::{DatasetRef, Intent, Needs, Observed};
+use crate::{
+    api::Medium,
+    source::{KeySource, ObjectStoreSource},
+};
 
 /// What a caching plugin is asked to plan: a cache in front of a bucket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +43,21 @@ pub struct CacheDecision {
     pub medium: Medium,
     /// How stale a read may be, in milliseconds; none: the first answer is trusted.
     pub revalidate_ms: Option<u64>,
+    /// What is to be read into it before anybody asks; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<Warm>,
+    /// Why there is one, in a sentence for a person.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// What of a dataset is to be read into its cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct Warm {
+    /// What its keys begin with, below the prefix of the source; empty: everything.
+    pub paths: Vec<String>,
 }
 
 /// What the objects of a cache are called and where they go.
@@ -53,135 +71,26 @@ pub struct CachePlace {
     pub name: String,
     /// Labels that select this cache's pods and no others.
     pub labels: BTreeMap<String, String>,
+    /// A Secret of that namespace with the source's keys ([`crate::source::keys`]) and, where the source
+    /// has a private CA, `ca.crt`. Pods may mount it; it changes when the source's keys do. None: the plugin
+    /// needs no keys, or the source has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_secret: Option<String>,
 }
 
 impl CachePlace {
+    /// The place with a Secret of the source's keys, if the plugin needs them and the source has any.
+    #[must_use]
+    pub fn with_keys(self, needs: Needs, source: &ObjectStoreSource) -> Self {
+        let has_some = source.keys != KeySource::Anonymous || source.ca_secret.is_some();
+        let key_secret = (needs.source_keys && has_some).then(|| format!("{}-source", self.name));
+        Self { key_secret, ..self }
+    }
+
     /// Whether an object of this name belongs to the cache.
     #[must_use]
     pub fn owns(&self, name: &str) -> bool {
         name.strip_prefix(self.name.as_str())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    }
-}
-
-/// What exists of what a plugin planned before, as the API server shows it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", default)]
-pub struct Observed {
-    /// Objects of this cache, of the kinds that the plugin observes.
-    pub objects: Vec<Value>,
-}
-
-/// What should exist for a cache.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", default)]
-pub struct CachingPlan {
-    /// Kubernetes objects, without a status. One that is planned no longer is deleted.
-    pub objects: Vec<Value>,
-    /// Where reads go before they go to the source, in this order; none while the cache cannot serve.
-    /// The first is what pods find that have the dataset in their environment.
-    pub origins: Vec<CacheOrigin>,
-    /// What is to be said of it.
-    pub condition: CacheCondition,
-    /// Milliseconds after which to plan again although nothing changed.
-    pub requeue_after_ms: Option<u64>,
-}
-
-/// Where a cache answers ranged reads of a version that the source named. Bucket, prefix and region
-/// are the source's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct CacheOrigin {
-    /// `http://` URL of a Service of the plan, behind which every replica has everything, or gets it.
-    pub endpoint: String,
-    /// `http://` URLs of replicas, each of which keeps the units that rendezvous hashing gives it
-    /// ([`crate::shards::shard_of`]): a mount asks the one that has a unit. Empty: it asks `endpoint`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shards: Vec<String>,
-    /// Bytes of a unit; 0: objects are kept in one piece.
-    #[serde(default = "shard_bytes_default")]
-    pub shard_bytes: u64,
-    /// What requests to it are signed with.
-    #[serde(default, skip_serializing_if = "CacheKeys::are_the_sources")]
-    pub keys: CacheKeys,
-}
-
-impl CacheOrigin {
-    /// The replicas behind one endpoint, which requests with the source's keys go to.
-    pub fn at(endpoint: impl Into<String>) -> Self {
-        Self {
-            endpoint: endpoint.into(),
-            shards: Vec::new(),
-            shard_bytes: SHARD_BYTES_DEFAULT,
-            keys: CacheKeys::Source,
-        }
-    }
-}
-
-const fn shard_bytes_default() -> u64 {
-    SHARD_BYTES_DEFAULT
-}
-
-/// What requests to a cache are signed with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub enum CacheKeys {
-    /// The source's keys, for the host of the cache: it checks them, or passes the signature and the
-    /// header `Host` on to a source that does.
-    #[default]
-    Source,
-    /// Nothing: the cache has another way to the source, or the source is public.
-    None,
-}
-
-impl CacheKeys {
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-    fn are_the_sources(&self) -> bool {
-        *self == Self::Source
-    }
-}
-
-/// Whether a cache serves, and why not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct CacheCondition {
-    /// Whether it serves.
-    pub ready: bool,
-    /// A class in CamelCase.
-    pub reason: String,
-    /// A sentence for a person.
-    pub message: String,
-}
-
-impl CacheCondition {
-    /// A cache that serves.
-    #[must_use]
-    pub fn ready(message: impl Into<String>) -> Self {
-        Self {
-            ready: true,
-            reason: "Ready".to_owned(),
-            message: message.into(),
-        }
-    }
-
-    /// A cache that does not serve yet.
-    #[must_use]
-    pub fn waiting(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            ready: false,
-            reason: reason.into(),
-            message: message.into(),
-        }
-    }
-}
-
-impl Default for CacheCondition {
-    fn default() -> Self {
-        Self::waiting("Deploying", "the cache is being deployed")
     }
 }

@@ -26,9 +26,30 @@ pub struct PluginInfo {
     /// Kinds of its own objects that it wants to see as they are.
     #[serde(default)]
     pub observes: Vec<KindRef>,
+    /// What it needs beyond what every plugin has; the configuration grants it.
+    #[serde(default, skip_serializing_if = "Needs::is_nothing")]
+    pub needs: Needs,
     /// JSON Schema of its section of the configuration; none: it takes no configuration.
     #[serde(default)]
     pub config_schema: Option<serde_json::Value>,
+}
+
+/// What a plugin needs beyond what every plugin has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct Needs {
+    /// Its pods read the source with the source's own keys: a Secret with them is made beside the cache
+    /// ([`CachePlace::key_secret`](super::CachePlace::key_secret)).
+    pub source_keys: bool,
+}
+
+impl Needs {
+    /// Whether it needs nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Protocol versions, both ends included.

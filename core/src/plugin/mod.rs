@@ -1,11 +1,13 @@
 //! Plugins are planners: what should exist, given what was asked and what was observed.
 //!
-//! A plugin holds no client, no rights and no keys, so a plan can be made and tested without a
+//! A plugin holds no client and no rights, and no keys but those that it was granted, so a plan can be made and tested without a
 //! cluster, and `plan` gives the same answer when what it planned is already there.
 
 mod caching;
+mod caching_plan;
 mod info;
 mod message;
+mod observed;
 mod plan;
 pub mod policy;
 mod request;
@@ -14,12 +16,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use caching::{
-    CacheCondition, CacheDecision, CacheKeys, CacheOrigin, CachePlace, CachingPlan, CachingRequest,
-    Observed,
-};
-pub use info::{KindRef, PROTOCOL, PluginInfo, PluginKind, ProtocolRange};
+pub use caching::{CacheDecision, CachePlace, CachingRequest, Warm};
+pub use caching_plan::{CacheCondition, CacheKeys, CacheOrigin, CacheTask, CachingPlan};
+pub use info::{KindRef, Needs, PROTOCOL, PluginInfo, PluginKind, ProtocolRange};
 pub use message::{Call, Message, Reply};
+pub use observed::{CACHE_STATS, CacheStats, EndpointStatus, Observed, TaskOutcome, TaskResult};
 pub use plan::{
     FileSystem, HostPathMount, Mount, NfsMount, ObjectStoreMount, OriginRef, SecretEntry,
     StoragePlan, Task, Volume,

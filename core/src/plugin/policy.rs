@@ -8,6 +8,7 @@ mod pods;
 mod probes;
 mod services;
 mod size;
+mod tasks;
 
 use std::collections::BTreeSet;
 
@@ -65,7 +66,9 @@ pub fn check(
     }
     size::check(&planned, decision)?;
     services::lead_to_pods(&planned)?;
-    origins::check(plan, place, &planned)
+    origins::check(plan, place, &planned)?;
+    origins::status(plan, place, &planned)?;
+    tasks::check(plan)
 }
 
 /// An object that is of a kind and of a name that this cache's may have.

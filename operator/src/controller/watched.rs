@@ -177,7 +177,7 @@ pub(super) fn watch_secrets(
                 Change::Listed(listed) => references.listed(&listed),
             };
             for (group, namespace, name) in woken {
-                all[&group].datasets.add(&(namespace, name));
+                all[&group].add(&(namespace, name));
             }
         },
     ));

@@ -2,7 +2,8 @@
 //! without bound, write what the API server refuses, or ask it for what is no pod.
 
 use dlf_core::labels::{is_dns_label, is_dns_subdomain};
-use dlf_wire::nodes::v1::{Failure, MountWrites, MounterState, PodRef};
+use dlf_core::shards::SHARDS_MAX;
+use dlf_wire::nodes::v1::{Failure, MountWrites, MounterState, PodRef, ReplicaAnswer};
 use dlf_wire::writes::v1::{Loss, Refusing, loss};
 
 /// Datasets one node may say it has mounted. The kubelet's default is 110 pods; this leaves room
@@ -35,6 +36,10 @@ const PODS_TOLD_MAX: usize = 32;
 const LOSSES_MAX: usize = 16;
 /// Files that are named together: a person looks for the cause with the first.
 pub(super) const NAMED_FILES_MAX: usize = 3;
+/// Longest key of an object (S3 user guide, "Creating object key names").
+const KEY_BYTES_MAX: usize = 1024;
+/// Longest URL of a replica, as the policy of plans has it.
+const URL_BYTES_MAX: usize = 512;
 /// Longest path of a lost file; of a longer one the end is kept, which tells files apart.
 const PATH_BYTES_MAX: usize = 320;
 /// Longest name of a kept file: that of any file.
@@ -133,8 +138,34 @@ pub(super) fn failure(mut reported: Failure) -> Failure {
     reported
 }
 
+/// What replicas of one cache can have said. One whose node has no name that a node can have names none.
+pub(super) fn replicas(mut reported: Vec<ReplicaAnswer>) -> Vec<ReplicaAnswer> {
+    reported.retain(|answer| answer.url.len() <= URL_BYTES_MAX);
+    reported.truncate(SHARDS_MAX);
+    for answer in &mut reported {
+        let end = answer.failure.floor_char_boundary(MESSAGE_BYTES_MAX);
+        answer.failure.truncate(end);
+        if let Some(stats) = &mut answer.stats
+            && !is_dns_subdomain(&stats.node)
+        {
+            stats.node.clear();
+        }
+    }
+    reported
+}
+
+/// The key up to which a task is done; a longer one is none.
+pub(super) fn key(reported: String) -> String {
+    if reported.len() > KEY_BYTES_MAX {
+        String::new()
+    } else {
+        reported
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use dlf_wire::nodes::v1::ReplicaStats;
     use dlf_wire::writes::v1::Writes;
 
     use super::*;
@@ -188,6 +219,42 @@ mod tests {
         let refusing = first.refusing.unwrap();
         assert_eq!(refusing.reason, "Unknown");
         assert_eq!(refusing.paths, vec!["p".repeat(PATH_BYTES_MAX); 3]);
+    }
+
+    #[test]
+    fn what_a_worker_says_of_replicas_and_of_keys_is_cut() {
+        let answer = |url: &str, node: &str| ReplicaAnswer {
+            url: url.to_owned(),
+            stats: Some(ReplicaStats {
+                node: node.to_owned(),
+                ..ReplicaStats::default()
+            }),
+            failure: "é".repeat(1 << 20),
+        };
+        let said = [
+            answer("http://a", "n1"),
+            answer(&"u".repeat(600), "n1"),
+            answer("http://b", "../n"),
+        ];
+        let kept = replicas(said.into());
+        let nodes: Vec<&str> = kept
+            .iter()
+            .flat_map(|one| &one.stats)
+            .map(|stats| stats.node.as_str())
+            .collect();
+        assert_eq!(nodes, ["n1", ""]);
+        assert!(kept[0].failure.len() <= MESSAGE_BYTES_MAX);
+        assert_eq!(
+            replicas(vec![answer("http://a", "n1"); 1000]).len(),
+            SHARDS_MAX
+        );
+        assert_eq!(
+            (
+                key("a/b".to_owned()).as_str(),
+                key("k".repeat(1025)).as_str()
+            ),
+            ("a/b", "")
+        );
     }
 
     #[test]

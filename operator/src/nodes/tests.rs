@@ -334,6 +334,8 @@ async fn tasks_go_to_a_worker_and_their_results_to_the_controller() {
             created: false,
             deleted: false,
             writes_refused: None,
+            read: crate::tasks::Amount::default(),
+            replicas: Vec::new(),
         }
     );
 

@@ -22,7 +22,7 @@ use endpoint::Endpoint;
 use slot::{Slot, Stage};
 
 pub use running::{Assignment, WorkerId};
-pub use slot::{Finished, Freshness, Progress};
+pub use slot::{Amount, Finished, Freshness, Progress};
 
 /// Tasks at once in one worker, whatever it offers: each may hold a connection and buffers.
 pub const PER_WORKER_MAX: usize = 64;
@@ -73,8 +73,9 @@ impl Queue {
             spec,
             stage: Stage::Idle,
             attempts: 0,
-            objects_done: 0,
-            turn_done: 0,
+            done: Amount::default(),
+            turn: Amount::default(),
+            done_to: String::new(),
             latest: None,
         });
         let stale = slot.latest.as_ref().is_none_or(|latest| {
@@ -86,7 +87,8 @@ impl Queue {
         });
         if slot.stage == Stage::Idle && stale {
             slot.attempts = 0;
-            slot.objects_done = 0;
+            slot.done = Amount::default();
+            slot.done_to.clear();
             self.ids.insert(id, key.clone());
             self.enqueue(&key, now);
         }
@@ -95,14 +97,14 @@ impl Queue {
 
     /// The dataset has gone: nothing of it is wanted any more.
     pub fn forget(&mut self, dataset: &Handle) {
-        for task_type in [
-            TaskType::ProbeObjectStore,
-            TaskType::ProbeNfs,
-            TaskType::EnsureBucket,
-            TaskType::EmptyBucket,
-        ] {
-            self.remove(&(dataset.clone(), task_type));
+        for task_type in TaskType::ALL {
+            self.give_up(dataset, task_type);
         }
+    }
+
+    /// A task of this type is not wanted of this dataset any more.
+    pub fn give_up(&mut self, dataset: &Handle, task_type: TaskType) {
+        self.remove(&(dataset.clone(), task_type));
     }
 
     /// Datasets whose results or progress changed since this was last called.
@@ -129,7 +131,7 @@ impl Queue {
             .map_or_else(Progress::default, |slot| Progress {
                 latest: slot.latest.clone(),
                 pending: slot.stage != Stage::Idle,
-                objects_done: slot.objects_done.saturating_add(slot.turn_done),
+                done: slot.done.and(slot.turn),
             })
     }
 

@@ -1,4 +1,7 @@
-use dlf_core::plugin::{CachingPlan, CachingPlugin, CachingRequest, Intent, policy};
+use dlf_core::plugin::{
+    CACHE_STATS, CacheStats, CacheTask, CachingPlan, CachingPlugin, CachingRequest, EndpointStatus,
+    Intent, TaskOutcome, TaskResult, policy,
+};
 use dlf_plugin_host::carrier::Remote;
 use serde_json::{Value, json};
 
@@ -19,7 +22,7 @@ const SERVES: &str = "it sends reads to a cache that is ready, and says so";
 /// What a caching plugin has to do.
 pub(crate) async fn check(report: &mut Report, remote: &Remote, config: &Value) {
     let mut found = Found::default();
-    let requests = requests::caching(Intent::Exist, config);
+    let requests = requests::caching(Intent::Exist, remote.info().needs, config);
     let asked = requests.len();
     for request in requests {
         found.note(request, remote).await;
@@ -75,7 +78,7 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote, config: &Value) 
         report.skip(of_a_plan, "not every bucket was planned for");
     }
     let mut leaving: Result<(), Wrong> = Ok(());
-    for request in requests::caching(Intent::Delete, config) {
+    for request in requests::caching(Intent::Delete, remote.info().needs, config) {
         match CachingPlugin::plan(remote, &request).await {
             Ok(plan) if plan.objects.is_empty() && plan.origins.is_empty() => {}
             Ok(plan) => {
@@ -171,7 +174,51 @@ impl Found {
         if let Err(error) = policy::check(&second, remote.info(), &request.place, &request.decision)
         {
             self.allowed = Err(error.message.into());
+            return;
         }
+        if second.status_endpoints.is_empty() && second.tasks.is_empty() {
+            return;
+        }
+        // The same once replicas were asked, and work was done.
+        request.observed.status = second.status_endpoints.iter().map(answered).collect();
+        request.observed.results = second.tasks.iter().map(done).collect();
+        match CachingPlugin::plan(remote, &request).await {
+            Ok(third) => {
+                if let Some((before, after)) = difference(&second, &third) {
+                    self.stable = Err(format!("{before}, and then {after}").into());
+                }
+                let checked =
+                    policy::check(&third, remote.info(), &request.place, &request.decision);
+                if let Err(error) = checked {
+                    self.allowed = Err(error.message.into());
+                }
+            }
+            Err(error) => self.stable = Err(error.into()),
+        }
+    }
+}
+
+/// What a replica answers that keeps something.
+fn answered(endpoint: &String) -> EndpointStatus {
+    EndpointStatus {
+        endpoint: endpoint.clone(),
+        stats: Some(CacheStats {
+            version: CACHE_STATS,
+            used_bytes: 1 << 20,
+            hit_bytes: 3 << 20,
+            miss_bytes: 1 << 20,
+            node: "node-1".to_owned(),
+        }),
+        failure: String::new(),
+    }
+}
+
+fn done(task: &CacheTask) -> TaskResult {
+    TaskResult {
+        task: task.clone(),
+        objects: 1,
+        bytes: 1 << 20,
+        outcome: Some(TaskOutcome::Done),
     }
 }
 

@@ -139,9 +139,9 @@ fn a_call(info: &PluginInfo, config: &Value) -> Call {
             let mut requests = requests::storage(&[kind], Intent::Exist, config);
             Call::PlanStorage(Box::new(requests.remove(0)))
         }
-        PluginKind::Caching => {
-            Call::PlanCaching(Box::new(requests::caching(Intent::Exist, config).remove(0)))
-        }
+        PluginKind::Caching => Call::PlanCaching(Box::new(
+            requests::caching(Intent::Exist, info.needs, config).remove(0),
+        )),
     }
 }
 

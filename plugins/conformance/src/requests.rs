@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use dlf_core::{
     api::{Medium, MountSpec},
     plugin::{
-        CacheDecision, CachePlace, CachingRequest, DatasetRef, Intent, Observed, StorageRequest,
+        CacheDecision, CachePlace, CachingRequest, DatasetRef, Intent, Needs, Observed,
+        StorageRequest, Warm,
     },
     source::{
         BucketPath, HostPathSource, KeySource, NfsSource, ObjectStoreSource, Source, SourceType,
@@ -96,30 +97,36 @@ pub(crate) fn storage(kinds: &[SourceType], intent: Intent, config: &Value) -> V
 }
 
 /// Caches in front of every kind of bucket, small and in memory, and large and in shards.
-pub(crate) fn caching(intent: Intent, config: &Value) -> Vec<CachingRequest> {
+pub(crate) fn caching(intent: Intent, needs: Needs, config: &Value) -> Vec<CachingRequest> {
+    let warm = Warm {
+        paths: vec!["train/".to_owned()],
+    };
     let decisions = [
-        (1 << 30, 1, Medium::Memory, Some(0)),
-        (1 << 40, 3, Medium::Disk, None),
+        (1 << 30, 1, Medium::Memory, Some(0), None),
+        (1 << 40, 3, Medium::Disk, None, Some(warm)),
     ];
     let place = CachePlace {
         namespace: "dlf-caches".to_owned(),
         name: "cache-0f0e0d0c".to_owned(),
         labels: BTreeMap::from([("dlf.dev/cache".to_owned(), "0f0e0d0c".to_owned())]),
+        key_secret: None,
     };
     buckets()
         .into_iter()
         .zip(decisions)
         .map(
-            |(source, (capacity_bytes, replicas, medium, revalidate_ms))| CachingRequest {
+            |(source, (capacity_bytes, replicas, medium, revalidate_ms, warm))| CachingRequest {
                 dataset: dataset(),
-                source,
                 decision: CacheDecision {
                     capacity_bytes,
                     replicas,
                     medium,
                     revalidate_ms,
+                    warm,
+                    why: "spec.cache.mode is Always".to_owned(),
                 },
-                place: place.clone(),
+                place: place.clone().with_keys(needs, &source),
+                source,
                 intent,
                 observed: Observed::default(),
                 config: config.clone(),

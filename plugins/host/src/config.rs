@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use self::plugin::{Address, Carrier, PluginConfig};
+pub use self::plugin::{Address, Carrier, Grant, PluginConfig};
 
 /// Everything a platform engineer configures.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -1,5 +1,5 @@
 use dlf_core::{
-    plugin::{KindRef, PluginInfo, PluginKind, ProtocolRange},
+    plugin::{KindRef, Needs, PluginInfo, PluginKind, ProtocolRange},
     source::SourceType,
 };
 use serde_json::Value;
@@ -29,6 +29,7 @@ fn new(name: &str, version: &str, kind: PluginKind, source_types: Vec<SourceType
         source_types,
         emits: Vec::new(),
         observes: Vec::new(),
+        needs: Needs::default(),
         config_schema: None,
     })
 }
@@ -56,6 +57,14 @@ impl Description {
             .fold(self, |described, kind| described.observes("apps/v1", kind))
             .emits("v1", "Service")
             .emits("v1", "ConfigMap")
+    }
+
+    /// Its pods read the source with the source's own keys: requests have a `place.key_secret`, where the source
+    /// has keys. The configuration has to grant it.
+    #[must_use]
+    pub fn needs_source_keys(mut self) -> Self {
+        self.0.needs.source_keys = true;
+        self
     }
 
     /// JSON Schema of its section of the configuration.

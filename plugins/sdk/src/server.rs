@@ -3,8 +3,10 @@ mod workload;
 use std::collections::BTreeMap;
 
 use dlf_core::{
-    api::Medium,
-    plugin::{CacheCondition, CacheKeys, CacheOrigin, CachingPlan, CachingRequest, Intent},
+    api::{Medium, PLACEMENTS_MAX},
+    plugin::{
+        CacheCondition, CacheKeys, CacheOrigin, CacheTask, CachingPlan, CachingRequest, Intent,
+    },
 };
 use serde_json::{Value, json};
 
@@ -27,6 +29,8 @@ pub struct Server<'a> {
     storage_class: Option<String>,
     shard_bytes: Option<u64>,
     keys: CacheKeys,
+    status_path: Option<String>,
+    has_source_keys: bool,
 }
 
 const FILES: &str = "/etc/cache";
@@ -56,6 +60,8 @@ impl<'a> Server<'a> {
             storage_class: None,
             shard_bytes: None,
             keys: CacheKeys::Source,
+            status_path: None,
+            has_source_keys: false,
         }
     }
 
@@ -114,6 +120,26 @@ impl<'a> Server<'a> {
         self
     }
 
+    /// An HTTP path at which each replica answers [`CacheStats`](dlf_core::plugin::CacheStats): what it keeps,
+    /// and how much of what was asked it had, are shown in the Dataset's status. Its container has the node's
+    /// name in `NODE_NAME`. Several replicas that are not shards have one address together, so none of them
+    /// is asked.
+    #[must_use]
+    pub fn status_path(mut self, path: impl Into<String>) -> Self {
+        self.status_path = Some(path.into());
+        self
+    }
+
+    /// The source's keys are files below `/etc/source`: `accessKeyID`, `secretAccessKey`, perhaps
+    /// `sessionToken`, and `ca.crt` where the source has a private CA. They change when the source's do. A
+    /// source without any has no such directory. Needs
+    /// [`needs_source_keys`](crate::Description::needs_source_keys).
+    #[must_use]
+    pub const fn source_keys(mut self) -> Self {
+        self.has_source_keys = true;
+        self
+    }
+
     /// The whole plan: Deployment or `StatefulSet`, and Service, and reads through the Service once a replica is ready.
     #[must_use]
     pub fn plan(&self) -> CachingPlan {
@@ -121,20 +147,24 @@ impl<'a> Server<'a> {
             return CachingPlan::default();
         }
         let ready = self.ready_replicas();
-        CachingPlan {
+        let mut plan = CachingPlan {
             objects: self.objects(),
-            origins: if ready > 0 {
-                vec![self.origin()]
-            } else {
-                Vec::new()
-            },
-            condition: if ready > 0 {
-                CacheCondition::ready(format!("{ready} of {} replicas serve", self.replicas()))
-            } else {
-                CacheCondition::waiting("Deploying", "no replica of the cache is ready yet")
-            },
-            requeue_after_ms: None,
+            ..CachingPlan::default()
+        };
+        if ready == 0 {
+            plan.condition =
+                CacheCondition::waiting("Deploying", "no replica of the cache is ready yet");
+            return plan;
         }
+        plan.condition =
+            CacheCondition::ready(format!("{ready} of {} replicas serve", self.replicas()));
+        plan.origins = vec![self.origin()];
+        plan.status_endpoints = self.status_endpoints();
+        let warm = self.request.decision.warm.clone();
+        plan.tasks = warm.map(CacheTask::Warm).into_iter().collect();
+        plan.placements = self.request.observed.nodes();
+        plan.placements.truncate(PLACEMENTS_MAX as usize);
+        plan
     }
 
     fn objects(&self) -> Vec<Value> {
@@ -157,14 +187,39 @@ impl<'a> Server<'a> {
         let mut origin = CacheOrigin::at(self.endpoint());
         origin.keys = self.keys;
         if let Some(shard_bytes) = self.shard_bytes {
-            let (workload, service) = (self.workload_name(), self.shards_name());
-            let (namespace, port) = (&self.request.place.namespace, self.port);
-            let shard =
-                |number| format!("http://{workload}-{number}.{service}.{namespace}.svc:{port}");
-            origin.shards = (0..self.replicas()).map(shard).collect();
+            origin.shards = self.shards();
             origin.shard_bytes = shard_bytes;
         }
         origin
+    }
+
+    /// URL of each replica that is a shard.
+    fn shards(&self) -> Vec<String> {
+        let (workload, service) = (self.workload_name(), self.shards_name());
+        let (namespace, port) = (&self.request.place.namespace, self.port);
+        let shard = |number| format!("http://{workload}-{number}.{service}.{namespace}.svc:{port}");
+        (0..self.replicas()).map(shard).collect()
+    }
+
+    fn status_endpoints(&self) -> Vec<String> {
+        let replicas = match self.shard_bytes {
+            Some(_) => self.shards(),
+            None if self.replicas() == 1 => vec![self.endpoint()],
+            None => Vec::new(),
+        };
+        let path = self.status_path.iter();
+        path.flat_map(|path| {
+            replicas
+                .iter()
+                .map(move |replica| format!("{replica}{path}"))
+        })
+        .collect()
+    }
+
+    /// The Secret of the source's keys, where its container is to have them and there is one.
+    fn key_secret(&self) -> Option<&str> {
+        let secret = self.request.place.key_secret.as_deref();
+        secret.filter(|_| self.has_source_keys)
     }
 
     /// URL of the Service.

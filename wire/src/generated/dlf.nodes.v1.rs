@@ -225,14 +225,14 @@ pub struct Refusal {
     #[prost(message, optional, tag = "2")]
     pub failure: ::core::option::Option<Failure>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FromWorker {
     #[prost(oneof = "from_worker::Message", tags = "1, 2, 3, 4")]
     pub message: ::core::option::Option<from_worker::Message>,
 }
 /// Nested message and enum types in `FromWorker`.
 pub mod from_worker {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Message {
         #[prost(message, tag = "1")]
         Hello(super::WorkerHello),
@@ -255,14 +255,14 @@ pub struct WorkerHello {
     #[prost(uint32, tag = "3")]
     pub capacity: u32,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ToWorker {
     #[prost(oneof = "to_worker::Message", tags = "1, 2, 3")]
     pub message: ::core::option::Option<to_worker::Message>,
 }
 /// Nested message and enum types in `ToWorker`.
 pub mod to_worker {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Message {
         #[prost(message, tag = "1")]
         Welcome(super::WorkerWelcome),
@@ -277,7 +277,7 @@ pub struct WorkerWelcome {
     #[prost(message, optional, tag = "1")]
     pub network: ::core::option::Option<super::super::dataset::v1::NetworkRules>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Task {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -290,12 +290,12 @@ pub struct Task {
     pub deadline_ms: u32,
     #[prost(message, optional, tag = "5")]
     pub network: ::core::option::Option<super::super::dataset::v1::NetworkRules>,
-    #[prost(oneof = "task::Kind", tags = "6, 7, 8, 9")]
+    #[prost(oneof = "task::Kind", tags = "6, 7, 8, 9, 10, 11")]
     pub kind: ::core::option::Option<task::Kind>,
 }
 /// Nested message and enum types in `Task`.
 pub mod task {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         #[prost(message, tag = "6")]
         ProbeObjectStore(super::ProbeObjectStore),
@@ -305,6 +305,10 @@ pub mod task {
         EnsureBucket(super::EnsureBucket),
         #[prost(message, tag = "9")]
         EmptyBucket(super::EmptyBucket),
+        #[prost(message, tag = "10")]
+        Warm(super::Warm),
+        #[prost(message, tag = "11")]
+        AskReplicas(super::AskReplicas),
     }
 }
 /// List one key.
@@ -342,6 +346,26 @@ pub struct EmptyBucket {
     #[prost(string, tag = "2")]
     pub owner: ::prost::alloc::string::String,
 }
+/// Read every object below these prefixes as a mount would, so that the caches before the source come to
+/// have them. Can be interrupted and goes on behind `start_after`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Warm {
+    /// In the order in which to read; the last is the source.
+    #[prost(message, repeated, tag = "1")]
+    pub origins: ::prost::alloc::vec::Vec<super::super::dataset::v1::Origin>,
+    /// Below the origins' prefix, sorted, and none begins with another. One that is empty is everything.
+    #[prost(string, repeated, tag = "2")]
+    pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The last key that is done; "" for none.
+    #[prost(string, tag = "3")]
+    pub start_after: ::prost::alloc::string::String,
+}
+/// Ask each replica of a cache how it does.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AskReplicas {
+    #[prost(string, repeated, tag = "1")]
+    pub urls: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {
     #[prost(string, tag = "1")]
@@ -353,8 +377,14 @@ pub struct TaskProgress {
     pub id: ::prost::alloc::string::String,
     #[prost(uint64, tag = "2")]
     pub objects_done: u64,
+    /// Warm: bytes that were read.
+    #[prost(uint64, tag = "3")]
+    pub bytes_done: u64,
+    /// Warm: everything up to this key is done.
+    #[prost(string, tag = "4")]
+    pub done_to: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TaskResult {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -363,7 +393,7 @@ pub struct TaskResult {
 }
 /// Nested message and enum types in `TaskResult`.
 pub mod task_result {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Outcome {
         #[prost(message, tag = "2")]
         Done(super::Done),
@@ -371,7 +401,7 @@ pub mod task_result {
         Failure(super::Failure),
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Done {
     /// EnsureBucket: it did not exist before and carries our mark now.
     #[prost(bool, tag = "1")]
@@ -382,6 +412,40 @@ pub struct Done {
     /// ProbeObjectStore: why the keys may not write; absent where they may, or where nobody asked.
     #[prost(message, optional, tag = "3")]
     pub writes_refused: ::core::option::Option<Failure>,
+    /// Warm: what was read in this turn.
+    #[prost(uint64, tag = "4")]
+    pub objects: u64,
+    #[prost(uint64, tag = "5")]
+    pub bytes: u64,
+    /// AskReplicas: in the order of its URLs.
+    #[prost(message, repeated, tag = "6")]
+    pub replicas: ::prost::alloc::vec::Vec<ReplicaAnswer>,
+}
+/// How a replica of a cache does, or why that is not known.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplicaAnswer {
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+    /// Absent: there was no answer that could be read.
+    #[prost(message, optional, tag = "2")]
+    pub stats: ::core::option::Option<ReplicaStats>,
+    /// "" with an answer.
+    #[prost(string, tag = "3")]
+    pub failure: ::prost::alloc::string::String,
+}
+/// See `CacheStats` of the plugin protocol.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplicaStats {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(uint64, tag = "2")]
+    pub used_bytes: u64,
+    #[prost(uint64, tag = "3")]
+    pub hit_bytes: u64,
+    #[prost(uint64, tag = "4")]
+    pub miss_bytes: u64,
+    #[prost(string, tag = "5")]
+    pub node: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod nodes_client {

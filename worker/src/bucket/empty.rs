@@ -9,7 +9,7 @@ use dlf_wire::nodes::v1::{Done, Failure};
 
 use super::{is_marked, mark, marker};
 use crate::failure::of_store;
-use crate::progress::Progress;
+use crate::progress::{Progress, Step};
 
 /// Nobody waits at a condition here, and a store may work a while on a page of deletions.
 const SOURCE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -177,7 +177,10 @@ impl Turn<'_> {
     fn report(&mut self, count: usize) {
         if count > 0 {
             self.done += count as u64;
-            self.progress.report(self.done);
+            self.progress.report(Step {
+                objects: self.done,
+                ..Step::default()
+            });
         }
     }
 }

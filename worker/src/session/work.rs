@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::up;
 use crate::metrics::{Metrics, TaskKind};
+use crate::progress::Step;
 use crate::task;
 
 /// How often a long task tells how far it is.
@@ -120,9 +121,9 @@ impl Drop for Running {
 async fn perform(task: Task, outbound: mpsc::Sender<FromWorker>, mut running: Running) {
     let (id, kind) = (task.id.clone(), TaskKind::from(task.kind.as_ref()));
     let (namespace, name) = (task.namespace.clone(), task.name.clone());
-    let (done, progress) = watch::channel(0);
-    let report = move |objects| {
-        done.send_replace(objects);
+    let (done, progress) = watch::channel(Step::default());
+    let report = move |step| {
+        done.send_replace(step);
     };
     let result = tokio::select! {
         result = task::run(task, &report) => result,
@@ -138,12 +139,18 @@ async fn perform(task: Task, outbound: mpsc::Sender<FromWorker>, mut running: Ru
 }
 
 /// Passes progress on, at most once per interval; ends when the stream has.
-async fn tell(id: &str, mut progress: watch::Receiver<u64>, outbound: &mpsc::Sender<FromWorker>) {
+async fn tell(id: &str, mut progress: watch::Receiver<Step>, outbound: &mpsc::Sender<FromWorker>) {
     while progress.changed().await.is_ok() {
-        let objects_done = *progress.borrow_and_update();
+        let Step {
+            objects,
+            bytes,
+            done_to,
+        } = progress.borrow_and_update().clone();
         let message = Up::Progress(TaskProgress {
             id: id.to_owned(),
-            objects_done,
+            objects_done: objects,
+            bytes_done: bytes,
+            done_to,
         });
         if outbound.send(up(message)).await.is_err() {
             return;

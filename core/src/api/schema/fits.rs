@@ -10,7 +10,7 @@ use crate::{
     api::{
         CacheMode, CacheSpec, CacheStatus, CachingStatus, DatasetSpec, DatasetStatus,
         DecisionStatus, Locality, Medium, MountSpec, NodeLabel, Phase, PhaseStatus, Placements,
-        SchedulingSpec, UsageStatus, Warmup, WarmupOn,
+        SchedulingSpec, UsageStatus, Warmup, WarmupOn, WarmupStatus,
     },
     condition::{ConditionType, Finding, merge},
     decision::REPLICAS_MAX,
@@ -102,6 +102,13 @@ fn whole_status() -> Value {
             hit_ratio: Some(100),
             placements: vec![text("n1")],
             endpoint: Some(text("http://c")),
+            warmup: Some(WarmupStatus {
+                state: text("Loading"),
+                objects: 1,
+                loaded: text("1Gi"),
+                of: text("h"),
+                message: text("m"),
+            }),
         })),
     })
 }

@@ -70,6 +70,17 @@ fn cache() -> Value {
                 "description": "Names of nodes that hold some of its data.",
             },
             "endpoint": { "type": "string", "description": "Where reads go first; absent while it does not serve." },
+            "warmup": {
+                "type": "object",
+                "description": "How far loading data before anyone asks is (spec.cache.warmup).",
+                "properties": {
+                    "state": { "type": "string", "enum": ["Loading", "Done", "Failed"], "description": "Failed is tried again after five minutes." },
+                    "objects": integer("Objects that were read."),
+                    "loaded": { "type": "string", "description": "Kubernetes quantity: bytes of these." },
+                    "of": { "type": "string", "description": "A hash of the cache and the paths that this is about; with others it begins anew." },
+                    "message": { "type": "string", "description": "Why it failed." },
+                },
+            },
         },
     })
 }

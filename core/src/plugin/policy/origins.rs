@@ -8,6 +8,8 @@ use crate::{
 
 /// Reads go from one to the next: each that cannot answer costs a read seconds.
 pub(super) const ORIGINS_MAX: usize = 4;
+/// Longest URL of a status endpoint: a host name of 253 bytes and a path.
+const URL_BYTES_MAX: usize = 512;
 
 /// Checks where a plan sends reads.
 pub(super) fn check(
@@ -27,6 +29,32 @@ pub(super) fn check(
         for url in &origin.shards {
             shard(url, place, planned)?;
         }
+    }
+    Ok(())
+}
+
+/// Checks where replicas are asked how they do: as a shard, and with a path.
+pub(super) fn status(
+    plan: &CachingPlan,
+    place: &CachePlace,
+    planned: &[Planned<'_>],
+) -> Result<(), PlanError> {
+    let count = plan.status_endpoints.len();
+    if count > SHARDS_MAX {
+        return Err(refused(format!(
+            "the plan has {count} status endpoints; {SHARDS_MAX} are the most"
+        )));
+    }
+    for url in &plan.status_endpoints {
+        let path = url.strip_prefix("http://").and_then(|rest| rest.find('/'));
+        let host = path.map_or(url.as_str(), |at| &url[.."http://".len() + at]);
+        let graphic = url.bytes().all(|byte| byte.is_ascii_graphic());
+        if !graphic || url.len() > URL_BYTES_MAX {
+            return Err(refused(format!(
+                "status endpoint {url:?} is no URL of at most {URL_BYTES_MAX} characters of ASCII"
+            )));
+        }
+        shard(host, place, planned)?;
     }
     Ok(())
 }
@@ -70,7 +98,7 @@ fn shard(url: &str, place: &CachePlace, planned: &[Planned<'_>]) -> Result<(), P
     });
     let Some((service, port)) = led else {
         return Err(refused(format!(
-            "reads would go to shard {url:?}; a shard is http://POD.NAME.{0}.svc:PORT of a pod that Service NAME of the \
+            "the plan names {url:?}; a shard or a status endpoint is at http://POD.NAME.{0}.svc:PORT of a pod that Service NAME of the \
              plan gives a name, or http://NAME.{0}.svc:PORT",
             place.namespace
         )));

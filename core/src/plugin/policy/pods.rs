@@ -34,7 +34,7 @@ const FIELDS: [&str; 21] = [
 const INSTEAD: [(&str, &str); 4] = [
     (
         "imagePullSecrets",
-        "a plan names no Secret, and those of the chart's value imagePullSecrets are added",
+        "those of the chart's value imagePullSecrets are added",
     ),
     (
         "hostAliases",
@@ -50,7 +50,7 @@ const INSTEAD: [(&str, &str); 4] = [
     ),
 ];
 /// Sources of a pod's volumes; what they name is this cache's own.
-const VOLUMES: [&str; 3] = ["emptyDir", "configMap", "persistentVolumeClaim"];
+const VOLUMES: [&str; 4] = ["emptyDir", "configMap", "persistentVolumeClaim", "secret"];
 
 /// Checks a Deployment or a `StatefulSet`.
 pub(super) fn check(object: &Value, shown: &str, place: &CachePlace) -> Result<(), PlanError> {
@@ -136,6 +136,10 @@ fn volume(volume: &Value, shown: &str, place: &CachePlace) -> Result<(), PlanErr
         let named = value["name"]
             .as_str()
             .or_else(|| value["claimName"].as_str());
+        if source == "secret" {
+            let named = value["secretName"].as_str();
+            self::secret(named, &format!("volume {name} of {shown}"), place)?;
+        }
         if let Some(named) = named.filter(|named| !place.owns(named)) {
             return Err(refused(format!(
                 "volume {name} of {shown} is {source} {named}, which is not this cache's; names here are {:?}, or \
@@ -152,6 +156,10 @@ fn container(container: &Value, of: &str, place: &CachePlace) -> Result<(), Plan
     let references = values.chain(list(&container["envFrom"]));
     for (kind, reference) in references.filter_map(Value::as_object).flatten() {
         let named = reference["name"].as_str();
+        if matches!(kind.as_str(), "secretKeyRef" | "secretRef") {
+            secret(named, of, place)?;
+            continue;
+        }
         let granted = matches!(kind.as_str(), "fieldRef" | "resourceFieldRef" | "prefix")
             || kind.starts_with("configMap") && named.is_some_and(|named| place.owns(named));
         if !granted {
@@ -169,4 +177,24 @@ fn container(container: &Value, of: &str, place: &CachePlace) -> Result<(), Plan
         }
     }
     Ok(())
+}
+
+/// The one Secret that pods of a cache may read is the one with the source's keys, where these were granted.
+fn secret(named: Option<&str>, of: &str, place: &CachePlace) -> Result<(), PlanError> {
+    let granted = place.key_secret.as_deref();
+    if granted.is_some() && named == granted {
+        return Ok(());
+    }
+    let named = named.unwrap_or_default();
+    Err(refused(match granted {
+        Some(granted) => {
+            format!(
+                "{of} reads Secret {named:?}; of Secrets it may read {granted:?}, place.keySecret of the request"
+            )
+        }
+        None => format!(
+            "{of} reads Secret {named:?}, and the request has no place.keySecret: a plugin that says needs.sourceKeys is \
+             given one, where its source has keys"
+        ),
+    }))
 }

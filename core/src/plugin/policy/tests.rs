@@ -3,6 +3,7 @@ mod origins;
 mod pods;
 mod services;
 mod size;
+mod tasks;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     api::Medium,
-    plugin::{CacheOrigin, KindRef, PluginKind, ProtocolRange},
+    plugin::{CacheOrigin, KindRef, Needs, PluginKind, ProtocolRange},
 };
 
 fn place() -> CachePlace {
@@ -19,6 +20,7 @@ fn place() -> CachePlace {
         namespace: "dlf-caches".to_owned(),
         name: "c-1".to_owned(),
         labels: BTreeMap::from([("dlf.dev/cache".to_owned(), "1".to_owned())]),
+        key_secret: None,
     }
 }
 
@@ -28,6 +30,8 @@ fn decision() -> CacheDecision {
         replicas: 2,
         medium: Medium::Disk,
         revalidate_ms: None,
+        warm: None,
+        why: String::new(),
     }
 }
 
@@ -43,6 +47,7 @@ fn info() -> PluginInfo {
         source_types: Vec::new(),
         emits: emits.chain([KindRef::new("v1", "Secret")]).collect(),
         observes: Vec::new(),
+        needs: Needs::default(),
         config_schema: None,
     }
 }

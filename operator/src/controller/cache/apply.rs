@@ -21,10 +21,11 @@ use crate::controller::{
     owned::{FIELD_MANAGER, HASH_ANNOTATION, fingerprint},
 };
 
-/// Writes what a plugin planned, and who may reach it; gives what stands in the way, and the keys of
+/// Writes what a plugin planned, the keys that it was granted, and who may reach it; gives what stands in the way, and the keys of
 /// all that was planned.
 pub(super) async fn run(
     planned: &[Value],
+    keys: Option<&Value>,
     plugin: &str,
     place: &CachePlace,
     identity: &Identity,
@@ -33,17 +34,19 @@ pub(super) async fn run(
     let policy = network_policy(place, identity, &ctx.shared.namespace);
     let planned = planned.iter().map(|object| (object, Some(plugin)));
     let known = ctx.shared.cache_objects.of(&identity.uid);
-    let mut keys = BTreeSet::new();
+    let mut written = BTreeSet::new();
     let mut obstacle = None;
-    for (object, planner) in [(&policy, None)].into_iter().chain(planned) {
+    let ours = [Some(&policy), keys].into_iter().flatten();
+    let ours = ours.map(|object| (object, None));
+    for (object, planner) in ours.chain(planned) {
         let Some(key) = key_of(object) else { continue };
         let desired = stamped(object, plugin, identity, &ctx.shared.pull_secrets);
         if let Some(problem) = ensure(&key, known.get(&key), desired, planner, ctx).await? {
             obstacle.get_or_insert(problem);
         }
-        keys.insert(key);
+        written.insert(key);
     }
-    Ok((obstacle, keys))
+    Ok((obstacle, written))
 }
 
 fn key_of(object: &Value) -> Option<CacheKey> {

@@ -5,6 +5,7 @@
 
 mod apply;
 mod holders;
+mod keys;
 mod objects;
 mod plan;
 mod refused;
@@ -13,6 +14,7 @@ mod state;
 mod status;
 mod validate;
 mod withdraw;
+mod work;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -26,10 +28,12 @@ pub(super) use status::{endpoint_of, state_of};
 pub(super) use withdraw::remove_all;
 
 use self::{
+    plan::Planned,
     starting::Starting,
+    status::Figures,
     validate::{Cache, Wanted},
 };
-use super::{Context, Next, error::ReconcileError, names::Identity};
+use super::{Context, Next, dataset::source_of, error::ReconcileError, names::Identity};
 
 /// A plan is made again this often although nothing changed.
 const RESYNC: Duration = Duration::from_mins(30);
@@ -68,6 +72,7 @@ pub(super) async fn reconcile(
         &shared.caches_namespace,
     ) {
         Ok(Wanted::Nothing(_)) => {
+            work::stop(&identity, &ctx);
             let gone = withdraw::unwanted(&dataset, &identity, None, &ctx).await?;
             if shared.cache_states.forget(&identity.uid) {
                 wake(&identity, &ctx);
@@ -122,9 +127,12 @@ async fn serve(
         let cleared = withdraw::unwanted(dataset, identity, Some(&cache.place), ctx).await?;
         return Ok(until(cleared));
     }
-    let plan = match plan::run(cache, identity, ctx).await {
-        Ok(plan) => plan,
-        Err(problem) => {
+    let shown = ctx.shared.cache_states.work(&identity.uid);
+    let asked = plan::run(cache, &shown, identity, ctx).await;
+    let source = source_of(&cache.source, identity, ctx).await?;
+    let (Planned { plan, place }, source) = match (asked, source) {
+        (Ok(planned), Ok(source)) => (planned, source),
+        (Err(problem), _) | (_, Err(problem)) => {
             // What it planned before stays.
             note(
                 status::stopped(&problem, Some(cache), identity, ctx),
@@ -135,19 +143,32 @@ async fn serve(
         }
     };
     let plugin = cache.plugin.name();
+    let keys = keys::secret(&place, &source);
     let (obstacle, planned) =
-        apply::run(&plan.objects, plugin, &cache.place, identity, ctx).await?;
+        apply::run(&plan.objects, keys.as_ref(), plugin, &place, identity, ctx).await?;
+    let last = status::last(identity, ctx);
+    let (work, warmup) = work::run(&plan, cache, &source, last.as_deref(), identity, ctx);
     let (state, starts) = match &obstacle {
         Some(problem) => (status::stopped(problem, Some(cache), identity, ctx), false),
-        None => made(cache, &plan, &planned, identity, ctx).await,
+        None => {
+            let figures = Figures::new(&plan, &work, warmup, last.as_deref());
+            made(cache, &plan, figures, &planned, identity, ctx).await
+        }
     };
-    let latest = if starts { STARTING } else { REQUEUE.1 };
+    let latest = match plan.status_endpoints.is_empty() {
+        _ if starts => STARTING,
+        // What the plugin was not shown yet may be what its plan waits for.
+        _ if work != shown => REQUEUE.0,
+        false => work::ASKED_EVERY,
+        true => REQUEUE.1,
+    };
+    ctx.shared.cache_states.set_work(&identity.uid, work);
     let next = match plan.requeue_after_ms {
         _ if obstacle.is_some() => Next::Blocked(RECHECK),
         Some(ms) => Next::After(Duration::from_millis(ms).clamp(REQUEUE.0, latest)),
         // No pod wakes anybody.
         None if starts => Next::Blocked(RECHECK),
-        None => Next::After(RESYNC),
+        None => Next::After(latest),
     };
     note(state, identity, ctx);
     if obstacle.is_none() {
@@ -162,11 +183,12 @@ async fn serve(
 async fn made(
     cache: &Cache,
     plan: &CachingPlan,
+    figures: Figures,
     planned: &BTreeSet<CacheKey>,
     identity: &Identity,
     ctx: &Context,
 ) -> (CacheState, bool) {
-    let state = status::planned(cache, plan);
+    let state = status::planned(cache, plan, figures);
     if state.serves() {
         return (state, false);
     }

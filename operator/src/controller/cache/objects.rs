@@ -8,13 +8,15 @@ use std::{
 use dlf_core::names::{LABEL_DATASET_NAME, LABEL_DATASET_NAMESPACE, LABEL_DATASET_UID};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    core::v1::{ConfigMap, PersistentVolumeClaim, Service},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service},
     networking::v1::NetworkPolicy,
 };
 use kube::{
     Resource, ResourceExt,
     api::{ApiResource, DynamicObject},
 };
+
+use serde_json::Value;
 
 use crate::waker::Name;
 
@@ -33,18 +35,27 @@ pub enum CacheKind {
     Claim,
     /// Who may reach them: the operator's own, no plugin plans it.
     NetworkPolicy,
+    /// The source's keys: the operator's own, too. What stands in one is not kept here.
+    Secret,
 }
 
 impl CacheKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Deployment,
         Self::StatefulSet,
         Self::Service,
         Self::ConfigMap,
         Self::Claim,
         Self::NetworkPolicy,
+        Self::Secret,
     ];
+
+    /// Whether the operator makes it, and no plugin plans it or is shown it.
+    #[must_use]
+    pub const fn is_the_operators(self) -> bool {
+        matches!(self, Self::NetworkPolicy | Self::Secret)
+    }
 
     /// Group, version, kind and plural.
     #[must_use]
@@ -56,6 +67,7 @@ impl CacheKind {
             Self::ConfigMap => ApiResource::erase::<ConfigMap>(&()),
             Self::Claim => ApiResource::erase::<PersistentVolumeClaim>(&()),
             Self::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
+            Self::Secret => ApiResource::erase::<Secret>(&()),
         }
     }
 
@@ -84,6 +96,14 @@ impl CacheKind {
             self,
             Self::Deployment | Self::StatefulSet | Self::NetworkPolicy
         )
+    }
+
+    /// The object without what is in a Secret.
+    fn without_secrets(self, mut object: DynamicObject) -> DynamicObject {
+        if self == Self::Secret {
+            object.data = Value::Null;
+        }
+        object
     }
 
     /// What changes when somebody edits an object; none where that cannot be told.
@@ -145,6 +165,7 @@ impl CacheObjects {
         kind: CacheKind,
         object: DynamicObject,
     ) -> Option<Name> {
+        let object = kind.without_secrets(object);
         let (uid, dataset) = owner(&object)?;
         let key = (kind, object.name_any());
         let mut inner = self.lock();
@@ -157,6 +178,7 @@ impl CacheObjects {
 
     /// An object as our own write left it.
     pub(super) fn wrote(&self, kind: CacheKind, object: DynamicObject) {
+        let object = kind.without_secrets(object);
         let Some((uid, _)) = owner(&object) else {
             return;
         };

@@ -1,39 +1,57 @@
 use std::collections::BTreeSet;
 
 use dlf_core::plugin::{
-    CachingPlan, CachingRequest, Intent, KindRef, Observed, PlanError, PluginInfo, policy,
+    CachePlace, CachingPlan, CachingRequest, Intent, KindRef, Observed, PlanError, PluginInfo,
+    policy,
 };
 use serde_json::{Value, json};
 
 use super::{CacheKind, CacheObject, validate::Cache};
 use crate::controller::{Context, error::Problem, names::Identity, plans};
 
-/// Has the plugin plan, and checks what it answers.
+/// What a plugin planned, and for which place: that of its cache, with a Secret of keys if it was granted them.
+pub(super) struct Planned {
+    pub(super) plan: CachingPlan,
+    pub(super) place: CachePlace,
+}
+
+/// Has the plugin plan, and checks what it answers. `work`: what became of what it had workers do.
 pub(super) async fn run(
     cache: &Cache,
+    work: &Observed,
     identity: &Identity,
     ctx: &Context,
-) -> Result<CachingPlan, Problem> {
+) -> Result<Planned, Problem> {
     let name = cache.plugin.name();
     let asked = async {
         let plugin = cache.plugin.caching().await?;
         let info = plugin.describe();
-        let request = request(cache, &info, identity, ctx);
+        ctx.shared.plugins.grant(&cache.plugin, info.needs)?;
+        let request = request(cache, &info, work.clone(), identity, ctx);
         let plan = plugin.plan(&request).await?;
-        policy::check(&plan, &info, &cache.place, &cache.decision)?;
-        Ok(plan)
+        policy::check(&plan, &info, &request.place, &cache.decision)?;
+        Ok(Planned {
+            plan,
+            place: request.place,
+        })
     };
     asked
         .await
         .map_err(|error: PlanError| plans::problem(name, error))
 }
 
-fn request(cache: &Cache, info: &PluginInfo, identity: &Identity, ctx: &Context) -> CachingRequest {
+fn request(
+    cache: &Cache,
+    info: &PluginInfo,
+    work: Observed,
+    identity: &Identity,
+    ctx: &Context,
+) -> CachingRequest {
     let observes: BTreeSet<CacheKind> = info
         .observes
         .iter()
         .filter_map(|KindRef { api_version, kind }| CacheKind::of(api_version, kind))
-        .filter(|kind| *kind != CacheKind::NetworkPolicy)
+        .filter(|kind| !kind.is_the_operators())
         .collect();
     let objects = ctx.shared.cache_objects.of(&identity.uid);
     let shown = objects
@@ -44,10 +62,11 @@ fn request(cache: &Cache, info: &PluginInfo, identity: &Identity, ctx: &Context)
         dataset: cache.dataset.clone(),
         source: cache.source.clone(),
         decision: cache.decision.clone(),
-        place: cache.place.clone(),
+        place: cache.place.clone().with_keys(info.needs, &cache.source),
         intent: Intent::Exist,
         observed: Observed {
             objects: shown.collect(),
+            ..work
         },
         config: ctx.shared.plugins.plugin_config(cache.plugin.name()),
     }

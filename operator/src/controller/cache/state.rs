@@ -7,7 +7,7 @@ use dlf_core::{
     api::{CacheStatus, Phase, PhaseStatus},
     condition::{ConditionType, Finding, Truth},
     decision::Reason,
-    plugin::CacheOrigin,
+    plugin::{CacheOrigin, Observed},
 };
 use k8s_openapi::jiff::Timestamp;
 
@@ -136,6 +136,9 @@ impl CacheState {
 #[derive(Clone, Debug, Default)]
 pub struct CacheStates {
     states: Arc<Mutex<HashMap<String, Arc<CacheState>>>>,
+    /// What was known of the work for a cache when its plugin was asked last. It changes all the time, so
+    /// that it is no news for the Dataset.
+    work: Arc<Mutex<HashMap<String, Observed>>>,
 }
 
 impl CacheStates {
@@ -156,8 +159,25 @@ impl CacheStates {
         before.is_none_or(|before| before != state)
     }
 
+    /// What was known of the work for it when its plugin was asked last.
+    pub(super) fn work(&self, uid: &str) -> Observed {
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.get(uid).cloned().unwrap_or_default()
+    }
+
+    /// Notes what is known of the work for it.
+    pub(super) fn set_work(&self, uid: &str, known: Observed) {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        if known == Observed::default() {
+            work.remove(uid);
+        } else {
+            work.insert(uid.to_owned(), known);
+        }
+    }
+
     /// There is no cache, and none is wanted; true when that is news.
     pub(super) fn forget(&self, uid: &str) -> bool {
+        self.set_work(uid, Observed::default());
         self.lock().remove(uid).is_some()
     }
 }

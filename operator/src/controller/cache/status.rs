@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
 use dlf_core::{
-    api::{CacheStatus, Dataset, DatasetInternal, DecisionStatus, Phase, PhaseStatus},
+    api::{
+        CacheStatus, Dataset, DatasetInternal, DecisionStatus, Phase, PhaseStatus, WarmupStatus,
+    },
     condition::{ConditionType, Finding, Truth},
     names::{ANNOTATION_CACHE, ANNOTATION_CACHE_ORIGINS},
-    plugin::{CacheOrigin, CachePlace, CachingPlan},
+    plugin::{CacheOrigin, CachePlace, CachingPlan, Observed},
 };
 use kube::ResourceExt;
 
@@ -112,8 +114,51 @@ pub(super) fn external(plugin: &str) -> CacheState {
     }
 }
 
+/// What is known of a cache besides where it is.
+pub(super) struct Figures {
+    used: Option<String>,
+    hit_ratio: Option<u8>,
+    placements: Vec<String>,
+    warmup: Option<WarmupStatus>,
+}
+
+impl Figures {
+    /// What plan and replicas say. Until replicas were asked by this operator, what was shown last stands.
+    pub(super) fn new(
+        plan: &CachingPlan,
+        work: &Observed,
+        warmup: Option<WarmupStatus>,
+        last: Option<&CacheStatus>,
+    ) -> Self {
+        let unasked = work.status.is_empty() && !plan.status_endpoints.is_empty();
+        if let Some(last) = last.filter(|_| unasked) {
+            return Self {
+                used: last.used.clone(),
+                hit_ratio: last.hit_ratio,
+                placements: last.placements.clone(),
+                warmup,
+            };
+        }
+        Self {
+            used: work.used_bytes().map(steps),
+            hit_ratio: work.hit_percent(),
+            placements: plan.placements.clone(),
+            warmup,
+        }
+    }
+}
+
+/// What was shown of the cache last, by this operator or one before it.
+pub(super) fn last(identity: &Identity, ctx: &Context) -> Option<Box<CacheStatus>> {
+    if let Some(found) = ctx.shared.cache_states.get(&identity.uid) {
+        return found.status.clone();
+    }
+    let dataset = ctx.dataset(ctx.group, &identity.namespace, &identity.name)?;
+    dataset.status.as_ref()?.cache.clone()
+}
+
 /// What a plan says of its cache.
-pub(super) fn planned(cache: &Cache, plan: &CachingPlan) -> CacheState {
+pub(super) fn planned(cache: &Cache, plan: &CachingPlan, figures: Figures) -> CacheState {
     let condition = &plan.condition;
     let endpoint = plan.origins.first().map(|origin| origin.endpoint.clone());
     let plugin = cache.plugin.name();
@@ -125,7 +170,13 @@ pub(super) fn planned(cache: &Cache, plan: &CachingPlan) -> CacheState {
             status: if serves { Phase::OK } else { Phase::Pending },
             info: message.clone(),
         },
-        status: Some(Box::new(of(cache, endpoint))),
+        status: Some(Box::new(CacheStatus {
+            used: figures.used,
+            hit_ratio: figures.hit_ratio,
+            placements: figures.placements,
+            warmup: figures.warmup,
+            ..of(cache, endpoint)
+        })),
         finding: Some(Finding::new(
             ConditionType::CacheReady,
             serves,
@@ -164,7 +215,14 @@ pub(super) fn stopped(
             status: problem.phase,
             info: message.clone(),
         },
-        status: cache.map(|cache| Box::new(of(cache, endpoint))),
+        status: cache.map(|cache| {
+            // What was loaded is not loaded once more because something stood in the way for a while.
+            let warmup = last(identity, ctx).and_then(|last| last.warmup);
+            Box::new(CacheStatus {
+                warmup,
+                ..of(cache, endpoint)
+            })
+        }),
         finding: Some(Finding::new(
             ConditionType::CacheReady,
             truth,
@@ -180,13 +238,19 @@ fn of(cache: &Cache, endpoint: Option<String>) -> CacheStatus {
         plugin: cache.plugin.name().to_owned(),
         decision: DecisionStatus {
             action: "Deploy".to_owned(),
-            reason: "spec.cache.mode is Always".to_owned(),
+            reason: cache.decision.why.clone(),
             ..DecisionStatus::default()
         },
         capacity: quantity(cache.decision.capacity_bytes),
         endpoint,
         ..CacheStatus::default()
     }
+}
+
+/// A figure that grows all the time, by steps of a sixty-fourth, so that not each byte is a write.
+pub(super) fn steps(bytes: u64) -> String {
+    let below = bytes.checked_ilog2().unwrap_or_default().saturating_sub(6);
+    quantity(bytes >> below << below)
 }
 
 /// Bytes as a person writes them.
@@ -211,12 +275,29 @@ mod tests {
             namespace: "dlf-caches".to_owned(),
             name: name.to_owned(),
             labels: std::collections::BTreeMap::new(),
+            key_secret: None,
         };
         let mut state = CacheState::none(Reason::NotAsked);
         assert!(!leads_elsewhere(&state, &place("cache-2")));
         state.origins = vec![CacheOrigin::at("http://cache-1.dlf-caches.svc:8080")];
         assert!(!leads_elsewhere(&state, &place("cache-1")));
         assert!(leads_elsewhere(&state, &place("cache-2")));
+    }
+
+    #[test]
+    fn a_figure_that_grows_is_written_in_steps() {
+        for (bytes, text) in [
+            (0, "0"),
+            (63, "63"),
+            (129, "128"),
+            ((5 << 30) + 1, "5Gi"),
+            ((5 << 30) + (65 << 20), "5184Mi"),
+        ] {
+            assert_eq!(steps(bytes), text);
+        }
+        let written: std::collections::BTreeSet<String> =
+            (1 << 20..2 << 20).step_by(1000).map(steps).collect();
+        assert_eq!(written.len(), 64, "a doubling has so many steps");
     }
 
     #[test]

@@ -51,7 +51,12 @@ pub(super) fn run(
         return Ok(Wanted::Nothing(Reason::NotAsked));
     };
     let default = plugins.config().cache.mode;
-    let decided = decision::of_spec(&dataset.spec, labels, source.kind(), default)
+    let usage = dataset
+        .status
+        .as_ref()
+        .and_then(|status| status.usage.as_ref());
+    let was_used = usage.is_some_and(|usage| usage.last_used_time.is_some());
+    let decided = decision::of_spec(&dataset.spec, labels, source.kind(), default, was_used)
         .map_err(|error| Problem::failed("InvalidSpec", error.to_string()))?;
     let Source::ObjectStore(source) = source else {
         return Ok(match decided {
@@ -160,6 +165,7 @@ fn place(
         namespace: namespace.to_owned(),
         labels: [(LABEL_CACHE.to_owned(), name.clone())].into(),
         name,
+        key_secret: None,
     }
 }
 
@@ -181,6 +187,7 @@ mod tests {
             name: cache.clone(),
             namespace: String::new(),
             labels: std::collections::BTreeMap::new(),
+            key_secret: None,
         };
         for part in ["", "-data", "-data-0"] {
             let object = format!("{cache}{part}");

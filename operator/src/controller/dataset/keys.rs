@@ -26,6 +26,15 @@ impl Secrets {
         let names: Vec<String> = names.into_iter().collect();
         let referrer = identity.referrer();
         ctx.shared.references.set(&referrer, names.iter().cloned());
+        Self::read(names, identity, ctx).await
+    }
+
+    /// Gets these Secrets.
+    pub(super) async fn read(
+        names: impl IntoIterator<Item = String>,
+        identity: &Identity,
+        ctx: &Context,
+    ) -> Result<Self, ReconcileError> {
         let api: Api<Secret> = Api::namespaced(ctx.shared.client.clone(), &identity.namespace);
         let mut found = BTreeMap::new();
         for name in names {

@@ -135,7 +135,7 @@ async fn emptied(progress: Progress, dataset: &Dataset, ctx: &Context) -> Result
             "EmptyingBucket",
             format!(
                 "the bucket is being emptied, {} objects so far",
-                progress.objects_done
+                progress.done.objects
             ),
         )),
     }

@@ -25,6 +25,10 @@ use dlf_core::api::Dataset;
 use dlf_wire::{dataset::v1::DatasetConfig, nodes::v1::Failure};
 
 use self::{apply::Applied, dereference::Found};
+pub(super) use self::{
+    resolve::{read_through, source_of},
+    source::spec as task_of,
+};
 use super::{
     Context, Next,
     error::{Problem, ReconcileError},

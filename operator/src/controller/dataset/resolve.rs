@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dlf_core::{
     plugin::{CacheKeys, CacheOrigin, FileSystem, OriginRef, SecretEntry, StoragePlan, Volume},
-    source::keys,
+    source::{ObjectStoreSource, keys},
 };
 use dlf_wire::dataset::v1::{Keys, Origin};
 
@@ -85,6 +85,29 @@ pub(super) async fn secrets(
     ctx: &Context,
 ) -> Result<Secrets, ReconcileError> {
     Secrets::get(names(plan), identity, ctx).await
+}
+
+/// A source with its keys, for who reaches it besides its mounts, or what is missing.
+pub(in crate::controller) async fn source_of(
+    source: &ObjectStoreSource,
+    identity: &Identity,
+    ctx: &Context,
+) -> Result<Result<Origin, Problem>, ReconcileError> {
+    let Some(origin) = OriginRef::of(source) else {
+        let message = "the keys of the source stand in no Secret yet";
+        return Ok(Err(Problem::pending("SecretNotFound", message)));
+    };
+    let names = [&origin.key_secret, &origin.ca_secret]
+        .into_iter()
+        .flatten();
+    // The Dataset's own reconcile names them, and is woken when they change.
+    let secrets = Secrets::read(names.cloned(), identity, ctx).await?;
+    Ok(resolve(&origin, &secrets))
+}
+
+/// The origins of who reads a source through these caches.
+pub(in crate::controller) fn read_through(caches: &[CacheOrigin], source: &Origin) -> Vec<Origin> {
+    through(caches, vec![source.clone(), source.clone()])
 }
 
 /// The Secret of origins as they were last resolved, for when the user's has gone before the Dataset.

@@ -180,7 +180,11 @@ fn first_bad(planned: &Planned, identity: &Identity, ctx: &Context) -> Answer {
 }
 
 /// A task of this dataset, with these keys.
-pub(super) fn spec(kind: task::Kind, identity: &Identity, origins: &[Origin]) -> TaskSpec {
+pub(in crate::controller) fn spec(
+    kind: task::Kind,
+    identity: &Identity,
+    origins: &[Origin],
+) -> TaskSpec {
     let keys: Vec<_> = origins
         .iter()
         .flat_map(|origin| &origin.keys)

@@ -11,7 +11,7 @@ use tonic::{Status, Streaming};
 use super::{Credential, reason, stopped};
 use crate::nodes::limits;
 use crate::nodes::shared::Shared;
-use crate::tasks::{Assignment, Outcome, TaskSpec, WorkerId};
+use crate::tasks::{Amount, Assignment, Outcome, TaskSpec, WorkerId};
 
 /// Where messages to the worker go.
 type Outbound = mpsc::Sender<Result<ToWorker, Status>>;
@@ -108,6 +108,11 @@ impl WorkerStream {
                         created: done.created,
                         deleted: done.deleted,
                         writes_refused: done.writes_refused.map(limits::failure),
+                        read: Amount {
+                            objects: done.objects,
+                            bytes: done.bytes,
+                        },
+                        replicas: limits::replicas(done.replicas),
                     },
                     Some(task_result::Outcome::Failure(failure)) => {
                         Outcome::Failed(limits::failure(failure))
@@ -116,8 +121,14 @@ impl WorkerStream {
                 };
                 tasks.finish(worker, &id, outcome);
             }
-            from_worker::Message::Progress(TaskProgress { id, objects_done }) => {
-                tasks.progressed(worker, &id, objects_done);
+            from_worker::Message::Progress(TaskProgress {
+                id,
+                objects_done: objects,
+                bytes_done: bytes,
+                done_to,
+            }) => {
+                let done_to = limits::key(done_to);
+                tasks.progressed(worker, &id, Amount { objects, bytes }, done_to);
             }
         }
         Ok(())

@@ -2,8 +2,8 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use super::{
-    ATTEMPTS_MAX, DEADLINE_EXCEEDED, Finished, GRACE, Key, PER_WORKER_MAX, Queue, Stage,
-    UNREACHABLE, failure,
+    ATTEMPTS_MAX, Amount, DEADLINE_EXCEEDED, Finished, GRACE, Key, PER_WORKER_MAX, Queue, Slot,
+    Stage, UNREACHABLE, failure,
 };
 use crate::tasks::spec::{Outcome, TaskSpec};
 
@@ -100,7 +100,7 @@ impl Queue {
         }
         Some(Assignment::Run {
             id: slot.id.clone(),
-            spec: Box::new(slot.spec.clone()),
+            spec: Box::new(slot.spec.going_on_behind(&slot.done_to)),
         })
     }
 
@@ -109,6 +109,13 @@ impl Queue {
         let Some(key) = self.stop(id, Some(worker)) else {
             return;
         };
+        if let (Outcome::Done { read, .. }, Some(slot)) = (&outcome, self.slots.get_mut(&key)) {
+            // Of what was done last nobody told.
+            slot.turn = Amount {
+                objects: slot.turn.objects.max(read.objects),
+                bytes: slot.turn.bytes.max(read.bytes),
+            };
+        }
         if self.has_more_turns(&key, &outcome) {
             self.enqueue(&key, now);
         } else {
@@ -150,13 +157,14 @@ impl Queue {
     }
 
     /// A long task tells how far it is.
-    pub fn progressed(&mut self, worker: WorkerId, id: &str, objects_done: u64) {
+    pub fn progressed(&mut self, worker: WorkerId, id: &str, turn: Amount, done_to: String) {
         let Some(key) = self.ids.get(id) else { return };
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
         if matches!(slot.stage, Stage::Running { worker: at, .. } if at == worker) {
-            slot.turn_done = objects_done;
+            slot.turn = turn;
+            slot.done_to = done_to;
             self.changed.insert(key.0.clone());
         }
     }
@@ -187,11 +195,11 @@ impl Queue {
         let Some(key) = self.stop(id, None) else {
             return;
         };
-        if self
-            .slots
-            .get(&key)
-            .is_some_and(|slot| slot.attempts < ATTEMPTS_MAX)
-        {
+        let is_left = |slot: &mut Slot| {
+            slot.done = slot.done.and(std::mem::take(&mut slot.turn));
+            slot.attempts < ATTEMPTS_MAX
+        };
+        if self.slots.get_mut(&key).is_some_and(is_left) {
             self.enqueue(&key, now);
         } else {
             let message = "the worker went away each time it was at this; see its log";
@@ -204,10 +212,10 @@ impl Queue {
         let Some(slot) = self.slots.get_mut(key) else {
             return false;
         };
-        let turn = std::mem::take(&mut slot.turn_done);
-        slot.objects_done += turn;
+        let turn = std::mem::take(&mut slot.turn);
+        slot.done = slot.done.and(turn);
         let in_time = !matches!(outcome, Outcome::Failed(why) if why.reason == DEADLINE_EXCEEDED);
-        if in_time || turn == 0 || !key.1.is_long() {
+        if in_time || turn.objects == 0 || !key.1.is_long() {
             return false;
         }
         slot.attempts = 0;

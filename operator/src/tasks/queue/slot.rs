@@ -28,8 +28,26 @@ pub struct Progress {
     pub latest: Option<Finished>,
     /// It is queued or running (again).
     pub pending: bool,
-    /// Objects it has deleted since it was first queued.
-    pub objects_done: u64,
+    /// What it has done since it was first queued.
+    pub done: Amount,
+}
+
+/// How much a long task has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Objects that were deleted, or read.
+    pub objects: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+}
+
+impl Amount {
+    pub(super) const fn and(self, more: Self) -> Self {
+        Self {
+            objects: self.objects.saturating_add(more.objects),
+            bytes: self.bytes.saturating_add(more.bytes),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -40,9 +58,11 @@ pub(super) struct Slot {
     pub(super) stage: Stage,
     pub(super) attempts: u32,
     /// In turns that are over.
-    pub(super) objects_done: u64,
+    pub(super) done: Amount,
     /// In the turn that is running.
-    pub(super) turn_done: u64,
+    pub(super) turn: Amount,
+    /// The key up to which all is done; the next turn goes on behind it.
+    pub(super) done_to: String,
     pub(super) latest: Option<Finished>,
 }
 

@@ -1,5 +1,5 @@
 use dlf_wire::dataset::v1::Origin;
-use dlf_wire::nodes::v1::{EmptyBucket, ProbeObjectStore, task};
+use dlf_wire::nodes::v1::{EmptyBucket, ProbeObjectStore, Warm, task};
 use proptest::prelude::*;
 
 use super::*;
@@ -12,6 +12,11 @@ const DONE: Outcome = Outcome::Done {
     created: false,
     deleted: false,
     writes_refused: None,
+    read: Amount {
+        objects: 0,
+        bytes: 0,
+    },
+    replicas: Vec::new(),
 };
 
 fn spec(dataset: &str, endpoint: &str, key_version: &str) -> TaskSpec {
@@ -256,6 +261,65 @@ fn a_task_the_worker_forgot_is_given_up() {
     assert_eq!(queue.depth(), (0, 0));
 }
 
+fn loading(dataset: &str, endpoint: &str) -> TaskSpec {
+    let task::Kind::ProbeObjectStore(probe) = spec(dataset, endpoint, "").kind else {
+        panic!("a probe")
+    };
+    TaskSpec {
+        kind: task::Kind::Warm(Warm {
+            origins: probe.origin.into_iter().collect(),
+            ..Warm::default()
+        }),
+        ..spec(dataset, endpoint, "")
+    }
+}
+
+fn objects(objects: u64) -> Amount {
+    Amount { objects, bytes: 0 }
+}
+
+#[test]
+fn loading_goes_on_behind_the_last_key_after_its_turn_and_after_its_worker_has_gone() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let mut worker = queue.join(64);
+    let begin = |queue: &mut Queue, worker| match queue.assign(worker, now) {
+        Some(Assignment::Run { id, spec }) => match spec.kind {
+            task::Kind::Warm(warm) => (id, warm.start_after),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let read = |objects, bytes| Amount { objects, bytes };
+    queue.want(loading("a", "s3"), FRESH, now);
+    let (id, behind) = begin(&mut queue, worker);
+    assert_eq!(behind, "");
+    queue.progressed(worker, &id, read(2, 20), "k2".to_owned());
+    queue.leave(worker, now);
+
+    worker = queue.join(64);
+    let (id, behind) = begin(&mut queue, worker);
+    assert_eq!(behind, "k2");
+    queue.progressed(worker, &id, read(1, 5), "k3".to_owned());
+    queue.finish(worker, &id, failure(DEADLINE_EXCEEDED, ""), now);
+
+    let (id, behind) = begin(&mut queue, worker);
+    assert_eq!(behind, "k3");
+    let done = Outcome::Done {
+        created: false,
+        deleted: false,
+        writes_refused: None,
+        read: read(4, 40),
+        replicas: Vec::new(),
+    };
+    queue.finish(worker, &id, done, now);
+    let progress = queue.want(loading("a", "s3"), FRESH, now);
+    assert_eq!((progress.done, progress.pending), (read(7, 65), false));
+
+    queue.give_up(&"a".into(), TaskType::Warm);
+    let anew = queue.want(loading("a", "s3"), FRESH, now);
+    assert_eq!((anew.done, anew.pending), (Amount::default(), true));
+}
+
 #[test]
 fn emptying_goes_on_after_its_turn_as_long_as_it_gets_on() {
     let (mut queue, now) = (Queue::default(), Instant::now());
@@ -264,10 +328,10 @@ fn emptying_goes_on_after_its_turn_as_long_as_it_gets_on() {
     queue.want(emptying("a", "s3"), FRESH, now);
     for turn in 1..=3 {
         let (id, _) = next(&mut queue, worker, now).unwrap();
-        queue.progressed(worker, &id, 1000);
+        queue.progressed(worker, &id, objects(1000), String::new());
         assert_eq!(
-            queue.want(emptying("a", "s3"), FRESH, now).objects_done,
-            turn * 1000
+            queue.want(emptying("a", "s3"), FRESH, now).done,
+            objects(turn * 1000)
         );
         queue.finish(worker, &id, late(), now);
         assert!(queue.want(emptying("a", "s3"), FRESH, now).pending);

@@ -21,7 +21,6 @@ pub(super) fn warnings(spec: &DatasetSpec) -> Vec<String> {
         }
         let inert = "has no effect yet; leave it out, or keep it for a later version";
         for (field, set) in [
-            ("spec.cache.warmup", cache.warmup.is_some()),
             ("spec.cache.idleAfter", cache.idle_after.is_some()),
             ("spec.cache.priority", cache.priority.is_some()),
         ] {
@@ -66,7 +65,6 @@ mod tests {
             fields(everything),
             [
                 "spec.cache.mode",
-                "spec.cache.warmup",
                 "spec.cache.idleAfter",
                 "spec.cache.priority",
                 "spec.scheduling"

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
@@ -16,9 +17,20 @@ pub struct PluginConfig {
     pub sha256: Option<String>,
     /// External: who writes its effective sources, as `system:serviceaccount:NAMESPACE:NAME`.
     pub service_account: Option<String>,
+    /// What it may have of what it says that it needs.
+    #[serde(default)]
+    pub grants: BTreeSet<Grant>,
     /// The plugin's own section, handed to it as it stands.
     #[serde(default)]
     pub config: serde_json::Value,
+}
+
+/// What a plugin may have beyond what every plugin has.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grant {
+    /// The keys of the sources that it caches, for its pods.
+    SourceKeys,
 }
 
 /// How a plugin runs.

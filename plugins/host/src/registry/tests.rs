@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use dlf_core::plugin::{PlanError, PluginInfo, StoragePlan, StoragePlugin, StorageRequest};
 use dlf_plugin_hostpath::HostPath;
@@ -49,6 +49,7 @@ fn section(carrier: Carrier) -> PluginConfig {
         path: None,
         sha256: None,
         service_account: None,
+        grants: BTreeSet::new(),
         config: serde_json::Value::Null,
     }
 }
@@ -226,4 +227,25 @@ fn a_section_of_a_plugin_that_is_compiled_in_is_checked_at_the_start() {
         error.starts_with("plugins.unconfigured.config: ") && error.contains("found bogus"),
         "{error}"
     );
+}
+
+#[test]
+fn keys_of_sources_are_for_plugins_that_were_granted_them() {
+    let needs = Needs { source_keys: true };
+    let granted = |grants: BTreeSet<Grant>| {
+        let section = PluginConfig {
+            grants,
+            ..isolated()
+        };
+        let registry = registry(with("acme", section, Vec::new())).unwrap();
+        let plugin = registry.plugins["acme"].clone();
+        assert_eq!(registry.grant(&plugin, Needs::default()), Ok(()));
+        registry.grant(&plugin, needs)
+    };
+    assert_eq!(granted(BTreeSet::from([Grant::SourceKeys])), Ok(()));
+    let refused = granted(BTreeSet::new()).unwrap_err();
+    assert_eq!(refused.reason, "NotGranted");
+    assert!(refused.message.contains("[plugins.acme]"), "{refused}");
+    let registry = registry(Config::default()).unwrap();
+    assert_eq!(registry.grant(&registry.plugins["nfs"], needs), Ok(()));
 }

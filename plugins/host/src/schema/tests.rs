@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use dlf_core::plugin::{PluginKind, ProtocolRange};
+use dlf_core::plugin::{Needs, PluginKind, ProtocolRange};
 use serde_json::json;
 
 use super::*;
@@ -14,6 +14,7 @@ fn info(schema: Option<Value>) -> PluginInfo {
         source_types: Vec::new(),
         emits: Vec::new(),
         observes: Vec::new(),
+        needs: Needs::default(),
         config_schema: schema,
     }
 }

@@ -1,4 +1,4 @@
-use dlf_core::plugin::{Call, Message, policy};
+use dlf_core::plugin::{CacheStats, Call, EndpointStatus, Message, Warm, policy};
 
 use super::*;
 use crate::caching;
@@ -110,4 +110,52 @@ fn shards_are_the_pods_of_a_set_that_has_their_names() {
     let alone = plan_of(&request);
     assert_eq!(alone.objects[0]["kind"], "Deployment");
     assert_eq!(alone.objects.len(), 2);
+}
+
+#[test]
+fn a_server_says_how_it_does_and_is_filled_ahead_once_it_serves() {
+    let mut request = request(1600);
+    request.decision.warm = Some(Warm::default());
+    let plan_of = |request: &CachingRequest| {
+        let server = Server::new(request, "proxy:1", 80).status_path("/status");
+        server.sharded(1 << 20).plan()
+    };
+    let first = plan_of(&request);
+    assert!(first.status_endpoints.is_empty() && first.tasks.is_empty());
+    let container = &first.objects[0]["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["env"][0]["name"], "NODE_NAME");
+    let mut running = first.objects[0].clone();
+    running["status"] = json!({ "readyReplicas": 2 });
+    request.observed.objects = vec![running];
+    request.observed.status = vec![EndpointStatus {
+        endpoint: String::new(),
+        stats: Some(CacheStats {
+            used_bytes: 1,
+            node: "n1".to_owned(),
+            ..CacheStats::default()
+        }),
+        failure: String::new(),
+    }];
+    let plan = plan_of(&request);
+    let info = caching("proxy", "1").plans_servers().build();
+    policy::check(&plan, &info, &request.place, &request.decision).unwrap();
+    assert_eq!(plan.tasks, [CacheTask::Warm(Warm::default())]);
+    assert_eq!(plan.placements, ["n1"]);
+    let shards = plan.origins[0].shards.iter();
+    let asked: Vec<String> = shards.map(|shard| format!("{shard}/status")).collect();
+    assert_eq!(plan.status_endpoints, asked);
+}
+
+#[test]
+fn keys_of_the_source_are_files_where_there_are_some() {
+    let info = caching("proxy", "1").plans_servers().needs_source_keys();
+    let info = info.build();
+    for key_secret in [Some("cache-1-2-3-source".to_owned()), None] {
+        let mut request = request(1600);
+        request.place.key_secret.clone_from(&key_secret);
+        let plan = Server::new(&request, "proxy:1", 80).source_keys().plan();
+        policy::check(&plan, &info, &request.place, &request.decision).unwrap();
+        let pod = plan.objects[0]["spec"]["template"]["spec"].to_string();
+        assert_eq!(pod.contains("/etc/source"), key_secret.is_some(), "{pod}");
+    }
 }

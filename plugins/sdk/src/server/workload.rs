@@ -15,6 +15,8 @@ const HEADROOM: u64 = 8;
 const TMP: &str = "256Mi";
 
 const CACHE: &str = "/cache";
+/// Where the source's keys are.
+const SOURCE: &str = "/etc/source";
 /// Of pods: stands for the files they were started with.
 const FILES_ANNOTATION: &str = "dlf.dev/files";
 /// Of pods of a `StatefulSet`: which one. With other claims or names of pods it is another.
@@ -128,6 +130,14 @@ impl Server<'_> {
         if !self.files.is_empty() {
             mounts.push(json!({ "name": "files", "mountPath": FILES, "readOnly": true }));
         }
+        if self.key_secret().is_some() {
+            mounts.push(json!({ "name": "source", "mountPath": SOURCE, "readOnly": true }));
+        }
+        let mut env = self.env.clone();
+        if self.status_path.is_some() {
+            let node = json!({ "fieldRef": { "fieldPath": "spec.nodeName" } });
+            env.push(json!({ "name": "NODE_NAME", "valueFrom": node }));
+        }
         let mut container = json!({
             "name": "cache",
             "image": self.image,
@@ -140,8 +150,8 @@ impl Server<'_> {
                 "capabilities": { "drop": ["ALL"] },
             },
         });
-        if !self.env.is_empty() {
-            container["env"] = json!(self.env);
+        if !env.is_empty() {
+            container["env"] = json!(env);
         }
         if !self.command.is_empty() {
             container["command"] = json!(self.command);
@@ -161,6 +171,9 @@ impl Server<'_> {
         if !self.files.is_empty() {
             let name = &self.request.place.name;
             volumes.push(json!({ "name": "files", "configMap": { "name": name } }));
+        }
+        if let Some(secret) = self.key_secret() {
+            volumes.push(json!({ "name": "source", "secret": { "secretName": secret } }));
         }
         volumes
     }

@@ -22,7 +22,7 @@ fn a_pod_that_reaches_beyond_itself_is_refused() {
         (
             "volumes",
             volume(json!({ "secret": { "secretName": "dlf-ca" } })),
-            "secret",
+            "reads Secret \"dlf-ca\"",
         ),
         (
             "volumes",
@@ -34,12 +34,12 @@ fn a_pod_that_reaches_beyond_itself_is_refused() {
         (
             "containers",
             json!([{ "envFrom": [{ "secretRef": { "name": "s" } }] }]),
-            "secretRef s",
+            "reads Secret \"s\"",
         ),
         (
             "initContainers",
             json!([{ "env": [{ "valueFrom": secret }] }]),
-            "secretKeyRef",
+            "needs.sourceKeys",
         ),
         (
             "containers",
@@ -143,4 +143,33 @@ fn a_probe_or_a_hook_asks_the_pod_itself() {
     objects[0]["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] =
         json!({ "httpGet": { "path": "/", "port": 8080 } });
     assert_eq!(judge(objects, None), Ok(()));
+}
+
+#[test]
+fn pods_may_read_the_keys_that_were_granted_and_no_other_secret() {
+    let judge = |named: &str| {
+        let mut objects = good();
+        let pod = &mut objects[0]["spec"]["template"]["spec"];
+        pod["volumes"] = json!([{ "name": "keys", "secret": { "secretName": named } }]);
+        let from = json!({ "secretKeyRef": { "name": named, "key": "accessKeyID" } });
+        pod["containers"][0]["env"] = json!([{ "name": "A", "valueFrom": from }]);
+        pod["containers"][0]["envFrom"] = json!([{ "secretRef": { "name": named } }]);
+        let place = CachePlace {
+            key_secret: Some("c-1-source".to_owned()),
+            ..place()
+        };
+        let plan = CachingPlan {
+            objects,
+            ..CachingPlan::default()
+        };
+        check(&plan, &info(), &place, &decision()).map_err(|error| error.message)
+    };
+    assert_eq!(judge("c-1-source"), Ok(()));
+    for other in ["c-1", "c-1-source-2", "dlf-ca"] {
+        let refused = judge(other).unwrap_err();
+        assert!(
+            refused.contains(other) && refused.contains("\"c-1-source\""),
+            "{refused}"
+        );
+    }
 }

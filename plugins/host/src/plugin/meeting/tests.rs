@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use dlf_core::plugin::{PluginKind, ProtocolRange, Reply};
+use dlf_core::plugin::{Needs, PluginKind, ProtocolRange, Reply};
 use serde_json::json;
 
 use super::*;
@@ -26,6 +26,7 @@ impl Channel for Described {
             source_types: Vec::new(),
             emits: Vec::new(),
             observes: Vec::new(),
+            needs: Needs::default(),
             config_schema: Some(self.schema.clone()).filter(|schema| !schema.is_null()),
         };
         Ok(serde_json::to_vec(&Reply::Ok(json!(info))).unwrap())

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod caches;
 mod servers;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use dlf_wire::dataset::v1::{Keys, NetworkRules, Origin};
 use dlf_wire::nodes::v1::{
     Done, EmptyBucket, EnsureBucket, Failure, ProbeNfs, ProbeObjectStore, Task, task,
 };
-use dlf_worker::{bucket, task::run};
+use dlf_worker::{bucket, progress::Step, task::run};
 use servers::{
     Instead, LISTED, MADE_AGAIN, NOT_IMPLEMENTED, gateway, keep_versions, nfs, s3, unique,
 };
@@ -187,7 +188,7 @@ fn emptying(origin: &Origin, owner: &str) -> Task {
 /// Empties with a look at the progress: what was deleted in all.
 async fn emptied_of(origin: &Origin, owner: &str) -> (Result<Done, Failure>, u64) {
     let objects = AtomicU64::new(0);
-    let report = |count| objects.store(count, Ordering::Relaxed);
+    let report = |step: Step| objects.store(step.objects, Ordering::Relaxed);
     let outcome = run(emptying(origin, owner), &report).await;
     (outcome, objects.into_inner())
 }
@@ -209,15 +210,15 @@ async fn emptying_goes_on_where_it_broke_off() {
         let put = store.put(&key, Bytes::new(), PutCondition::None);
         put.await.unwrap();
     }
-    let (deleted, mut first_page) = watch::channel(0);
-    let report = |count| {
-        deleted.send_replace(count);
+    let (deleted, mut first_page) = watch::channel(Step::default());
+    let report = |step| {
+        deleted.send_replace(step);
     };
     tokio::select! {
         early = run(emptying(&origin, "uid-1"), &report) => panic!("{early:?}"),
         changed = first_page.changed() => changed.unwrap(),
     }
-    let begun = *first_page.borrow();
+    let begun = first_page.borrow().objects;
     assert!((1..250).contains(&begun), "{begun}");
     let (outcome, deleted) = emptied_of(&origin, "uid-1").await;
     assert!(outcome.unwrap().deleted);
