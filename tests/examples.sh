@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Builds the examples of plugins as a third party would: workspaces of their own, outside ours.
-#   examples.sh minimal|template
+#   examples.sh minimal|shelf|template
 set -euo pipefail
 # shellcheck source=deploy/scripts/lib.sh
 . "$(dirname "$0")/../deploy/scripts/lib.sh"
 
 case $1 in
-  minimal) cargo test --locked --manifest-path "$ROOT/examples/plugin-minimal/Cargo.toml" ;;
+  minimal | shelf) cargo test --locked --manifest-path "$ROOT/examples/plugin-$1/Cargo.toml" ;;
   template)
     # What `cargo generate` makes of it.
     made=$(mktemp -d)

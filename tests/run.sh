@@ -62,6 +62,7 @@ unit() {
   check unit examples 30 cargo build --locked --workspace --examples
   rust_tests unit default --workspace --lib --bins --tests --filterset 'not (package(dlf-tests) & kind(test))'
   check unit plugin-minimal 15 tests/examples.sh minimal
+  check unit plugin-shelf 15 tests/examples.sh shelf
   check unit plugin-template 15 tests/examples.sh template
 }
 

@@ -2,7 +2,8 @@
 # Stage lint: what needs no test to run. Sourced by run.sh.
 
 check_format() {
-  cargo fmt --all --check && cargo fmt --check --manifest-path examples/plugin-minimal/Cargo.toml && check_gofmt
+  cargo fmt --all --check && check_gofmt &&
+    for example in minimal shelf; do cargo fmt --check --manifest-path "examples/plugin-$example/Cargo.toml" || return 1; done
 }
 check_gofmt() {
   local odd

@@ -38,15 +38,24 @@ pub(crate) fn with_plugins() -> bool {
 
 /// Whether the plugins of `up.sh` that have pods are there. The hostile one's may just have died of its deeds.
 fn are_there() -> bool {
-    ["nginx", "kept", "varnish", "elsewhere", "silent", "hostile"]
-        .iter()
-        .all(|plugin| {
-            let name = format!("dlf-plugin-{plugin}");
-            find("deployment", "dlf-system", &name).is_some_and(|deployment| {
-                let available = deployment["status"]["availableReplicas"].as_u64();
-                available.is_some_and(|pods| pods > 0) || *plugin == "hostile"
-            })
+    const NAMES: [&str; 9] = [
+        "nginx",
+        "kept",
+        "varnish",
+        "shelf",
+        "shelf-rust",
+        "needy",
+        "elsewhere",
+        "silent",
+        "hostile",
+    ];
+    NAMES.iter().all(|plugin| {
+        let name = format!("dlf-plugin-{plugin}");
+        find("deployment", "dlf-system", &name).is_some_and(|deployment| {
+            let available = deployment["status"]["availableReplicas"].as_u64();
+            available.is_some_and(|pods| pods > 0) || *plugin == "hostile"
         })
+    })
 }
 
 /// A Dataset of a bucket with a cache by this plugin.
@@ -111,7 +120,14 @@ pub(crate) fn name_of(endpoint: &str) -> String {
 
 /// Objects of a Dataset's caches, as `kind/name`.
 pub(crate) fn objects(namespace: &Namespace) -> Vec<String> {
-    let kinds = ["deployments", "services", "configmaps", "networkpolicies"];
+    let kinds = [
+        "deployments",
+        "statefulsets",
+        "services",
+        "configmaps",
+        "secrets",
+        "networkpolicies",
+    ];
     let label = format!("dlf.dev/dataset-namespace={}", namespace.name);
     let listed = kinds.iter().flat_map(|kind| list(kind, CACHES, &label));
     let line = |object: Value| {

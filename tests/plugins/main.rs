@@ -11,6 +11,7 @@ mod installed;
 mod policies;
 mod reconciles;
 mod shards;
+mod shelf;
 mod source;
 mod storage;
 mod upgrade;

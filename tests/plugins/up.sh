@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs DLF with the plugins that the tests need: the examples in Rust (twice) and Python, one that plans storage,
+# Installs DLF with the plugins that the tests need: the examples in Rust and Python, some of them twice, one that plans storage,
 # two that do what they should not, and one that is a controller of its own. Idempotent; `install.sh` takes them away.
 set -euo pipefail
 # shellcheck source=deploy/scripts/lib.sh
@@ -10,9 +10,11 @@ say "building the plugins and what their caches run in"
 "$ROOT/tests/cluster/cache-images.sh" >/dev/null
 (cd "$ROOT" && cargo build --locked --example hostile --example elsewhere --bin kubectl-dlf >&2)
 cargo build --locked --manifest-path "$ROOT/examples/plugin-minimal/Cargo.toml" >&2
+cargo build --locked --manifest-path "$ROOT/examples/plugin-shelf/Cargo.toml" >&2
 context=$ROOT/target/images/test-plugins
 mkdir -p "$context"
 strip -o "$context/libnginx_cache.so" "$CARGO_TARGET_DIR/debug/libnginx_cache.so"
+strip -o "$context/libshelf_cache.so" "$CARGO_TARGET_DIR/debug/libshelf_cache.so"
 strip -o "$context/libelsewhere.so" "$CARGO_TARGET_DIR/debug/examples/libelsewhere.so"
 strip -o "$context/libhostile.so" "$CARGO_TARGET_DIR/debug/examples/libhostile.so"
 printf 'FROM docker.io/library/debian:bookworm-slim\nCOPY *.so /\n' >"$context/Containerfile"
@@ -23,6 +25,8 @@ image=docker.io/library/dlf-test-plugins:$tag
 make_namespace
 kubectl create configmap varnish-plugin --namespace "$NAMESPACE" --dry-run=client --output yaml \
   --from-file "$ROOT/examples/plugin-python/plugin.py" | kubectl apply -f - >/dev/null
+kubectl create configmap shelf-plugin --namespace "$NAMESPACE" --dry-run=client --output yaml \
+  --from-file "$ROOT/examples/plugin-shelf/shelf.py" | kubectl apply -f - >/dev/null
 cat "$ROOT/tests/cluster/dlf.toml" - >"$context/dlf.toml" <<END
 
 [[route]]
@@ -49,6 +53,20 @@ plugins:
       image: docker.io/library/dlf-test-python:1
       interpreter: [python3]
     config: { image: "docker.io/library/dlf-test-varnish:1" }
+  shelf:
+    script:
+      configMap: shelf-plugin
+      key: shelf.py
+      image: docker.io/library/dlf-test-python:1
+      interpreter: [python3]
+    config: { image: "docker.io/library/dlf-test-python:1" }
+    grants: [source-keys]
+  shelf-rust:
+    library: { image: "$image", path: /libshelf_cache.so }
+    config: { image: "docker.io/library/dlf-test-python:1" }
+    grants: [source-keys]
+  needy:
+    library: { image: "$image", path: /libshelf_cache.so }
   elsewhere:
     library: { image: "$image", path: /libelsewhere.so }
   silent:

@@ -94,9 +94,26 @@ fn figures(status: &Value) -> Vec<(String, String)> {
         .map(|(key, value)| {
             let sized = ["capacity", "used"].contains(&key.as_str());
             let bytes = value.as_u64().filter(|_| sized).map(text::bytes);
-            (key.clone(), bytes.unwrap_or_else(|| shown(value)))
+            let value = match key.as_str() {
+                "warmup" => warmup(value),
+                _ => bytes.unwrap_or_else(|| shown(value)),
+            };
+            (key.clone(), value)
         })
         .collect()
+}
+
+/// How far loading is, and why it failed.
+fn warmup(status: &Value) -> String {
+    let said = |field: &str| status[field].as_str().unwrap_or_default();
+    let objects = status["objects"].as_u64().unwrap_or_default();
+    let (state, loaded, message) = (said("state"), said("loaded"), said("message"));
+    let why = if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    };
+    format!("{state}, {objects} objects, {loaded}{why}")
 }
 
 /// A value without the quotes that only programs need.

@@ -138,7 +138,7 @@ fn table(plugins: &Value, wide: bool) -> String {
     }
     let mut head = vec!["NAME", "KIND", "CARRIER", "VERSION", "PROTOCOL", "STATE"];
     if wide {
-        head.extend(["WHERE", "ERROR"]);
+        head.extend(["NEEDS", "WHERE", "ERROR"]);
     }
     let rows: Vec<Vec<String>> = plugins.iter().map(|plugin| row(plugin, wide)).collect();
     text::table(&head, &rows)
@@ -156,9 +156,30 @@ fn row(plugin: &Value, wide: bool) -> Vec<String> {
     ];
     if wide {
         let error = pods::error(plugin).unwrap_or_else(|| NOTHING.to_owned());
-        row.extend([said("where"), error]);
+        row.extend([needs(plugin), said("where"), error]);
     }
     row
+}
+
+/// What it needs beyond what every plugin has, and what of that it was not granted.
+fn needs(plugin: &Value) -> String {
+    let words = |field: &str| plugin[field].as_array().cloned().unwrap_or_default();
+    let granted = words("grants");
+    let needs = words("needs");
+    let shown = needs.iter().map(|need| {
+        let word = need.as_str().unwrap_or(NOTHING);
+        if granted.contains(need) {
+            word.to_owned()
+        } else {
+            format!("{word} (not granted)")
+        }
+    });
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    if shown.is_empty() {
+        NOTHING.to_owned()
+    } else {
+        shown
+    }
 }
 
 fn protocol(range: &Value) -> String {
@@ -187,7 +208,7 @@ mod tests {
     fn a_plugin_that_does_not_answer_is_shown_all_the_same() {
         let plugins = json!([
             { "name": "s3fs", "carrier": "built-in", "kind": "storage", "version": "0.1.0", "protocol": { "min": 1, "max": 1 }, "state": "ready", "error": null, "where": null },
-            { "name": "acme", "carrier": "isolated", "kind": null, "version": null, "protocol": null, "state": "failing", "error": "PluginTimeout", "where": "https://dlf-plugin-acme:8443", "pod": "pod x: CrashLoopBackOff" },
+            { "name": "acme", "carrier": "isolated", "kind": null, "version": null, "protocol": null, "state": "failing", "error": "PluginTimeout", "needs": ["source-keys"], "grants": [], "where": "https://dlf-plugin-acme:8443", "pod": "pod x: CrashLoopBackOff" },
         ]);
         assert_eq!(
             table(&plugins, false),
@@ -202,6 +223,7 @@ acme   -         isolated   -         -          failing
             wide.contains("https://dlf-plugin-acme:8443   PluginTimeout; pod x: CrashLoopBackOff"),
             "{wide}"
         );
+        assert!(wide.contains("source-keys (not granted)"), "{wide}");
         assert!(table(&json!([]), false).contains("no plugins"));
     }
 

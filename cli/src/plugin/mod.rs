@@ -14,8 +14,8 @@ mod section;
 
 use std::{error::Error, process::ExitCode};
 
-use dlf_core::plugin::{KindRef, PluginInfo};
-use dlf_plugin_host::carrier::Remote;
+use dlf_core::plugin::{KindRef, Needs, PluginInfo};
+use dlf_plugin_host::{carrier::Remote, config::Grant};
 
 use crate::{
     arguments::{PluginCommand, Shown, Which},
@@ -94,6 +94,17 @@ fn described(info: &PluginInfo) -> String {
             names
         }
     };
+    let needs = |needs: Needs| {
+        let grants: Vec<&str> = Grant::needed(needs).map(Grant::as_str).collect();
+        if grants.is_empty() {
+            "nothing".to_owned()
+        } else {
+            format!(
+                "{}, which the configuration has to grant",
+                grants.join(", ")
+            )
+        }
+    };
     let types: Vec<&str> = info.source_types.iter().map(|kind| kind.as_str()).collect();
     let schema = info.config_schema.as_ref().map(ToString::to_string);
     let rows = [
@@ -107,6 +118,7 @@ fn described(info: &PluginInfo) -> String {
         ("Sources", types.join(", ")),
         ("Plans", kinds(&info.emits)),
         ("Observes", kinds(&info.observes)),
+        ("Needs", needs(info.needs)),
         (
             "Config",
             schema.unwrap_or_else(|| "describes none".to_owned()),

@@ -121,6 +121,9 @@ async fn planned(
     mut request: CachingRequest,
     ready: bool,
 ) -> Result<CachingPlan, Box<dyn Error>> {
+    request.place = request
+        .place
+        .with_keys(remote.info().needs, &request.source);
     let first = CachingPlugin::plan(remote, &request).await?;
     policy::check(&first, remote.info(), &request.place, &request.decision)?;
     if !ready {

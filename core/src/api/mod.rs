@@ -28,6 +28,9 @@ pub use spec::{
 };
 #[cfg(feature = "kubernetes")]
 pub use status::{
-    CacheStatus, CachingStatus, DatasetStatus, DecisionStatus, NodeLabel, PLACEMENTS_MAX, Phase,
-    PhaseStatus, Placements, UsageStatus, WarmupStatus,
+    CacheStatus, CachingStatus, DatasetStatus, DecisionStatus, NodeLabel, Phase, PhaseStatus,
+    Placements, UsageStatus, WarmupStatus,
 };
+
+/// Nodes that a status names at most: more would cost each write, and a scheduler needs a few.
+pub const PLACEMENTS_MAX: usize = 64;

@@ -46,7 +46,7 @@ pub struct CacheStatus {
     /// Of the bytes that were asked of it, the part that it had, in percent; none while nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hit_ratio: Option<u8>,
-    /// Names of nodes that hold some of its data, at most [`PLACEMENTS_MAX`].
+    /// Names of nodes that hold some of its data, at most [`PLACEMENTS_MAX`](super::PLACEMENTS_MAX).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub placements: Vec<String>,
     /// Where reads go first; none while it does not serve.
@@ -73,9 +73,6 @@ pub struct WarmupStatus {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
-
-/// Nodes that a status names at most: more would cost each write, and a scheduler needs a few.
-pub const PLACEMENTS_MAX: u32 = 64;
 
 /// What was decided about a cache, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +120,7 @@ impl From<CachingStatus> for PhaseStatus {
     }
 }
 
-/// Nodes near the data, in the original's words and by label; at most [`PLACEMENTS_MAX`] of each.
+/// Nodes near the data, in the original's words and by label; at most [`PLACEMENTS_MAX`](super::PLACEMENTS_MAX) of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Placements {

@@ -7,6 +7,7 @@
     {{- fail (printf "plugins.%s: found [plugins.%s] in the value config too; expected it in one of the two (config is for plugins that the chart does not run)" $name $name) -}}
   {{- end -}}
   {{- $section := printf "[plugins.%s]\ncarrier = \"isolated\"\nurl = \"https://dlf-plugin-%s.%s.svc:8443\"\n" $name $name $.Release.Namespace -}}
+  {{- with $spec.grants }}{{ $section = printf "%sgrants = %s\n" $section (include "dlf.toml" .) }}{{ end -}}
   {{- with $spec.config }}{{ $section = printf "%sconfig = %s\n" $section (include "dlf.toml" .) }}{{ end -}}
   {{- $text = printf "%s\n\n%s" ($text | trimSuffix "\n") $section | trimPrefix "\n\n" -}}
 {{- end -}}

@@ -2,15 +2,20 @@
 
 mod meeting;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use dlf_core::plugin::{CachingPlugin, PROTOCOL, PlanError, PluginInfo, PluginKind, StoragePlugin};
+use dlf_core::plugin::{
+    CachingPlugin, Needs, PROTOCOL, PlanError, PluginInfo, PluginKind, StoragePlugin,
+};
 use serde::Serialize;
 use serde_json::Value;
 
 use self::meeting::Meeting;
 pub(crate) use self::meeting::warn_if_unchecked;
-use crate::{carrier::Channel, config::Carrier};
+use crate::{
+    carrier::Channel,
+    config::{Carrier, Grant},
+};
 
 /// A plugin that the operator was built with.
 #[derive(Clone)]
@@ -38,6 +43,8 @@ pub struct Plugin {
     carrier: Carrier,
     /// Where it is, for a person; none: in the operator.
     place: Option<String>,
+    /// What the configuration grants it.
+    grants: BTreeSet<Grant>,
     way: Way,
 }
 
@@ -54,6 +61,8 @@ impl Plugin {
             name,
             carrier: Carrier::Builtin,
             place: None,
+            // It is ours.
+            grants: BTreeSet::from([Grant::SourceKeys]),
             way: Way::BuiltIn(plugin),
         }
     }
@@ -70,7 +79,14 @@ impl Plugin {
             name,
             carrier,
             place: Some(place),
+            grants: BTreeSet::new(),
         }
+    }
+
+    /// The plugin with what the configuration grants it.
+    #[must_use]
+    pub(crate) fn with_grants(self, grants: BTreeSet<Grant>) -> Self {
+        Self { grants, ..self }
     }
 
     pub(crate) fn external(name: String, service_account: String) -> Self {
@@ -78,6 +94,7 @@ impl Plugin {
             name,
             carrier: Carrier::External,
             place: Some(service_account),
+            grants: BTreeSet::new(),
             way: Way::External,
         }
     }
@@ -165,6 +182,25 @@ impl Plugin {
         )
     }
 
+    /// Whether the configuration grants it what it needs.
+    ///
+    /// # Errors
+    /// What is not granted, and who can grant it.
+    pub fn granted(&self, needs: Needs) -> Result<(), PlanError> {
+        let lacks = Grant::needed(needs).find(|grant| !self.grants.contains(grant));
+        let Some(grant) = lacks else {
+            return Ok(());
+        };
+        let (name, what, word) = (&self.name, grant.what(), grant.as_str());
+        Err(PlanError::new(
+            "NotGranted",
+            format!(
+                "it needs {what}, which the configuration does not grant it; an administrator can: \
+                 grants = [{word:?}] in [plugins.{name}], which is the value plugins.{name}.grants of the chart"
+            ),
+        ))
+    }
+
     /// What it last said of itself; none while it was not met.
     #[must_use]
     pub fn info(&self) -> Option<PluginInfo> {
@@ -193,6 +229,10 @@ impl Plugin {
             carrier: self.carrier.as_str(),
             kind: self.known_kind().map(PluginKind::as_str),
             version: info.as_ref().map(|info| info.version.clone()),
+            needs: info
+                .as_ref()
+                .map_or_else(Vec::new, |info| Grant::needed(info.needs).collect()),
+            grants: self.grants.clone(),
             protocol: info.map(|info| Protocol {
                 min: info.protocol.min,
                 max: info.protocol.max,
@@ -220,6 +260,8 @@ pub struct Seen {
     carrier: &'static str,
     kind: Option<&'static str>,
     version: Option<String>,
+    needs: Vec<Grant>,
+    grants: BTreeSet<Grant>,
     protocol: Option<Protocol>,
     state: State,
     error: Option<String>,

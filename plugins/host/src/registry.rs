@@ -5,7 +5,7 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use dlf_core::{
-    plugin::{Needs, PlanError, PluginKind, ProtocolRange},
+    plugin::{PluginKind, ProtocolRange},
     source::SourceType,
 };
 
@@ -13,7 +13,7 @@ pub use self::error::RegistryError;
 use crate::{
     Config,
     carrier::{Channel, Guard, Library, Limits, Socket, socket::Connect},
-    config::{Address, Carrier, Grant, PluginConfig},
+    config::{Address, Carrier, PluginConfig},
     metrics::Metrics,
     plugin::{BuiltIn, Plugin, warn_if_unchecked},
     route, schema,
@@ -124,7 +124,7 @@ impl Registry {
             Arc::new(guard),
             section.config.clone(),
         );
-        self.insert(plugin)
+        self.insert(plugin.with_grants(section.grants.clone()))
     }
 
     fn insert(&mut self, plugin: Plugin) -> Result<(), RegistryError> {
@@ -248,27 +248,6 @@ impl Registry {
             .get(name)
             .map(|plugin| plugin.config.clone())
             .unwrap_or_default()
-    }
-
-    /// Whether a plugin may have what it needs. One that is compiled in is ours, and may.
-    ///
-    /// # Errors
-    /// What is not granted, and by whom it can be.
-    pub fn grant(&self, plugin: &Plugin, needs: Needs) -> Result<(), PlanError> {
-        let section = self.config.plugins.get(plugin.name());
-        let granted = |grant| section.is_some_and(|section| section.grants.contains(&grant));
-        if plugin.is_built_in() || !needs.source_keys || granted(Grant::SourceKeys) {
-            return Ok(());
-        }
-        let name = plugin.name();
-        Err(PlanError::new(
-            "NotGranted",
-            format!(
-                "it needs the keys of the sources that it caches, which the configuration does not grant it; an \
-                 administrator can: grants = [\"source-keys\"] in [plugins.{name}], or the value plugins.{name}.grants \
-                 of the chart"
-            ),
-        ))
     }
 
     /// The configuration this registry was made with.

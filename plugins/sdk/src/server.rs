@@ -163,7 +163,7 @@ impl<'a> Server<'a> {
         let warm = self.request.decision.warm.clone();
         plan.tasks = warm.map(CacheTask::Warm).into_iter().collect();
         plan.placements = self.request.observed.nodes();
-        plan.placements.truncate(PLACEMENTS_MAX as usize);
+        plan.placements.truncate(PLACEMENTS_MAX);
         plan
     }
 

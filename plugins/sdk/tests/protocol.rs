@@ -4,7 +4,7 @@
 
 use std::{env, fs, path::Path};
 
-use dlf_core::plugin::{CachingPlan, Message, PluginInfo, Reply, StoragePlan};
+use dlf_core::plugin::{CacheStats, CachingPlan, Message, PluginInfo, Reply, StoragePlan};
 use dlf_core::shards::shard_of;
 use schemars::{JsonSchema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
@@ -35,6 +35,7 @@ fn messages_of_version_2_are_read_by_this_version() {
     keeps::<PluginInfo>("plugin-info.json");
     keeps::<StoragePlan>("storage-plan.json");
     keeps::<CachingPlan>("caching-plan.json");
+    keeps::<CacheStats>("cache-stats.json");
 }
 
 #[test]
@@ -47,6 +48,8 @@ fn what_a_plugin_of_version_2_may_leave_out_has_a_default() {
     let plan: CachingPlan = serde_json::from_str("{}").unwrap();
     assert_eq!(plan, CachingPlan::default());
     assert!(!plan.condition.ready);
+    let stats: CacheStats = serde_json::from_str(r#"{ "version": 1 }"#).unwrap();
+    assert_eq!((stats.used_bytes, stats.node.as_str()), (0, ""));
 }
 
 /// The fixture was made by another implementation, in Python.
@@ -77,6 +80,7 @@ fn the_schemas_are_what_the_types_say() {
     schema::<PluginInfo>("plugin-info");
     schema::<StoragePlan>("storage-plan");
     schema::<CachingPlan>("caching-plan");
+    schema::<CacheStats>("cache-stats");
 }
 
 fn schema<Type: JsonSchema>(name: &str) {

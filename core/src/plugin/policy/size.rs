@@ -100,7 +100,7 @@ fn of_a_pod(workload: &Planned<'_>) -> Result<u128, PlanError> {
 /// Bytes of an `emptyDir`. One without a limit takes what the node has, from all who are on it.
 fn scratch(volume: &Value, shown: &str) -> Result<u128, PlanError> {
     // A volume that says no source is an emptyDir to Kubernetes.
-    let others = ["configMap", "persistentVolumeClaim"];
+    let others = ["configMap", "persistentVolumeClaim", "secret"];
     if others.iter().any(|source| volume[source].is_object()) {
         return Ok(0);
     }

@@ -2,6 +2,7 @@
 
 use super::refused;
 use crate::{
+    api::PLACEMENTS_MAX,
     labels::is_dns_subdomain,
     plugin::{CacheTask, CachingPlan, PlanError, Warm},
 };
@@ -12,8 +13,6 @@ const TASKS_MAX: usize = 1;
 const PATHS_MAX: usize = 64;
 /// Longest prefix, in bytes: that of a key (S3 user guide, "Creating object key names").
 const PATH_BYTES_MAX: usize = 1024;
-/// Nodes that a plan names; more would cost each write of a status.
-const PLACEMENTS_MAX: usize = crate::api::PLACEMENTS_MAX as usize;
 
 /// Checks what workers are asked to do, and the nodes that are said to hold data.
 pub(super) fn check(plan: &CachingPlan) -> Result<(), PlanError> {

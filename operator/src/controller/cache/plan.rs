@@ -26,7 +26,7 @@ pub(super) async fn run(
     let asked = async {
         let plugin = cache.plugin.caching().await?;
         let info = plugin.describe();
-        ctx.shared.plugins.grant(&cache.plugin, info.needs)?;
+        cache.plugin.granted(info.needs)?;
         let request = request(cache, &info, work.clone(), identity, ctx);
         let plan = plugin.plan(&request).await?;
         policy::check(&plan, &info, &request.place, &cache.decision)?;

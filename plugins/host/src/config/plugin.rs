@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use serde::Deserialize;
+use dlf_core::plugin::Needs;
+use serde::{Deserialize, Serialize};
 
 /// One plugin.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -26,11 +27,33 @@ pub struct PluginConfig {
 }
 
 /// What a plugin may have beyond what every plugin has.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case")]
 pub enum Grant {
     /// The keys of the sources that it caches, for its pods.
     SourceKeys,
+}
+
+impl Grant {
+    /// What has to be granted to a plugin that needs this.
+    pub fn needed(needs: Needs) -> impl Iterator<Item = Self> {
+        needs.source_keys.then_some(Self::SourceKeys).into_iter()
+    }
+
+    /// Its word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SourceKeys => "source-keys",
+        }
+    }
+
+    /// What it is, for a person.
+    pub(crate) const fn what(self) -> &'static str {
+        match self {
+            Self::SourceKeys => "the keys of the sources that it caches",
+        }
+    }
 }
 
 /// How a plugin runs.

@@ -1,12 +1,12 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
-use dlf_core::plugin::{PlanError, PluginInfo, StoragePlan, StoragePlugin, StorageRequest};
+use dlf_core::plugin::{Needs, PlanError, PluginInfo, StoragePlan, StoragePlugin, StorageRequest};
 use dlf_plugin_hostpath::HostPath;
 use dlf_plugin_nfs::Nfs;
 use dlf_plugin_s3fs::S3fs;
 
 use super::*;
-use crate::config::{Match, Route};
+use crate::config::{Grant, Match, Route};
 
 struct NoConnectors;
 
@@ -239,13 +239,13 @@ fn keys_of_sources_are_for_plugins_that_were_granted_them() {
         };
         let registry = registry(with("acme", section, Vec::new())).unwrap();
         let plugin = registry.plugins["acme"].clone();
-        assert_eq!(registry.grant(&plugin, Needs::default()), Ok(()));
-        registry.grant(&plugin, needs)
+        assert_eq!(plugin.granted(Needs::default()), Ok(()));
+        plugin.granted(needs)
     };
     assert_eq!(granted(BTreeSet::from([Grant::SourceKeys])), Ok(()));
     let refused = granted(BTreeSet::new()).unwrap_err();
     assert_eq!(refused.reason, "NotGranted");
     assert!(refused.message.contains("[plugins.acme]"), "{refused}");
     let registry = registry(Config::default()).unwrap();
-    assert_eq!(registry.grant(&registry.plugins["nfs"], needs), Ok(()));
+    assert_eq!(registry.plugins["nfs"].granted(needs), Ok(()));
 }

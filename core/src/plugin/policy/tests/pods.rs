@@ -60,7 +60,7 @@ fn a_field_of_a_pod_that_leaves_it_is_refused_with_what_to_do_instead() {
         (
             "imagePullSecrets",
             json!([{ "name": "s" }]),
-            "names no Secret",
+            "those of the chart's value",
         ),
         ("hostAliases", json!([]), "cluster's DNS"),
         ("priority", json!(1000), "may set affinity"),

@@ -1,0 +1,1 @@
+dlf_plugin_conformance::conformance!(shelf_cache::Shelf: caching);
