@@ -6,6 +6,8 @@
 //! address that is dialled, after name resolution and again on every redirect; a check of the name
 //! alone would be undone by a second answer of the same DNS server.
 
+mod egress;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;

@@ -8,6 +8,7 @@ mod pods;
 mod probes;
 mod services;
 mod size;
+mod storage;
 mod tasks;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{CacheDecision, CachePlace, CachingPlan, PlanError, PluginInfo};
+
+pub use storage::check as check_storage;
 
 /// Kinds that a plan may hold when the plugin says that it emits them.
 pub const KINDS: [(&str, &str); 5] = [

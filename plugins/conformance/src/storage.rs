@@ -1,6 +1,5 @@
 use dlf_core::{
-    plugin::{FileSystem, Intent, SecretEntry, StoragePlan, StoragePlugin, Volume},
-    program,
+    plugin::{Intent, SecretEntry, StoragePlan, StoragePlugin, policy},
     source::{KeySource, Source, SourceType, keys},
 };
 use dlf_plugin_host::carrier::Remote;
@@ -12,13 +11,14 @@ use crate::{
     requests,
 };
 
-const PROGRAMS: &str = "it mounts by a program that nodes have";
+const ALLOWED: &str =
+    "it mounts what the dataset names, as the dataset says and by a program that nodes have";
 const REFERENCES: &str = "keys are references";
 
 /// What a storage plugin has to do.
 pub(crate) async fn check(report: &mut Report, remote: &Remote, config: &Value) {
     let kinds = &remote.info().source_types;
-    let (mut planned, mut readonly, mut programs, mut literal) = (Ok(()), Ok(()), Ok(()), Ok(()));
+    let (mut planned, mut allowed, mut literal) = (Ok(()), Ok(()), Ok(()));
     for request in requests::storage(kinds, Intent::Exist, config) {
         let plan = match StoragePlugin::plan(remote, &request).await {
             Ok(plan) => plan,
@@ -28,14 +28,9 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote, config: &Value) 
                 continue;
             }
         };
-        let Volume::Mount(mount) = &plan.volume;
-        if request.source.readonly() && !mount.readonly {
-            readonly = Err(format!(
-                "{} is mounted for writing",
-                request.source.address()
-            ));
+        if let Err(error) = policy::check_storage(&plan, &request) {
+            allowed = Err(Wrong::from(error.message));
         }
-        programs = programs.and(program_of(&mount.file_system));
         literal = literal.and(keys_by_reference(&request.source, &plan));
     }
     report.enter(
@@ -44,23 +39,18 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote, config: &Value) 
         "plan it, or leave the type out of PluginInfo.sourceTypes",
     );
     report.enter(
-        "a source that is read-only is mounted read-only",
-        readonly,
-        "set `readonly` of the mount when the source's is",
+        ALLOWED,
+        allowed,
+        "see what a storage plan may lead to in docs/plugin-protocol.md, section Plans",
     );
     if kinds.contains(&SourceType::Cos) {
-        report.enter(
-            PROGRAMS,
-            programs,
-            "take program `native` without options, or `s3fs` with options that core/src/program.rs lists",
-        );
         report.enter(
             REFERENCES,
             literal,
             "give accessKeyID and secretAccessKey as {\"key\": {\"secret\": …, \"key\": …}}",
         );
     } else {
-        report.skip([PROGRAMS, REFERENCES], "it plans no buckets");
+        report.skip([REFERENCES], "it plans no buckets");
     }
     let mut leaving = Ok(());
     for request in requests::storage(kinds, Intent::Delete, config) {
@@ -73,15 +63,6 @@ pub(crate) async fn check(report: &mut Report, remote: &Remote, config: &Value) 
         leaving,
         "answer intent `delete` with the tasks that are left, or with none",
     );
-}
-
-fn program_of(file_system: &FileSystem) -> Result<(), String> {
-    let FileSystem::ObjectStore(store) = file_system else {
-        return Ok(());
-    };
-    program::check(&store.program, &store.options)
-        .map(drop)
-        .map_err(|error| error.to_string())
 }
 
 fn keys_by_reference(source: &Source, plan: &StoragePlan) -> Result<(), String> {

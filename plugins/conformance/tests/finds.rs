@@ -17,17 +17,20 @@ use dlf_plugin_sdk::prelude::*;
 /// Changes an answer to a message; the number counts answers.
 type Spoil = fn(message: &Value, reply: &mut Value, number: u64);
 
-/// A server in front of a bucket, as the SDK plans it.
+/// Servers in front of a bucket, as the SDK plans them, with all that they may have.
 struct Cache;
 
 #[async_trait]
 impl CachingPlugin for Cache {
     fn describe(&self) -> PluginInfo {
-        caching("cache", "1").plans_servers().build()
+        let described = caching("cache", "1").plans_servers();
+        described.needs_source_keys().build()
     }
 
     async fn plan(&self, request: &CachingRequest) -> Result<CachingPlan, PlanError> {
-        Ok(Server::new(request, "docker.io/library/cache:1", 8080).plan())
+        let server = Server::new(request, "docker.io/library/cache:1", 8080);
+        let server = server.status_path("/status").source_keys();
+        Ok(server.sharded(SHARD_BYTES_DEFAULT).plan())
     }
 }
 
@@ -151,8 +154,13 @@ const OF_ALL: [(&str, Spoil); 12] = [
     ),
 ];
 
+const ALLOWED: &str = "its objects are of kinds, names and powers that caches may have";
+const STABLE: &str = "its objects stay the same when they are there";
+const NAMED: &str =
+    "it mounts what the dataset names, as the dataset says and by a program that nodes have";
+
 /// With how many checks cannot be made then.
-const OF_CACHES: [(&str, usize, Spoil); 9] = [
+const OF_CACHES: [(&str, usize, Spoil); 14] = [
     (
         "it plans a cache in front of buckets of every kind",
         5,
@@ -171,11 +179,32 @@ const OF_CACHES: [(&str, usize, Spoil); 9] = [
             }
         },
     ),
-    (
-        "its objects are of kinds, names and powers that caches may have",
-        0,
-        |_, reply, _| set(reply, "/ok/objects/0/metadata/namespace", json!("default")),
-    ),
+    (ALLOWED, 0, |_, reply, _| {
+        set(reply, "/ok/objects/0/metadata/namespace", json!("default"));
+    }),
+    (ALLOWED, 0, |_, reply, _| {
+        let elsewhere = json!(["http://elsewhere.default.svc:80/status"]);
+        set(reply, "/ok/statusEndpoints", elsewhere);
+    }),
+    (ALLOWED, 0, |_, reply, _| {
+        let everything = json!({ "warm": { "paths": [] } });
+        set(reply, "/ok/tasks", json!([everything, everything]));
+    }),
+    (ALLOWED, 0, |_, reply, _| {
+        let elsewhere = json!(["http://elsewhere.default.svc:80"]);
+        set(reply, "/ok/origins/0/shards", elsewhere);
+    }),
+    (ALLOWED, 0, |_, reply, _| {
+        let volumes = json!([{ "name": "keys", "secret": { "secretName": "dlf-ca" } }]);
+        set(reply, "/ok/objects/0/spec/template/spec/volumes", volumes);
+    }),
+    (STABLE, 0, |message, reply, _| {
+        let told = message.pointer("/request/observed/status/0").is_some();
+        let annotations = json!({ "told": told.to_string() });
+        if let Some(metadata) = reply.pointer_mut("/ok/objects/0/metadata") {
+            metadata["annotations"] = annotations;
+        }
+    }),
     (
         "its objects have only fields that Kubernetes knows",
         0,
@@ -217,17 +246,13 @@ const OF_CACHES: [(&str, usize, Spoil); 9] = [
             }
         },
     ),
-    (
-        "its objects stay the same when they are there",
-        0,
-        |message, reply, _| {
-            let seen = message.pointer("/request/observed/objects/0").is_some();
-            let annotations = json!({ "seen": seen.to_string() });
-            if let Some(metadata) = reply.pointer_mut("/ok/objects/0/metadata") {
-                metadata["annotations"] = annotations;
-            }
-        },
-    ),
+    (STABLE, 0, |message, reply, _| {
+        let seen = message.pointer("/request/observed/objects/0").is_some();
+        let annotations = json!({ "seen": seen.to_string() });
+        if let Some(metadata) = reply.pointer_mut("/ok/objects/0/metadata") {
+            metadata["annotations"] = annotations;
+        }
+    }),
     (
         "it sends reads to a cache that is ready, and says so",
         0,
@@ -244,7 +269,7 @@ const OF_CACHES: [(&str, usize, Spoil); 9] = [
     ),
 ];
 
-const OF_STORAGE: [(&str, Spoil); 5] = [
+const OF_STORAGE: [(&str, Spoil); 6] = [
     (
         "it plans every type of source that it says it plans",
         |message, reply, _| {
@@ -253,13 +278,16 @@ const OF_STORAGE: [(&str, Spoil); 5] = [
             }
         },
     ),
-    (
-        "a source that is read-only is mounted read-only",
-        |_, reply, _| set(reply, "/ok/volume/mount/readonly", json!(false)),
-    ),
-    ("it mounts by a program that nodes have", |_, reply, _| {
+    (NAMED, |_, reply, _| {
+        set(reply, "/ok/volume/mount/readonly", json!(false));
+    }),
+    (NAMED, |_, reply, _| {
         let program = "/ok/volume/mount/fileSystem/objectStore/program";
         set(reply, program, json!("sh"));
+    }),
+    (NAMED, |_, reply, _| {
+        let endpoint = "/ok/volume/mount/fileSystem/objectStore/origins/0/endpoint";
+        set(reply, endpoint, json!("https://elsewhere.example.com"));
     }),
     ("keys are references", |_, reply, _| {
         set(
@@ -286,7 +314,7 @@ async fn a_good_plugin_passes_all_that_applies() {
     let nfs = Plugin::storage(dlf_plugin_nfs::Nfs);
     assert_eq!(
         found(nfs, untouched).await,
-        (vec![], 2),
+        (vec![], 1),
         "it plans no buckets"
     );
 }

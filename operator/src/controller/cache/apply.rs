@@ -13,7 +13,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{CacheKey, CacheKind, CacheObject, refused::Refused};
+use super::{CacheKey, CacheKind, CacheObject, network_policy::network_policy, refused::Refused};
 use crate::controller::{
     Context,
     error::{Doing, Problem, ReconcileError},
@@ -31,7 +31,14 @@ pub(super) async fn run(
     identity: &Identity,
     ctx: &Context,
 ) -> Result<(Option<Problem>, BTreeSet<CacheKey>), ReconcileError> {
-    let policy = network_policy(place, identity, &ctx.shared.namespace);
+    // A leader knows them before its controllers begin.
+    let rules = ctx.shared.nodes.read(|nodes| nodes.network().cloned());
+    let policy = network_policy(
+        place,
+        identity,
+        &ctx.shared.namespace,
+        &rules.unwrap_or_default(),
+    );
     let planned = planned.iter().map(|object| (object, Some(plugin)));
     let known = ctx.shared.cache_objects.of(&identity.uid);
     let mut written = BTreeSet::new();
@@ -53,32 +60,6 @@ fn key_of(object: &Value) -> Option<CacheKey> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let kind = CacheKind::of(text("/apiVersion")?, text("/kind")?)?;
     Some((kind, text("/metadata/name")?.to_owned()))
-}
-
-/// Caches check no keys: who may read a dataset's bytes from one are the nodes' mounters and the
-/// pods of the Dataset's own namespace, which may have its keys anyway.
-fn network_policy(place: &CachePlace, identity: &Identity, operator_namespace: &str) -> Value {
-    let namespace = |name: &str| json!({ "matchLabels": { "kubernetes.io/metadata.name": name } });
-    json!({
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": { "name": place.name, "namespace": place.namespace },
-        "spec": {
-            "podSelector": { "matchLabels": place.labels },
-            "policyTypes": ["Ingress"],
-            "ingress": [{ "from": [
-                { "namespaceSelector": namespace(&identity.namespace) },
-                {
-                    "namespaceSelector": namespace(operator_namespace),
-                    "podSelector": { "matchLabels": {
-                        "app.kubernetes.io/name": "dlf",
-                        "app.kubernetes.io/component": "mounter",
-                    }},
-                },
-                { "podSelector": { "matchLabels": place.labels } },
-            ]}],
-        },
-    })
 }
 
 /// The object with its owner's labels, what its images are pulled with and a hash of itself. What a `StatefulSet` claimed goes with it: a

@@ -6,6 +6,7 @@
 mod apply;
 mod holders;
 mod keys;
+mod network_policy;
 mod objects;
 mod plan;
 mod refused;

@@ -3,8 +3,9 @@
 use dlf_core::{
     api::{Dataset, DatasetSpec, is_positive_quantity},
     decision,
-    plugin::{DatasetRef, FileSystem, Intent, OriginRef, StoragePlan, StorageRequest, Volume},
-    program,
+    plugin::{
+        DatasetRef, FileSystem, Intent, OriginRef, StoragePlan, StorageRequest, Volume, policy,
+    },
     source::{ObjectStoreSource, Source},
 };
 use kube::ResourceExt;
@@ -101,20 +102,9 @@ pub(super) async fn ask(
         intent,
         config: plugins.plugin_config(name),
     };
-    let answer = ctx.shared.plans.get(plugin, request).await?;
-    let checked = answer
-        .map_err(|error| plans::problem(name, error))
-        .and_then(|plan| check(name, &plan).map(|()| plan));
-    Some(checked)
-}
-
-fn check(plugin: &str, plan: &StoragePlan) -> Result<(), Problem> {
-    let Volume::Mount(mount) = &plan.volume;
-    if let FileSystem::ObjectStore(store) = &mount.file_system {
-        program::check(&store.program, &store.options)
-            .map_err(|error| Problem::failed("PlanRefused", format!("plugin {plugin}: {error}")))?;
-    }
-    Ok(())
+    let answer = ctx.shared.plans.get(plugin, request.clone()).await?;
+    let checked = answer.and_then(|plan| policy::check_storage(&plan, &request).map(|()| plan));
+    Some(checked.map_err(|error| plans::problem(name, error)))
 }
 
 #[cfg(test)]
