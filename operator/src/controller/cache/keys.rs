@@ -7,12 +7,23 @@ use dlf_wire::dataset::v1::Origin;
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
+use crate::controller::error::Problem;
+
 /// Key of the source's private CA, in PEM.
 const CA: &str = "ca.crt";
 
 /// The Secret of the name that the plugin was told; none where it was told none.
-pub(super) fn secret(place: &CachePlace, source: &Origin) -> Option<Value> {
-    let name = place.key_secret.as_ref()?;
+///
+/// # Errors
+/// What of the source's keys is missing, if they are needed.
+pub(super) fn secret(
+    place: &CachePlace,
+    source: &Result<Origin, Problem>,
+) -> Result<Option<Value>, Problem> {
+    let Some(name) = &place.key_secret else {
+        return Ok(None);
+    };
+    let source = source.as_ref().map_err(Clone::clone)?;
     let found = source.keys.iter().flat_map(|found| {
         [
             (keys::ACCESS_KEY_ID, &found.access_key_id),
@@ -25,13 +36,13 @@ pub(super) fn secret(place: &CachePlace, source: &Origin) -> Option<Value> {
         .filter(|(_, value)| !value.is_empty())
         .map(|(key, value)| (key, ByteString(value.clone().into_bytes())))
         .collect();
-    Some(json!({
+    Ok(Some(json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
         "metadata": { "name": name, "namespace": place.namespace, "labels": place.labels },
         "data": data,
-    }))
+    })))
 }
 
 #[cfg(test)]
@@ -57,15 +68,17 @@ mod tests {
             ca_pem: "pem".to_owned(),
             ..Origin::default()
         };
-        let made = secret(&place, &source).unwrap();
+        let made = secret(&place, &Ok(source)).unwrap().unwrap();
         assert_eq!(
             made["data"],
             json!({ "accessKeyID": "aWQ=", "secretAccessKey": "c2VjcmV0", "ca.crt": "cGVt" })
         );
-        let without = CachePlace {
+        let missing = Err(Problem::pending("SecretNotFound", "no Secret keys"));
+        assert!(secret(&place, &missing).is_err());
+        let unasked = CachePlace {
             key_secret: None,
             ..place
         };
-        assert_eq!(secret(&without, &source), None);
+        assert!(matches!(secret(&unasked, &missing), Ok(None)));
     }
 }

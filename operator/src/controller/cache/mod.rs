@@ -66,14 +66,17 @@ pub(super) async fn reconcile(
         return Ok(Next::Wait);
     }
     let shared = &ctx.shared;
-    match validate::run(
+    let wanted = validate::run(
         &dataset,
         &identity,
         &shared.plugins,
         &shared.caches_namespace,
-    ) {
+    );
+    if !matches!(wanted, Ok(Wanted::Cache(_))) {
+        work::stop(&identity, &ctx);
+    }
+    match wanted {
         Ok(Wanted::Nothing(_)) => {
-            work::stop(&identity, &ctx);
             let gone = withdraw::unwanted(&dataset, &identity, None, &ctx).await?;
             if shared.cache_states.forget(&identity.uid) {
                 wake(&identity, &ctx);
@@ -129,11 +132,12 @@ async fn serve(
         return Ok(until(cleared));
     }
     let shown = ctx.shared.cache_states.work(&identity.uid);
-    let asked = plan::run(cache, &shown, identity, ctx).await;
     let source = source_of(&cache.source, identity, ctx).await?;
-    let (Planned { plan, place }, source) = match (asked, source) {
-        (Ok(planned), Ok(source)) => (planned, source),
-        (Err(problem), _) | (_, Err(problem)) => {
+    let asked = plan::run(cache, &shown, identity, ctx).await;
+    let keyed = asked.and_then(|planned| Ok((keys::secret(&planned.place, &source)?, planned)));
+    let (keys, Planned { plan, place }) = match keyed {
+        Ok(planned) => planned,
+        Err(problem) => {
             // What it planned before stays.
             note(
                 status::stopped(&problem, Some(cache), identity, ctx),
@@ -144,11 +148,10 @@ async fn serve(
         }
     };
     let plugin = cache.plugin.name();
-    let keys = keys::secret(&place, &source);
     let (obstacle, planned) =
         apply::run(&plan.objects, keys.as_ref(), plugin, &place, identity, ctx).await?;
     let last = status::last(identity, ctx);
-    let (work, warmup) = work::run(&plan, cache, &source, last.as_deref(), identity, ctx);
+    let (work, warmup) = work::run(&plan, cache, source, last.as_deref(), identity, ctx);
     let (state, starts) = match &obstacle {
         Some(problem) => (status::stopped(problem, Some(cache), identity, ctx), false),
         None => {

@@ -1,6 +1,6 @@
 //! What workers do for a cache, and what came of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dlf_core::{
     api::{CacheStatus, WarmupStatus, quantity_bytes},
@@ -11,7 +11,7 @@ use dlf_core::{
 };
 use dlf_wire::{
     dataset::v1::Origin,
-    nodes::v1::{self as wire, AskReplicas, ReplicaAnswer, ReplicaStats, task},
+    nodes::v1::{self as wire, AskReplicas, Failure, ReplicaAnswer, ReplicaStats, task},
 };
 use serde_json::json;
 
@@ -20,10 +20,11 @@ use crate::{
     controller::{
         Context,
         dataset::{read_through, task_of},
+        error::Problem,
         names::Identity,
         owned::fingerprint,
     },
-    tasks::{Freshness, Outcome, Progress, TaskType},
+    tasks::{Finished, Freshness, Outcome, Progress, TaskType},
 };
 
 /// How old what replicas say may be.
@@ -43,7 +44,7 @@ const LOADED: Freshness = Freshness {
 pub(super) fn run(
     plan: &CachingPlan,
     cache: &Cache,
-    source: &Origin,
+    source: Result<Origin, Problem>,
     last: Option<&CacheStatus>,
     identity: &Identity,
     ctx: &Context,
@@ -59,21 +60,18 @@ pub(super) fn run(
     };
     let of = fingerprint(&json!([cache.place.name, warm.paths]));
     let last = last.and_then(|last| last.warmup.as_ref());
-    let (result, shown) = match last.filter(|last| last.of == of && last.state == DONE) {
+    let (result, shown) = match (
+        last.filter(|last| last.of == of && last.state == DONE),
+        source,
+    ) {
         // Also by a leader before this one, whose tasks nobody knows any more.
-        Some(done) => (finished(warm, done), done.clone()),
-        None => {
-            let origins = read_through(&plan.origins, source);
-            let progress = ctx.shared.tasks.want(
-                task_of(
-                    loading(warm, origins),
-                    identity,
-                    std::slice::from_ref(source),
-                ),
-                LOADED,
-            );
-            judged(warm, of, &progress)
+        (Some(done), _) => (finished(warm, done), done.clone()),
+        (None, Ok(source)) => {
+            let task = loading(warm, read_through(&plan.origins, &source));
+            let task = task_of(task, identity, &[source]);
+            judged(warm, of, ctx.shared.tasks.want(task, LOADED))
         }
+        (None, Err(missing)) => judged(warm, of, failed(missing)),
     };
     let observed = Observed {
         status,
@@ -145,6 +143,18 @@ fn loading(warm: &Warm, origins: Vec<Origin>) -> task::Kind {
     })
 }
 
+/// Loading that cannot begin.
+fn failed(missing: Problem) -> Progress {
+    let failure = Failure::new(missing.reason, missing.message);
+    Progress {
+        latest: Some(Finished {
+            outcome: Outcome::Failed(failure),
+            at: Instant::now(),
+        }),
+        ..Progress::default()
+    }
+}
+
 const LOADING: &str = "Loading";
 const DONE: &str = "Done";
 const FAILED: &str = "Failed";
@@ -159,12 +169,12 @@ fn finished(warm: &Warm, shown: &WarmupStatus) -> TaskResult {
 }
 
 /// How far loading is, for the plugin and for people.
-fn judged(warm: &Warm, of: String, progress: &Progress) -> (TaskResult, WarmupStatus) {
+fn judged(warm: &Warm, of: String, progress: Progress) -> (TaskResult, WarmupStatus) {
     let (objects, bytes) = (progress.done.objects, progress.done.bytes);
-    let latest = progress.latest.as_ref().filter(|_| !progress.pending);
-    let outcome = latest.map(|latest| match &latest.outcome {
+    let latest = progress.latest.filter(|_| !progress.pending);
+    let outcome = latest.map(|latest| match latest.outcome {
         Outcome::Done { .. } => TaskOutcome::Done,
-        Outcome::Failed(why) => TaskOutcome::Failed(PlanError::new(&why.reason, &why.message)),
+        Outcome::Failed(why) => TaskOutcome::Failed(PlanError::new(why.reason, why.message)),
     });
     let (state, message) = match &outcome {
         None => (LOADING, String::new()),
@@ -189,12 +199,8 @@ fn judged(warm: &Warm, of: String, progress: &Progress) -> (TaskResult, WarmupSt
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
-    use dlf_wire::nodes::v1::Failure;
-
     use super::*;
-    use crate::tasks::{Amount, Finished};
+    use crate::tasks::Amount;
 
     fn progress(pending: bool, outcome: Option<Outcome>) -> Progress {
         Progress {
@@ -210,7 +216,7 @@ mod tests {
         }
     }
 
-    fn failed() -> Option<Outcome> {
+    fn refused() -> Option<Outcome> {
         Some(Outcome::Failed(Failure::new("AccessDenied", "no")))
     }
 
@@ -218,7 +224,7 @@ mod tests {
     fn loading_is_shown_until_it_has_ended() {
         let warm = Warm::default();
         let of = || "h".to_owned();
-        let (result, shown) = judged(&warm, of(), &progress(true, None));
+        let (result, shown) = judged(&warm, of(), progress(true, None));
         assert_eq!(
             (shown.state.as_str(), shown.loaded.as_str()),
             (LOADING, "5Gi")
@@ -227,13 +233,13 @@ mod tests {
             (result.objects, result.bytes, result.outcome),
             (3, 5 << 30, None)
         );
-        let (result, shown) = judged(&warm, of(), &progress(false, failed()));
+        let (result, shown) = judged(&warm, of(), progress(false, refused()));
         assert_eq!(
             (shown.state.as_str(), shown.message.as_str()),
             (FAILED, "no (AccessDenied)")
         );
         assert!(matches!(result.outcome, Some(TaskOutcome::Failed(_))));
-        let (_, again) = judged(&warm, of(), &progress(true, failed()));
+        let (_, again) = judged(&warm, of(), progress(true, refused()));
         assert_eq!(again.state, LOADING, "it is tried again");
     }
 
