@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
 use dlf_core::{
-    names::{LABEL_DATASET_UID, LABEL_PLUGIN, field_manager},
+    names::{
+        LABEL_DATASET_NAME, LABEL_DATASET_NAMESPACE, LABEL_DATASET_UID, LABEL_PLUGIN, field_manager,
+    },
     plugin::CachePlace,
 };
 use kube::{
@@ -66,16 +68,21 @@ fn key_of(object: &Value) -> Option<CacheKey> {
 /// cache has nothing that the source has not.
 fn stamped(object: &Value, plugin: &str, identity: &Identity, pull_secrets: &[String]) -> Value {
     let mut stamped = object.clone();
-    for (label, value) in identity.labels() {
-        stamped["metadata"]["labels"][label] = json!(value);
+    let owner = identity.labels();
+    for (label, value) in &owner {
+        stamped["metadata"]["labels"][*label] = json!(value);
     }
     stamped["metadata"]["labels"][LABEL_PLUGIN] = json!(plugin);
     if stamped["kind"] == "StatefulSet" {
         stamped["spec"]["persistentVolumeClaimRetentionPolicy"] =
             json!({ "whenDeleted": "Delete", "whenScaled": "Delete" });
     }
-    if let Some(pod) = stamped.pointer_mut("/spec/template/spec") {
-        add_pull_secrets(pod, pull_secrets);
+    if let Some(template) = stamped.pointer_mut("/spec/template") {
+        // By these a person finds its pods and what they log.
+        for label in [LABEL_DATASET_NAMESPACE, LABEL_DATASET_NAME] {
+            template["metadata"]["labels"][label] = json!(owner[label]);
+        }
+        add_pull_secrets(&mut template["spec"], pull_secrets);
     }
     let hash = fingerprint(&stamped);
     stamped["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash);
@@ -217,7 +224,27 @@ pub(super) async fn remove(
 
 #[cfg(test)]
 mod tests {
+    use dlf_core::api::ApiGroup;
+
     use super::*;
+
+    #[test]
+    fn pods_of_a_cache_are_found_by_its_dataset() {
+        let identity = Identity {
+            group: ApiGroup::Hpsys,
+            namespace: "ml".into(),
+            name: "books".into(),
+            uid: "u".into(),
+        };
+        let planned = json!({ "kind": "Deployment", "spec": { "template": { "spec": {} } } });
+        let stamped = stamped(&planned, "acme", &identity, &[]);
+        let labels = &stamped["spec"]["template"]["metadata"]["labels"];
+        assert_eq!(labels[LABEL_DATASET_NAME], "books");
+        assert_eq!(labels[LABEL_DATASET_NAMESPACE], "ml");
+        assert_eq!(stamped["metadata"]["labels"][LABEL_DATASET_UID], "u");
+        let service = super::stamped(&json!({ "kind": "Service" }), "acme", &identity, &[]);
+        assert!(service["spec"].is_null(), "{service}");
+    }
 
     #[test]
     fn images_of_caches_are_pulled_with_what_the_installation_has() {

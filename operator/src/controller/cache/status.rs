@@ -162,8 +162,15 @@ pub(super) fn planned(cache: &Cache, plan: &CachingPlan, figures: Figures) -> Ca
     let condition = &plan.condition;
     let endpoint = plan.origins.first().map(|origin| origin.endpoint.clone());
     let plugin = cache.plugin.name();
-    let message = format!("plugin {plugin}: {}", condition.message);
     let serves = condition.ready && endpoint.is_some();
+    let (reason, message) = if condition.ready && !serves {
+        let message =
+            "its plan says that the cache is ready and has no origins, so reads go to the source";
+        ("NoOrigin", format!("plugin {plugin}: {message}"))
+    } else {
+        let message = format!("plugin {plugin}: {}", condition.message);
+        (condition.reason.as_str(), message)
+    };
     CacheState {
         external: None,
         phase: PhaseStatus {
@@ -180,7 +187,7 @@ pub(super) fn planned(cache: &Cache, plan: &CachingPlan, figures: Figures) -> Ca
         finding: Some(Finding::new(
             ConditionType::CacheReady,
             serves,
-            &condition.reason,
+            reason,
             message,
         )),
         origins: plan.origins.clone(),
