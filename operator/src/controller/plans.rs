@@ -286,6 +286,17 @@ mod tests {
         assert_eq!(fault.reason, "PluginUnreachable");
     }
 
+    #[test]
+    fn a_problem_that_says_when_its_plugin_is_asked_again_is_looked_at_then() {
+        let mut error = PlanError::new("PluginTimeout", "it is asked again at noon");
+        assert_eq!(problem("slow", error.clone()).again_in, None);
+        error.again_in = Some(Duration::from_secs(7));
+        assert_eq!(
+            problem("slow", error).again_in,
+            Some(Duration::from_secs(7))
+        );
+    }
+
     const REQUEST: u64 = 1;
     const EDITED: u64 = 2;
 

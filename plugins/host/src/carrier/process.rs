@@ -9,13 +9,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, kill_process_group, prlimit, waitpgid,
+};
 use tempfile::TempDir;
 use tokio::{
     net::UnixListener,
     process::{Child, Command},
     sync::Mutex,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -29,6 +31,8 @@ pub const SOCKET: &str = "DLF_PLUGIN_SOCKET";
 const START: Duration = OPEN.saturating_sub(Duration::from_secs(1));
 /// A process closes its socket some moments before its end can be seen.
 const ENDING: Duration = Duration::from_millis(200);
+/// How often a process that is being ended is looked for.
+const REAPING: Duration = Duration::from_millis(5);
 
 /// A program that is started when it is needed, and again when it has ended.
 pub struct Process {
@@ -132,6 +136,19 @@ impl Running {
     async fn kill(&mut self) {
         self.kill_group();
         let _ = self.child.kill().await;
+        let Some(group) = self.group.take() else {
+            return;
+        };
+        // Those of the group that the child left behind are ours now, where we are the first process of a
+        // container: nobody else would take their place in the table of processes from them.
+        let _ = timeout(ENDING, async {
+            while let Ok(reaped) = waitpgid(group, WaitOptions::NOHANG) {
+                if reaped.is_none() {
+                    sleep(REAPING).await; // it is being ended
+                }
+            }
+        })
+        .await;
     }
 
     fn kill_group(&self) {

@@ -82,10 +82,6 @@ impl Channel for Turns {
         self.next().await.ask(question).await
     }
 
-    async fn open(&self) -> Result<(), Fault> {
-        self.inner.open().await
-    }
-
     fn generation(&self) -> u64 {
         self.inner.generation()
     }
