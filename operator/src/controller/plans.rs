@@ -29,7 +29,7 @@ use crate::waker::{Name, Waker};
 const AT_ONCE: Duration = Duration::from_millis(200);
 /// An older plan is asked for anew: the plugin may have been replaced.
 const FRESH: Duration = Duration::from_secs(30);
-/// Plans that one plugin makes at a time. The guard before it refuses more.
+/// Plans that wait for one plugin's turn at a time. The guard before it refuses more.
 const CONCURRENCY: usize = 32;
 
 /// Reasons that are a plugin's fault of the moment, and heal with it.
