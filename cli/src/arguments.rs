@@ -65,7 +65,7 @@ pub(crate) enum Command {
     Plugin(PluginCommand),
     /// Run one plugin in this process: how the others run it isolated.
     #[command(hide = true)]
-    PluginHost(dlf_plugin_isolated::Settings),
+    PluginHost(dlf_plugin_isolated::Library),
     /// Print the completion script of a shell.
     Completion {
         /// Which.

@@ -58,7 +58,7 @@ async fn main() -> ExitCode {
             connection,
         } => doctor::run(&installed, shown, &connection).await,
         Command::Plugin(command) => plugin::run(command).await,
-        Command::PluginHost(settings) => dlf_plugin_isolated::run(settings)
+        Command::PluginHost(library) => dlf_plugin_isolated::answer_parent(&library)
             .await
             .map(|()| ExitCode::SUCCESS),
         Command::Completion { shell } => {

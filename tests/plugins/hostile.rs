@@ -11,8 +11,9 @@ use crate::{
     reconciles::Reconciles,
 };
 
-/// What the plugin does, how the reason begins by which its Dataset names it, and what is said. Where it
-/// answers, its faults before are forgotten, so that the next one is not waited for.
+/// What the plugin does, how the reason begins by which its Dataset names it, and what is said. Each is another
+/// Dataset, so that none waits for the one before. Where it answers, its faults before are forgotten: three
+/// in a row would have it left alone for a while.
 const MISDEEDS: [(&str, &str, &str); 17] = [
     ("panic", "PluginPanicked", ""),
     ("kind", "PlanRefused", "ClusterRole"),
@@ -27,14 +28,17 @@ const MISDEEDS: [(&str, &str, &str); 17] = [
     ("origin", "PlanRefused", "169.254.169.254"),
     ("deep", "Plugin", ""), // its own stack ends before its answer does
     ("fork", "Forked", "processes"),
-    // Both reach the limit of their memory: it ends, as do its pod's other processes.
-    ("huge", "Plugin", ""),
-    ("leak", "Plugin", ""),
+    // Both are refused memory before their pod's limit is reached, and end.
+    ("huge", "PluginCrashed", "SIGABRT"),
+    ("leak", "PluginCrashed", "SIGABRT"),
     ("log", "Deploying", ""),
     ("loop", "PluginTimeout", "no answer within"),
 ];
 
-/// With its pauses, a plugin that failed is asked again within this, and its pod is back.
+/// Reasons whose message names the Dataset.
+const IS_BLAMED: [&str; 2] = ["PluginTimeout", "PluginCrashed"];
+
+/// With its pauses, a plugin that failed is asked again within this.
 const NAMED_WITHIN: Duration = Duration::from_mins(4);
 
 /// How long `count` Datasets take, one after the other, until pods can use them; sorted.
@@ -96,6 +100,13 @@ fn a_hostile_plugin_is_named_and_harms_nobody() {
         });
         contains(&message, "plugin hostile").unwrap();
         contains(&message, part).unwrap();
+        if IS_BLAMED.iter().any(|reason| expected == *reason) {
+            contains(
+                &message,
+                &format!("its plan for {}/victim failed", namespace.name),
+            )
+            .unwrap();
+        }
         // What the cache does is no reason for the data not to be there.
         namespace.wait_dataset("victim");
         let made = objects(&namespace);

@@ -8,6 +8,7 @@ mod claims;
 mod external;
 mod hostile;
 mod installed;
+mod looping;
 mod policies;
 mod reconciles;
 mod shards;

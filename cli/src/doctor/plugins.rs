@@ -27,28 +27,46 @@ pub(super) async fn answers(cluster: &Cluster, namespace: &str) -> Check {
 
 fn judge(plugins: &Value) -> Check {
     let plugins: Vec<&Value> = plugins.as_array().into_iter().flatten().collect();
-    let failing: Vec<String> = plugins
+    let (failing, others): (Vec<&Value>, Vec<&Value>) = plugins
         .iter()
-        .filter(|plugin| plugin["state"] == "failing")
-        .map(|plugin| {
-            let name = plugin["name"].as_str().unwrap_or_default();
+        .partition(|plugin| plugin["state"] == "failing");
+    if !failing.is_empty() {
+        let wrong = |plugin: &&Value| {
             let error = pods::error(plugin).unwrap_or_else(|| "does not answer".to_owned());
-            format!("{name}: {error}")
-        })
-        .collect();
-    if failing.is_empty() {
-        let unknown = plugins.iter().filter(|plugin| plugin["state"] == "unknown");
-        let found = match unknown.count() {
-            0 => format!("{} ready", plugins.len()),
-            unknown => format!("{} ready, {unknown} not asked yet", plugins.len() - unknown),
+            named(plugin, &error)
         };
-        return Check::ok(TITLE, found);
+        return Check::fail(
+            TITLE,
+            joined(failing.iter().map(wrong)),
+            "`kubectl dlf plugin list -o wide` says where they are; their Datasets keep what they have",
+        );
     }
-    Check::fail(
-        TITLE,
-        failing.join("; "),
-        "`kubectl dlf plugin list -o wide` says where they are; their Datasets keep what they have",
-    )
+    let over = others
+        .iter()
+        .filter_map(|plugin| Some(named(plugin, &pods::error(plugin)?)));
+    let over = joined(over);
+    if !over.is_empty() {
+        return Check::warn(
+            TITLE,
+            over,
+            "`kubectl dlf explain` of such a Dataset says what happened; others of the plugin are planned",
+        );
+    }
+    let unknown = others.iter().filter(|plugin| plugin["state"] == "unknown");
+    let found = match unknown.count() {
+        0 => format!("{} ready", others.len()),
+        unknown => format!("{} ready, {unknown} not asked yet", others.len() - unknown),
+    };
+    Check::ok(TITLE, found)
+}
+
+fn named(plugin: &Value, what: &str) -> String {
+    let name = plugin["name"].as_str().unwrap_or_default();
+    format!("{name}: {what}")
+}
+
+fn joined(all: impl Iterator<Item = String>) -> String {
+    all.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -74,6 +92,14 @@ mod tests {
         assert_eq!(
             (check.outcome, check.found.as_str()),
             (Outcome::Fail, "acme: PluginTimeout")
+        );
+        let mut hangs = plugin("acme", "ready", None);
+        hangs["failedOver"] =
+            json!([{ "dataset": "team-a/books", "reason": "PluginTimeout", "times": 3 }]);
+        let check = judge(&json!([hangs]));
+        assert_eq!(
+            (check.outcome, check.found.as_str()),
+            (Outcome::Warn, "acme: hung on team-a/books, 3 times")
         );
     }
 }

@@ -80,11 +80,27 @@ fn newest(pod: &str, events: &[Value]) -> Option<String> {
     Some(format!("pod {pod}: {reason}: {message}"))
 }
 
-/// What a plugin did wrong, and what its pods say.
+/// What a plugin did wrong, over which Datasets, and what its pods say.
 pub(crate) fn error(plugin: &Value) -> Option<String> {
-    let parts = [&plugin["error"], &plugin["pod"]];
-    let parts: Vec<&str> = parts.into_iter().filter_map(Value::as_str).collect();
+    let said = |field: &str| plugin[field].as_str().map(ToOwned::to_owned);
+    let over = plugin["failedOver"].as_array().into_iter().flatten();
+    let parts = said("error").into_iter().chain(over.map(failure));
+    let parts: Vec<String> = parts.chain(said("pod")).collect();
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// What a plugin did over one Dataset.
+fn failure(over: &Value) -> String {
+    let did = match over["reason"].as_str().unwrap_or_default() {
+        "PluginTimeout" => "hung on",
+        "PluginCrashed" => "ended over",
+        _ => "answered garbage for",
+    };
+    let dataset = over["dataset"].as_str().unwrap_or_default();
+    match over["times"].as_u64() {
+        Some(1) | None => format!("{did} {dataset}"),
+        Some(times) => format!("{did} {dataset}, {times} times"),
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +134,15 @@ mod tests {
         let shown = error(&fails).unwrap();
         assert_eq!(shown, "it cannot be reached; pod x: CrashLoopBackOff");
         assert_eq!(error(&json!({ "error": null })), None);
+        let hangs = json!({ "error": null, "failedOver": [
+            { "dataset": "team-a/books", "reason": "PluginTimeout", "times": 3 },
+            { "dataset": "team-b/maps", "reason": "PluginCrashed", "times": 1 },
+        ] });
+        let shown = error(&hangs).unwrap();
+        assert_eq!(
+            shown,
+            "hung on team-a/books, 3 times; ended over team-b/maps"
+        );
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod plan;
 pub mod policy;
 mod request;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -62,6 +64,9 @@ pub struct PlanError {
     pub reason: String,
     /// A sentence for a person: what was found, where, and the way out.
     pub message: String,
+    /// How long its plugin is not asked again, where the host has decided on that: no plugin says so.
+    #[serde(skip)]
+    pub again_in: Option<Duration>,
 }
 
 impl PlanError {
@@ -70,6 +75,7 @@ impl PlanError {
         Self {
             reason: reason.into(),
             message: message.into(),
+            again_in: None,
         }
     }
 }

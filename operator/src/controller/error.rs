@@ -116,6 +116,8 @@ pub struct Problem {
     pub message: String,
     /// Whether only an edit cures it, or it may heal by itself.
     pub phase: Phase,
+    /// When to look again, where the message says so.
+    pub again_in: Option<Duration>,
 }
 
 impl Problem {
@@ -125,6 +127,7 @@ impl Problem {
             reason: reason.into(),
             message: message.into(),
             phase: Phase::Failed,
+            again_in: None,
         }
     }
 
@@ -134,6 +137,7 @@ impl Problem {
             reason: reason.into(),
             message: message.into(),
             phase: Phase::Pending,
+            again_in: None,
         }
     }
 }

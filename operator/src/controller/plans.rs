@@ -29,9 +29,7 @@ use crate::waker::{Name, Waker};
 const AT_ONCE: Duration = Duration::from_millis(200);
 /// An older plan is asked for anew: the plugin may have been replaced.
 const FRESH: Duration = Duration::from_secs(30);
-/// A plugin that takes longer is broken.
-const DEADLINE: Duration = Duration::from_secs(5);
-/// Plans that one plugin makes at a time. The guard before it refuses more.
+/// Plans that wait for one plugin's turn at a time. The guard before it refuses more.
 const CONCURRENCY: usize = 32;
 
 /// Reasons that are a plugin's fault of the moment, and heal with it.
@@ -162,20 +160,12 @@ async fn in_turn(places: &Semaphore, plugin: &Plugin, request: &StorageRequest) 
     // The semaphore is never closed.
     let _place = places.acquire().await;
     let planned = AssertUnwindSafe(plan(plugin, request)).catch_unwind();
-    match timeout(DEADLINE, planned).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(PlanError::new(
+    planned.await.unwrap_or_else(|_| {
+        Err(PlanError::new(
             "PluginCrashed",
             "the code that asks it panicked",
-        )),
-        Err(_) => {
-            let seconds = DEADLINE.as_secs();
-            Err(PlanError::new(
-                "PluginTimeout",
-                format!("no plan within {seconds} s"),
-            ))
-        }
-    }
+        ))
+    })
 }
 
 async fn plan(plugin: &Plugin, request: &StorageRequest) -> Answer {
@@ -205,6 +195,7 @@ pub(super) fn problem(plugin: &str, error: PlanError) -> Problem {
         reason: error.reason,
         message: format!("plugin {plugin}: {}", error.message),
         phase,
+        again_in: error.again_in,
     }
 }
 
@@ -216,7 +207,10 @@ mod tests {
     use dlf_core::plugin::{FileSystem, HostPathMount, Mount, Volume};
     use dlf_plugin_host::{
         Config, Connectors, Registry,
-        carrier::socket::{Connect, Stream},
+        carrier::{
+            OPEN,
+            socket::{Connect, Stream},
+        },
         config::Address,
         metrics::Metrics,
     };
@@ -287,9 +281,20 @@ mod tests {
         assert_eq!(began.elapsed(), AT_ONCE);
         let books = ("ns".to_owned(), "books".to_owned());
         assert_eq!(woken.next().await, Some(books));
-        assert_eq!(began.elapsed(), DEADLINE);
+        assert_eq!(began.elapsed(), OPEN);
         let fault = plans.get(slow, request()).await.unwrap().unwrap_err();
-        assert_eq!(fault.reason, "PluginTimeout");
+        assert_eq!(fault.reason, "PluginUnreachable");
+    }
+
+    #[test]
+    fn a_problem_that_says_when_its_plugin_is_asked_again_is_looked_at_then() {
+        let mut error = PlanError::new("PluginTimeout", "it is asked again at noon");
+        assert_eq!(problem("slow", error.clone()).again_in, None);
+        error.again_in = Some(Duration::from_secs(7));
+        assert_eq!(
+            problem("slow", error).again_in,
+            Some(Duration::from_secs(7))
+        );
     }
 
     const REQUEST: u64 = 1;

@@ -156,7 +156,7 @@ fn message(call: Call) -> Value {
 async fn ask(channel: &dyn Channel, message: &Value) -> Answer {
     let garbage = |error: serde_json::Error| Wrong::from(Fault::Garbage(error.to_string()));
     let message = serde_json::to_vec(message).map_err(garbage)?;
-    let reply = channel.call(message).await?;
+    let reply = channel.call(message.into()).await?;
     let reply: Value = serde_json::from_slice(&reply).map_err(garbage)?;
     match serde_json::from_value::<Reply>(reply.clone()) {
         Ok(_) => Ok(reply),

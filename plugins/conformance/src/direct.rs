@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use dlf_plugin_host::carrier::{Channel, Fault};
+use dlf_plugin_host::carrier::{Channel, Fault, Question};
 use dlf_plugin_sdk::Plugin;
 
 /// A plugin of this very program, behind the messages of the protocol.
@@ -15,8 +15,8 @@ impl Direct {
 
 #[async_trait]
 impl Channel for Direct {
-    async fn call(&self, message: Vec<u8>) -> Result<Vec<u8>, Fault> {
-        let reply = self.0.answer(&message).await;
+    async fn call(&self, question: Question) -> Result<Vec<u8>, Fault> {
+        let reply = self.0.answer(&question.message).await;
         serde_json::to_vec(&reply).map_err(|error| Fault::Garbage(error.to_string()))
     }
 }

@@ -79,10 +79,10 @@ impl From<String> for Wrong {
 }
 
 impl From<PlanError> for Wrong {
-    fn from(PlanError { reason, message }: PlanError) -> Self {
+    fn from(error: PlanError) -> Self {
         Self {
-            fix: fix_of(&reason),
-            found: format!("{reason}: {message}"),
+            fix: fix_of(&error.reason),
+            found: format!("{}: {}", error.reason, error.message),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use dlf_core::plugin::PROTOCOL;
 use dlf_plugin_conformance::{Direct, Outcome, Plugin};
-use dlf_plugin_host::carrier::{Channel, Fault};
+use dlf_plugin_host::carrier::{Channel, Fault, Question};
 use dlf_plugin_s3fs::S3fs;
 use dlf_plugin_sdk::prelude::*;
 
@@ -42,10 +42,10 @@ struct Spoilt {
 
 #[async_trait]
 impl Channel for Spoilt {
-    async fn call(&self, message: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    async fn call(&self, question: Question) -> Result<Vec<u8>, Fault> {
         let garbage = |error: serde_json::Error| Fault::Garbage(error.to_string());
-        let asked: Value = serde_json::from_slice(&message).map_err(garbage)?;
-        let reply = self.good.call(message).await?;
+        let asked: Value = serde_json::from_slice(&question.message).map_err(garbage)?;
+        let reply = self.good.call(question).await?;
         let mut reply = serde_json::from_slice(&reply).map_err(garbage)?;
         (self.spoil)(
             &asked,
@@ -387,11 +387,11 @@ struct Broken {
 
 #[async_trait]
 impl Channel for Broken {
-    async fn call(&self, message: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    async fn call(&self, question: Question) -> Result<Vec<u8>, Fault> {
         let garbage = |error: serde_json::Error| Fault::Garbage(error.to_string());
-        let asked: Value = serde_json::from_slice(&message).map_err(garbage)?;
+        let asked: Value = serde_json::from_slice(&question.message).map_err(garbage)?;
         if asked["call"] == "describe" {
-            return self.good.call(message).await;
+            return self.good.call(question).await;
         }
         Err(self.instead.clone())
     }

@@ -13,8 +13,6 @@ use prometheus_client::{
     registry::Metric,
 };
 
-use crate::carrier::Fault;
-
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Called {
@@ -34,16 +32,35 @@ pub enum Called {
     Unavailable,
 }
 
-impl From<&Fault> for Called {
-    fn from(fault: &Fault) -> Self {
-        match fault {
-            Fault::Unreachable(_) => Self::Unreachable,
-            Fault::Ended(_) => Self::Crashed,
-            Fault::Late(_) => Self::Timeout,
-            Fault::TooLarge { .. } | Fault::Garbage(_) => Self::Garbage,
-            Fault::Busy(_) => Self::Busy,
-            Fault::Open { .. } => Self::Unavailable,
+impl Called {
+    /// All but an answer.
+    const FAULTS: [Self; 6] = [
+        Self::Unreachable,
+        Self::Crashed,
+        Self::Timeout,
+        Self::Garbage,
+        Self::Busy,
+        Self::Unavailable,
+    ];
+
+    /// Its word for a condition's reason.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Answered => "PluginFailed",
+            Self::Unreachable => "PluginUnreachable",
+            Self::Crashed => "PluginCrashed",
+            Self::Timeout => "PluginTimeout",
+            Self::Garbage => "PluginGarbage",
+            Self::Busy => "PluginBusy",
+            Self::Unavailable => "PluginUnavailable",
         }
+    }
+
+    /// What a condition's reason says that a plugin did instead of answering, if it says so.
+    pub(crate) fn of(reason: &str) -> Option<Self> {
+        let mut faults = Self::FAULTS.into_iter();
+        faults.find(|fault| fault.reason() == reason)
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use self::meeting::Meeting;
 pub(crate) use self::meeting::warn_if_unchecked;
 use crate::{
-    carrier::Channel,
+    carrier::{Channel, Culprit},
     config::{Carrier, Grant},
 };
 
@@ -240,6 +240,10 @@ impl Plugin {
             }),
             state,
             error,
+            failed_over: match &self.way {
+                Way::Remote(meeting) => meeting.culprits(),
+                Way::BuiltIn(_) | Way::External => Vec::new(),
+            },
             r#where: self.place.clone(),
         }
     }
@@ -255,6 +259,7 @@ impl Plugin {
 
 /// A plugin for a person to look at.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Seen {
     name: String,
     carrier: &'static str,
@@ -265,6 +270,8 @@ pub struct Seen {
     protocol: Option<Protocol>,
     state: State,
     error: Option<String>,
+    /// Datasets that it failed over, while it may well plan for others.
+    failed_over: Vec<Culprit>,
     r#where: Option<String>,
 }
 

@@ -2,7 +2,7 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dlf_core::{
     plugin::{PluginKind, ProtocolRange},
@@ -12,12 +12,18 @@ use dlf_core::{
 pub use self::error::RegistryError;
 use crate::{
     Config,
-    carrier::{Channel, Guard, Library, Limits, Socket, socket::Connect},
+    carrier::{ANSWER, Channel, Guard, Library, Limits, OPEN, Socket, socket::Connect},
     config::{Address, Carrier, PluginConfig},
     metrics::Metrics,
     plugin::{BuiltIn, Plugin, warn_if_unchecked},
     route, schema,
 };
+
+/// Time for an answer of a process that runs a plugin, which may have to start it anew. It says itself what the
+/// plugin does wrong, a second before it is taken for silent.
+const OF_HOST: Duration = OPEN
+    .saturating_add(ANSWER)
+    .saturating_add(Duration::from_secs(1));
 
 /// The plugins of this installation and the routes to them.
 #[derive(Clone)]
@@ -91,6 +97,7 @@ impl Registry {
             key,
             why,
         };
+        let mut limits = Limits::default();
         let (place, channel): (String, Arc<dyn Channel>) = match section.carrier {
             Carrier::Builtin => {
                 let plugin = self.find(name, &format!("plugins.{name}"), None)?;
@@ -103,6 +110,7 @@ impl Registry {
             Carrier::Isolated => {
                 let address = section.address().map_err(misfit)?;
                 let place = section.url.clone().unwrap_or_default();
+                limits.deadline = OF_HOST;
                 (place, Arc::new(Socket::to(connectors.isolated(address))))
             }
             Carrier::InProcess => {
@@ -116,7 +124,7 @@ impl Registry {
                 (path.display().to_string(), Arc::new(library))
             }
         };
-        let guard = Guard::new(name, channel, Limits::default(), metrics.clone());
+        let guard = Guard::new(name, channel, limits, metrics.clone());
         let plugin = Plugin::remote(
             name.to_owned(),
             section.carrier,

@@ -1,4 +1,5 @@
-//! What one `plan` costs under each carrier, and what an isolated plugin needs to start and to be there.
+//! What one `plan` costs under each carrier, what an isolated plugin needs to start and to be there, and what
+//! other Datasets of a plugin notice while it loops over one.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -28,9 +29,11 @@ use dlf_plugin_host::{
     metrics::Metrics,
 };
 use serde_json::json;
+use tokio::task::JoinSet;
 
 const CALLS: usize = 2_000;
 const STARTS: usize = 20;
+const OTHERS: usize = 20;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -85,6 +88,39 @@ async fn main() {
         percentile(&mut starts, 50) / 1000.0,
         memory as f64 / 1024.0,
     );
+    println!("\n{OTHERS} Datasets of a plugin, planned while its plan for another loops");
+    let hostile = built.join("libhostile.so");
+    beside_a_loop("isolated", isolated(&host, &hostile)).await;
+    // The last, for its loop takes a processor from now on.
+    let in_process = Library::load(&hostile, None).expect("the library");
+    beside_a_loop("in-process", Arc::new(in_process)).await;
+}
+
+async fn beside_a_loop(carrier: &str, channel: Arc<dyn Channel>) {
+    let plugin = Arc::new(met(channel).await);
+    let plan = |number: usize, what: &str| {
+        let mut request = request(2 << 10);
+        request.dataset.uid = number.to_string();
+        request.config = json!({ "do": what });
+        let plugin = Arc::clone(&plugin);
+        async move {
+            let began = Instant::now();
+            let planned = plugin.plan(&request).await;
+            (planned, began.elapsed())
+        }
+    };
+    let looping = tokio::spawn(plan(OTHERS, "loop"));
+    tokio::time::sleep(Duration::from_millis(100)).await; // the plugin has it
+    let others: JoinSet<_> = (0..OTHERS).map(|number| plan(number, "well")).collect();
+    let mut times = Vec::new();
+    for (planned, time) in others.join_all().await {
+        planned.expect("a plan");
+        times.push(time);
+    }
+    let [p50, p99] = [50, 99].map(|percent| percentile(&mut times, percent) / 1000.0);
+    println!("  {carrier:<12} {p50:>7.0} ms {p99:>7.0} ms");
+    let (failed, _) = looping.await.expect("an answer");
+    println!("  {}", failed.expect_err("a loop").message);
 }
 
 fn isolated(host: &Path, library: &Path) -> Arc<dyn Channel> {

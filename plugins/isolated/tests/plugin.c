@@ -34,6 +34,9 @@ static void call(void *instance, uint64_t id, struct dlf_bytes request, void *co
     reply(context, done, "{\"error\":{\"reason\":\"Again\",\"message\":\"a second answer\"}}");
   } else if (strstr(text, "\"never\"")) {
     // nothing
+  } else if (strstr(text, "\"loop\"")) {
+    for (volatile int forever = 1; forever;) {
+    }
   } else if (strstr(text, "\"wild\"")) {
     reply((void *)(uintptr_t)0xdeadbeef, done, "{\"ok\":{}}");
     reply(context, done, "{\"ok\":{}}");

@@ -144,7 +144,7 @@ async fn serve(
                 identity,
                 ctx,
             );
-            return Ok(Next::Blocked(RECHECK));
+            return Ok(problem.again_in.map_or(Next::Blocked(RECHECK), Next::After));
         }
     };
     let plugin = cache.plugin.name();

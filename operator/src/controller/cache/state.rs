@@ -113,6 +113,7 @@ impl CacheState {
             phase,
             reason,
             message,
+            ..
         } = problem;
         Self {
             origins: Vec::new(),

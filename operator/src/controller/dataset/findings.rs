@@ -46,6 +46,7 @@ fn ready(obstacle: Option<Problem>) -> (PhaseStatus, Finding) {
             reason,
             message,
             phase,
+            ..
         }) => (
             PhaseStatus {
                 status: phase,

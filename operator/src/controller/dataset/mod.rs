@@ -81,7 +81,10 @@ pub(super) async fn reconcile(
     };
     let write_due = status::update(&dataset, &identity, &found, &outcome, &ctx).await?;
     let events_due = losses::tell(&dataset, &identity, &ctx).await;
-    let own_time = [write_due, over, events_due].into_iter().flatten().min();
+    let problem = outcome.applied.problem.as_ref();
+    let asked_again = problem.and_then(|problem| problem.again_in);
+    let times = [write_due, over, events_due, asked_again];
+    let own_time = times.into_iter().flatten().min();
     Ok(match own_time {
         Some(rest) => Next::After(rest),
         None if outcome.applied.is_blocked() => Next::Blocked(OBSTACLE_RECHECK),

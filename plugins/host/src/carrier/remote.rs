@@ -8,7 +8,7 @@ use dlf_core::plugin::{
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::{Channel, Fault};
+use super::{Channel, Fault, Question, Whose};
 
 /// A plugin at the end of a channel.
 #[derive(Clone)]
@@ -49,12 +49,16 @@ pub enum NegotiationError {
 
 impl From<NegotiationError> for PlanError {
     fn from(error: NegotiationError) -> Self {
-        let reason = match &error {
-            NegotiationError::Silent(fault) => fault.reason(),
+        let message = error.to_string();
+        let reason = match error {
+            NegotiationError::Silent(fault) => {
+                let told = fault.error();
+                return Self { message, ..told };
+            }
             NegotiationError::Failed(_) => "PluginFailed",
             NegotiationError::Refused(_) | NegotiationError::Protocol { .. } => "PluginProtocol",
         };
-        Self::new(reason, error.to_string())
+        Self::new(reason, message)
     }
 }
 
@@ -104,8 +108,16 @@ async fn ask<Answer: DeserializeOwned>(
         call,
     };
     let garbage = |error: serde_json::Error| Fault::Garbage(error.to_string());
-    let message = serde_json::to_vec(&message).map_err(garbage)?;
-    let reply = channel.call(message).await?;
+    let dataset = match &message.call {
+        Call::Describe => None,
+        Call::PlanStorage(request) => Some(&request.dataset),
+        Call::PlanCaching(request) => Some(&request.dataset),
+    };
+    let question = Question {
+        message: serde_json::to_vec(&message).map_err(garbage)?,
+        dataset: dataset.map(Whose::from),
+    };
+    let reply = channel.call(question).await?;
     match serde_json::from_slice(&reply).map_err(garbage)? {
         Reply::Ok(value) => serde_path_to_error::deserialize(value)
             .map(Ok)
@@ -147,7 +159,7 @@ mod tests {
 
     #[async_trait]
     impl Channel for Says {
-        async fn call(&self, _: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        async fn call(&self, _: Question) -> Result<Vec<u8>, Fault> {
             Ok(self.0.as_bytes().to_vec())
         }
     }

@@ -54,7 +54,7 @@ pub async fn serve(stream: impl Stream + 'static, channel: Arc<dyn Channel>) -> 
 }
 
 async fn answer(message: Vec<u8>, channel: &dyn Channel) -> Vec<u8> {
-    match channel.call(message).await {
+    match channel.call(message.into()).await {
         Ok(reply) => reply,
         Err(fault) => serde_json::to_vec(&Reply::Error(fault.error())).unwrap_or_default(),
     }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    Channel, Fault, REPLY_BYTES_MAX,
+    Channel, Fault, Question, REPLY_BYTES_MAX,
     frame::{self, Frame},
 };
 
@@ -29,6 +29,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub trait Connect: Send + Sync {
     /// A new connection, or why there is none, for a person.
     async fn connect(&self) -> Result<Box<dyn Stream>, String>;
+
+    /// Ends what is at the other end, where that is ours to do. Says how it ended if it had by itself.
+    async fn end(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Frames that wait to be written; calls beyond wait themselves.
@@ -115,6 +120,22 @@ impl Connection {
     }
 }
 
+impl Connection {
+    async fn ask(&self, frame: Frame) -> Result<Vec<u8>, Fault> {
+        let (answer, answered) = oneshot::channel();
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(frame.id, answer);
+        let _place = Place(&self.waiting, frame.id);
+        let ended = || Fault::Ended("the connection broke".to_owned());
+        if self.frames.send(frame).await.is_err() {
+            return Err(ended());
+        }
+        answered.await.map_err(|_| ended())?
+    }
+}
+
 /// Hands answers to who waits for them until the stream ends; says why it did.
 async fn read(mut reader: ReadHalf<Box<dyn Stream>>, waiting: &Waiting) -> Fault {
     loop {
@@ -146,26 +167,23 @@ impl Drop for Place<'_> {
 
 #[async_trait]
 impl Channel for Socket {
-    async fn call(&self, message: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    async fn call(&self, question: Question) -> Result<Vec<u8>, Fault> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let connection = self.connection().await?;
-        let (answer, answered) = oneshot::channel();
-        connection
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, answer);
-        let _place = Place(&connection.waiting, id);
-        let ended = || Fault::Ended("the connection broke".to_owned());
-        let frame = Frame { id, json: message };
-        if connection.frames.send(frame).await.is_err() {
-            return Err(ended());
+        let json = question.message;
+        match connection.ask(Frame { id, json }).await {
+            Err(Fault::Ended(why)) => Err(Fault::Ended(self.connect.end().await.unwrap_or(why))),
+            outcome => outcome,
         }
-        answered.await.map_err(|_| ended())?
+    }
+
+    async fn open(&self) -> Result<(), Fault> {
+        self.connection().await.map(drop)
     }
 
     async fn reset(&self) {
         *self.connection.lock().await = None;
+        let _ = self.connect.end().await;
     }
 
     fn generation(&self) -> u64 {

@@ -7,7 +7,7 @@ use dlf_core::plugin::{PlanError, PluginInfo};
 use serde_json::Value;
 
 use crate::{
-    carrier::{Channel, Remote},
+    carrier::{Channel, Culprit, Remote},
     schema::{self, Misfit},
 };
 
@@ -69,6 +69,11 @@ impl Meeting {
         let misfit = || Some(last.met.as_ref()?.misfit.as_ref()?.to_string());
         let known = self.channel.fault().or_else(|| last.error.clone());
         known.or_else(misfit)
+    }
+
+    /// The Datasets over which it failed.
+    pub(super) fn culprits(&self) -> Vec<Culprit> {
+        self.channel.culprits()
     }
 
     /// The plugin, once it has said who it is and its section of the configuration fits what it says.

@@ -5,7 +5,11 @@ use dlf_core::plugin::{Needs, PluginKind, ProtocolRange, Reply};
 use serde_json::json;
 
 use super::*;
-use crate::{carrier::Fault, config::Carrier, plugin::Plugin};
+use crate::{
+    carrier::{Fault, Question},
+    config::Carrier,
+    plugin::Plugin,
+};
 
 /// A caching plugin that describes itself, and counts how often it was asked to.
 struct Described {
@@ -16,7 +20,7 @@ struct Described {
 
 #[async_trait]
 impl Channel for Described {
-    async fn call(&self, _: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    async fn call(&self, _: Question) -> Result<Vec<u8>, Fault> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let info = PluginInfo {
             name: "acme".to_owned(),
