@@ -100,7 +100,7 @@ fn a_hostile_plugin_is_named_and_harms_nobody() {
         });
         contains(&message, "plugin hostile").unwrap();
         contains(&message, part).unwrap();
-        if IS_BLAMED.iter().any(|reason| expected == *reason) {
+        if IS_BLAMED.contains(&expected) {
             contains(
                 &message,
                 &format!("its plan for {}/victim failed", namespace.name),

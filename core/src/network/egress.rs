@@ -1,4 +1,4 @@
-//! The rules as a NetworkPolicy has them: for caches, whose programs are others' and dial what they like.
+//! The rules as a `NetworkPolicy` has them: for caches, whose programs are others' and dial what they like.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ const BUILT_IN: [(&str, &[&str]); 2] = [
 ];
 
 impl AddressRules {
-    /// Egress rules of a NetworkPolicy (`networking.k8s.io/v1`) that let out what may be dialled by TCP: addresses
+    /// Egress rules of a `NetworkPolicy` (`networking.k8s.io/v1`) that let out what may be dialled by TCP: addresses
     /// and, since network plugins know those by other means, pods. The port of kubelets is out of bounds wherever
     /// it is, and of an address whose sockets are denied these ports only.
     #[must_use]

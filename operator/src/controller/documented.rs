@@ -24,7 +24,7 @@ const ROOMS: [&str; 14] = [
 
 /// Words of the same form in these files that are no reasons: of Kubernetes, of DLF's spec and status,
 /// and of logs.
-const OTHERS: [&str; 32] = [
+const OTHERS: [&str; 35] = [
     "AlreadyExists",
     "Cache",
     "ClusterIP",
@@ -33,14 +33,17 @@ const OTHERS: [&str; 32] = [
     "Deploy",
     "Deployment",
     "Done",
+    "Egress",
     "False",
     "Filesystem",
     "Ingress",
     "Invalid",
+    "Loading",
     "Lost",
     "NetworkPolicy",
     "New",
     "Normal",
+    "Opaque",
     "Other",
     "PersistentVolume",
     "PersistentVolumeClaim",

@@ -180,7 +180,10 @@ impl Found {
             return;
         }
         // The same once replicas were asked, and work was done.
-        request.observed.status = second.status_endpoints.iter().map(answered).collect();
+        request.observed.status = {
+            let endpoints = second.status_endpoints.iter();
+            endpoints.map(|endpoint| answered(endpoint)).collect()
+        };
         request.observed.results = second.tasks.iter().map(done).collect();
         match CachingPlugin::plan(remote, &request).await {
             Ok(third) => {
@@ -199,9 +202,9 @@ impl Found {
 }
 
 /// What a replica answers that keeps something.
-fn answered(endpoint: &String) -> EndpointStatus {
+fn answered(endpoint: &str) -> EndpointStatus {
     EndpointStatus {
-        endpoint: endpoint.clone(),
+        endpoint: endpoint.to_owned(),
         stats: Some(CacheStats {
             version: CACHE_STATS,
             used_bytes: 1 << 20,

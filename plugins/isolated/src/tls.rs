@@ -28,6 +28,8 @@ pub(crate) async fn answer(
     let mut listener = Listener::bind(listen, CONNECTIONS_MAX).await?;
     loop {
         let (stream, peer) = listener.accept().await;
+        // Answers are small and somebody waits for each.
+        let _ = stream.set_nodelay(true);
         let acceptor = match config(directory) {
             Ok(config) => TlsAcceptor::from(Arc::new(config)),
             Err(error) => {

@@ -65,7 +65,7 @@ fn task(planned: &Task, source: &Source, secrets: &BTreeSet<&str>) -> Result<(),
         Task::EnsureBucket(origin) | Task::ProbeObjectStore(origin) | Task::EmptyBucket(origin) => {
             self::origin(origin, source, secrets)
         }
-        Task::ProbeNfs { server, share } => nfs(server, share, source),
+        Task::ProbeNfs { server, share } => probe(server, share, source),
     }
 }
 
@@ -85,6 +85,23 @@ fn origin(planned: &OriginRef, source: &Source, secrets: &BTreeSet<&str>) -> Res
 
 fn nfs(server: &str, share: &str, source: &Source) -> Result<(), PlanError> {
     if matches!(source, Source::Nfs(source) if source.server == server && source.share == share) {
+        return Ok(());
+    }
+    Err(elsewhere(&format!("{server}:{share}"), source))
+}
+
+/// A look at the server's root is one at nothing, and what is to be made is not there yet.
+fn probe(server: &str, share: &str, source: &Source) -> Result<(), PlanError> {
+    let Source::Nfs(export) = source else {
+        return Err(elsewhere(&format!("{server}:{share}"), source));
+    };
+    let bare = export.server.trim_matches(['[', ']']);
+    let with_port = [format!("{}:", export.server), format!("[{bare}]:")];
+    let port = with_port
+        .iter()
+        .find_map(|host| server.strip_prefix(host.as_str()));
+    let same = server == export.server || port.is_some_and(|port| port.parse::<u16>().is_ok());
+    if same && (share == "/" || share == export.share) {
         return Ok(());
     }
     Err(elsewhere(&format!("{server}:{share}"), source))
@@ -268,16 +285,17 @@ mod tests {
         for (server, share) in [("other", "/share"), ("nfs", "/")] {
             assert!(judge(&export(server, share), source()).is_err(), "{server}");
         }
-        let mut probing = export("nfs", "/share");
-        probing.tasks = vec![Task::ProbeNfs {
-            server: "other".to_owned(),
-            share: "/share".to_owned(),
-        }];
-        assert!(
-            judge(&probing, source())
-                .unwrap_err()
-                .contains("other:/share")
-        );
+        let probes = |server: &str, share: &str| {
+            let (server, share) = (server.to_owned(), share.to_owned());
+            let mut plan = export("nfs", "/share");
+            plan.tasks = vec![Task::ProbeNfs { server, share }];
+            judge(&plan, source())
+        };
+        assert_eq!(probes("nfs:2050", "/"), Ok(()));
+        assert!(probes("nfs:2050", "/other").is_err());
+        assert!(probes("nfs:x.example.com", "/share").is_err());
+        let refused = probes("other", "/share").unwrap_err();
+        assert!(refused.contains("other:/share"), "{refused}");
 
         let directory = |path: &str| {
             plan(FileSystem::HostPath(HostPathMount {

@@ -73,7 +73,7 @@ mod tests {
             made["data"],
             json!({ "accessKeyID": "aWQ=", "secretAccessKey": "c2VjcmV0", "ca.crt": "cGVt" })
         );
-        let missing = Err(Problem::pending("SecretNotFound", "no Secret keys"));
+        let missing = Err(Problem::pending("SecretMissing", "no Secret keys"));
         assert!(secret(&place, &missing).is_err());
         let unasked = CachePlace {
             key_secret: None,

@@ -152,12 +152,11 @@ async fn serve(
         apply::run(&plan.objects, keys.as_ref(), plugin, &place, identity, ctx).await?;
     let last = status::last(identity, ctx);
     let (work, warmup) = work::run(&plan, cache, source, last.as_deref(), identity, ctx);
-    let (state, starts) = match &obstacle {
-        Some(problem) => (status::stopped(problem, Some(cache), identity, ctx), false),
-        None => {
-            let figures = Figures::new(&plan, &work, warmup, last.as_deref());
-            made(cache, &plan, figures, &planned, identity, ctx).await
-        }
+    let (state, starts) = if let Some(problem) = &obstacle {
+        (status::stopped(problem, Some(cache), identity, ctx), false)
+    } else {
+        let figures = Figures::new(&plan, &work, warmup, last.as_deref());
+        made(cache, &plan, figures, &planned, identity, ctx).await
     };
     let latest = match plan.status_endpoints.is_empty() {
         _ if starts => STARTING,

@@ -216,8 +216,8 @@ mod tests {
         }
     }
 
-    fn refused() -> Option<Outcome> {
-        Some(Outcome::Failed(Failure::new("AccessDenied", "no")))
+    fn refused() -> Outcome {
+        Outcome::Failed(Failure::new("AccessDenied", "no"))
     }
 
     #[test]
@@ -233,13 +233,13 @@ mod tests {
             (result.objects, result.bytes, result.outcome),
             (3, 5 << 30, None)
         );
-        let (result, shown) = judged(&warm, of(), progress(false, refused()));
+        let (result, shown) = judged(&warm, of(), progress(false, Some(refused())));
         assert_eq!(
             (shown.state.as_str(), shown.message.as_str()),
             (FAILED, "no (AccessDenied)")
         );
         assert!(matches!(result.outcome, Some(TaskOutcome::Failed(_))));
-        let (_, again) = judged(&warm, of(), progress(true, refused()));
+        let (_, again) = judged(&warm, of(), progress(true, Some(refused())));
         assert_eq!(again.state, LOADING, "it is tried again");
     }
 

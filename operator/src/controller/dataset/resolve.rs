@@ -95,7 +95,7 @@ pub(in crate::controller) async fn source_of(
 ) -> Result<Result<Origin, Problem>, ReconcileError> {
     let Some(origin) = OriginRef::of(source) else {
         let message = "the keys of the source stand in no Secret yet";
-        return Ok(Err(Problem::pending("SecretNotFound", message)));
+        return Ok(Err(Problem::pending("SecretMissing", message)));
     };
     let names = [&origin.key_secret, &origin.ca_secret]
         .into_iter()

@@ -118,7 +118,7 @@ async fn a_dataset_is_asked_for_again_when_it_was_said_and_not_before() {
             "{pause:?} after {last:?}"
         );
         last = pause;
-        tokio::time::advance(pause - Duration::from_millis(1)).await;
+        tokio::time::advance(pause.saturating_sub(Duration::from_millis(1))).await;
         let refused = guard.call(about("books", "die")).await.unwrap_err();
         assert_eq!(
             refused.to_string(),
