@@ -44,7 +44,7 @@ pub use object::{
     Part, Payload, PutCondition, Upload, UploadPage, VersionMarker, VersionPage, VersionRequest,
 };
 pub use options::ClientOptions;
-pub use origin::{ConfigError, Endpoint, Keys, Origin, Shards};
+pub use origin::{ConfigError, Endpoint, Keys, Location, Origin, Shards};
 pub use read::{Budget, BudgetUsage, Lease, Object, Reader, read_range};
 pub use store::ObjectStore;
 pub use usage::UsageSnapshot;

@@ -2,12 +2,14 @@
 
 mod endpoint;
 mod error;
+mod location;
 mod shards;
 
 use std::fmt;
 
 pub use endpoint::Endpoint;
 pub use error::ConfigError;
+pub use location::Location;
 pub use shards::Shards;
 
 /// One place that answers for a dataset's objects.
@@ -34,12 +36,7 @@ impl Origin {
     pub const DEFAULT_REGION: &str = "us-east-1";
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        if matches!(self.bucket.as_str(), "" | "." | "..") || self.bucket.contains('/') {
-            return Err(ConfigError::Bucket(self.bucket.clone()));
-        }
-        if !self.prefix.is_empty() && !self.prefix.ends_with('/') {
-            return Err(ConfigError::Prefix(self.prefix.clone()));
-        }
+        location::check(&self.bucket, &self.prefix)?;
         if !is_region(&self.region) && !self.region.is_empty() {
             return Err(ConfigError::Region(self.region.clone()));
         }

@@ -1,5 +1,6 @@
 //! The client of one origin: its connections and what its answers have taught.
 
+use std::collections::HashMap;
 use std::mem::replace;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::answer::{Verdict, judge};
 use crate::error::{ErrorKind, Failure, Place};
-use crate::origin::{ConfigError, Origin};
+use crate::origin::{ConfigError, Location, Origin};
 use crate::request::Request;
 use crate::sign::{PayloadHash, Signer, sign, survives_caches};
 use crate::transport::{self, HttpClient, PayloadBody};
@@ -36,6 +37,9 @@ const UPLOAD_RATE_MIN: u64 = 64 * 1024;
 /// one that is back is used within this.
 const REST: Duration = Duration::from_secs(5);
 
+/// Buckets of one server whose region was corrected. Each costs a request to learn again.
+const REGIONS_MAX: usize = 1_000;
+
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("dlf/", env!("CARGO_PKG_VERSION")));
 
 /// An origin, its connections and what was learned about it.
@@ -48,10 +52,10 @@ pub(crate) struct OriginClient {
 }
 
 /// What an origin's answers have corrected.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Learned {
-    /// Instead of the configured region.
-    region: Option<String>,
+    /// Of buckets, instead of the configured one.
+    regions: HashMap<String, String>,
     /// The server's clock less ours.
     clock: SignedDuration,
 }
@@ -100,11 +104,10 @@ impl OriginClient {
             return Self::new(origin, rules);
         };
         origin.validate()?;
-        let same_bucket = old.origin.bucket == origin.bucket && old.origin.region == origin.region;
         Ok(Self {
             place: Arc::new(Place::of(&origin)),
             http: old.http.clone(),
-            learned: if same_bucket {
+            learned: if old.origin.region == origin.region {
                 Arc::clone(&old.learned)
             } else {
                 Arc::default()
@@ -112,6 +115,28 @@ impl OriginClient {
             rests: Arc::clone(&old.rests),
             origin,
         })
+    }
+
+    /// The client of another place of the same server, for one request.
+    pub(crate) fn at(&self, location: &Location) -> Self {
+        let origin = Origin {
+            endpoint: self.origin.endpoint.clone(),
+            bucket: location.bucket().to_owned(),
+            prefix: location.prefix().to_owned(),
+            region: self.origin.region.clone(),
+            keys: self.origin.keys.clone(),
+            // Of the connections, which are there.
+            ca_pem: None,
+            // A table's, which has chosen this one.
+            shards: None,
+        };
+        Self {
+            place: Arc::new(Place::of(&origin)),
+            http: self.http.clone(),
+            learned: Arc::clone(&self.learned),
+            rests: Arc::clone(&self.rests),
+            origin,
+        }
     }
 
     /// Sends a request and gives the head of a successful answer.
@@ -128,16 +153,16 @@ impl OriginClient {
         let mut redirects = 0;
         let mut corrected = Corrected::default();
         loop {
-            let (used, now) = self.knowledge();
+            let (region, now) = self.knowledge();
             let response = self
-                .send(request, &url, &used, now, deadline, usage)
+                .send(request, &url, &region, now, deadline, usage)
                 .await?;
             if response.status().is_success() {
                 return Ok(response);
             }
             match judge(request, response, now, rest_of_answer(request, deadline)).await {
                 Verdict::Failed(failure) => return Err(failure),
-                Verdict::Region(region) => self.learn_region(&used, region, &mut corrected)?,
+                Verdict::Region(right) => self.learn_region(&region, right, &mut corrected)?,
                 Verdict::Clock(time) => self.learn_clock(time, &mut corrected)?,
                 Verdict::Redirect { location, region } => {
                     redirects += 1;
@@ -145,41 +170,42 @@ impl OriginClient {
                         return Err(ErrorKind::RedirectRefused("too often").into());
                     }
                     url = url.redirected(&location)?;
-                    if region.is_some() {
-                        self.correct(|learned| learned.region = region);
+                    if let Some(region) = region {
+                        self.set_region(Some(region));
                     }
                 }
             }
         }
     }
 
-    /// What was learned, and the time by the server's clock.
-    fn knowledge(&self) -> (Learned, Timestamp) {
-        let learned = self
-            .learned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+    /// The bucket's region as far as is known, and the time by the server's clock.
+    fn knowledge(&self) -> (String, Timestamp) {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let region = match learned.regions.get(&self.origin.bucket) {
+            Some(region) => region,
+            None if self.origin.region.is_empty() => Origin::DEFAULT_REGION,
+            None => &self.origin.region,
+        };
         let now = Timestamp::now();
         let there = now.checked_add(learned.clock).unwrap_or(now);
-        (learned, there)
+        (region.to_owned(), there)
     }
 
     /// Takes over the server's word once per operation: `used` is what the refused request was
     /// signed with.
     fn learn_region(
         &self,
-        used: &Learned,
+        used: &str,
         region: String,
         corrected: &mut Corrected,
     ) -> Result<(), ErrorKind> {
-        let tried = replace(&mut corrected.region, true) || self.region(used) == region;
+        let tried = replace(&mut corrected.region, true) || used == region;
         if tried || self.origin.keys.is_none() {
-            self.correct(|learned| learned.region = None);
+            self.set_region(None);
             return Err(ErrorKind::WrongRegion { region });
         }
         tracing::debug!(endpoint = %self.origin.endpoint, region, "signing for another region");
-        self.correct(|learned| learned.region = Some(region));
+        self.set_region(Some(region));
         Ok(())
     }
 
@@ -199,12 +225,18 @@ impl OriginClient {
         change(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn region<'a>(&'a self, learned: &'a Learned) -> &'a str {
-        match &learned.region {
-            Some(region) => region,
-            None if self.origin.region.is_empty() => Origin::DEFAULT_REGION,
-            None => &self.origin.region,
-        }
+    /// What the bucket's region is in truth; `None`: what is configured.
+    fn set_region(&self, region: Option<String>) {
+        let bucket = &self.origin.bucket;
+        self.correct(|learned| match region {
+            Some(region) => {
+                if learned.regions.len() >= REGIONS_MAX {
+                    learned.regions.clear();
+                }
+                learned.regions.insert(bucket.clone(), region);
+            }
+            None => drop(learned.regions.remove(bucket)),
+        });
     }
 
     /// One exchange on the wire, up to the head of the answer.
@@ -212,7 +244,7 @@ impl OriginClient {
         &self,
         request: &Request,
         url: &Url,
-        learned: &Learned,
+        region: &str,
         now: Timestamp,
         deadline: Instant,
         usage: &Usage,
@@ -222,7 +254,7 @@ impl OriginClient {
             let hash = PayloadHash::of(&request.payload, self.origin.endpoint.is_https());
             let signer = Signer {
                 keys,
-                region: self.region(learned),
+                region,
                 now,
                 is_signed: survives_caches,
             };
@@ -327,6 +359,31 @@ mod tests {
             stall: Duration::from_secs(stall),
             end: Instant::now() + Duration::from_secs(end),
         }
+    }
+
+    #[test]
+    fn a_region_that_was_learned_is_of_one_bucket_of_the_server() {
+        let origin = Origin {
+            endpoint: "http://s3".parse().unwrap(),
+            bucket: "here".to_owned(),
+            prefix: String::new(),
+            region: "configured".to_owned(),
+            keys: None,
+            ca_pem: None,
+            shards: None,
+        };
+        let here = OriginClient::new(origin, &Arc::default()).unwrap();
+        let at = |bucket: &str| here.at(&Location::new(bucket, "p/").unwrap());
+        assert_eq!(at("there").place.to_string(), "bucket there at http://s3");
+        at("there").set_region(Some("learned".to_owned()));
+        assert_eq!(at("there").knowledge().0, "learned");
+        assert_eq!(here.knowledge().0, "configured");
+        at("there").set_region(None);
+        assert_eq!(at("there").knowledge().0, "configured");
+        for number in 0..2 * REGIONS_MAX {
+            at(&number.to_string()).set_region(Some("learned".to_owned()));
+        }
+        assert!(here.learned.lock().unwrap().regions.len() <= REGIONS_MAX);
     }
 
     #[tokio::test(start_paused = true)]

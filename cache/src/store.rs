@@ -24,14 +24,14 @@ use tokio::time::Instant;
 
 use crate::error::{ErrorKind, StoreError};
 use crate::options::ClientOptions;
-use crate::origin::{ConfigError, Origin};
+use crate::origin::{ConfigError, Location, Origin};
 use crate::origin_client::OriginClient;
 use crate::retry::Retries;
 use crate::usage::{Usage, UsageSnapshot};
 
 use dispatch::{Reply, Route};
 use rotation::KeyClock;
-use table::Table;
+use table::{Block, Table};
 
 /// Requests of one store that wait for the head of their answer at the same time. Far more than
 /// fill any link; what comes on top waits here and not in sockets.
@@ -43,7 +43,8 @@ const REQUESTS_MAX: usize = 256;
 /// several shards the one that has these bytes, and goes on to the next where one does not have it;
 /// everything else (writes, heads, listings, buckets) is the source's business alone.
 ///
-/// Keys are relative to each origin's prefix and may hold any character but NUL.
+/// Keys are relative to each origin's prefix, or to another place ([`Self::at`]), and may hold any
+/// character but NUL.
 ///
 /// Failures that may pass are retried with growing, jittered pauses until the operation has gone
 /// [`ClientOptions::source_timeout`] without progress, and refused keys are waited out for
@@ -53,6 +54,8 @@ pub struct ObjectStore {
     shared: Arc<Shared>,
     source_timeout: Duration,
     key_grace: Duration,
+    /// Where objects are, if not where the origins say.
+    location: Option<Arc<Location>>,
     /// When the operation began that all requests of this clone belong to.
     began: Option<Instant>,
 }
@@ -73,6 +76,8 @@ struct Current {
     rules: Arc<AddressRules>,
     /// Of the source's keys.
     keys: Arc<KeyClock>,
+    /// Of whoever asks.
+    location: Option<Arc<Location>>,
 }
 
 impl Current {
@@ -85,19 +90,34 @@ impl Current {
             table: Arc::new(Table::new(origins, &rules, before)?),
             rules,
             keys: Arc::default(),
+            location: None,
         })
     }
 
     /// What is known of the keys stays known while they are the same.
     fn after(mut self, before: &Self) -> Self {
-        if self.source().origin == before.source().origin {
+        if self.table.source().origin == before.table.source().origin {
             self.keys = Arc::clone(&before.keys);
         }
         self
     }
 
-    fn source(&self) -> &Arc<OriginClient> {
-        self.table.source()
+    fn source(&self) -> Arc<OriginClient> {
+        self.placed(self.table.source())
+    }
+
+    /// Who is asked for a block before the source; see [`Table::caches_of`].
+    fn caches_of(&self, block: Block<'_>) -> impl Iterator<Item = Arc<OriginClient>> {
+        let caches = self.table.caches_of(block, self.location.as_deref());
+        caches.map(|cache| self.placed(cache))
+    }
+
+    /// The client of an origin, as whoever asks sees it.
+    fn placed(&self, client: &Arc<OriginClient>) -> Arc<OriginClient> {
+        match &self.location {
+            Some(location) => Arc::new(client.at(location)),
+            None => Arc::clone(client),
+        }
     }
 }
 
@@ -115,6 +135,7 @@ impl ObjectStore {
             shared: Arc::new(shared),
             source_timeout: options.source_timeout,
             key_grace: options.key_grace,
+            location: None,
             began: None,
         })
     }
@@ -143,6 +164,16 @@ impl ObjectStore {
     pub fn with_timeout(&self, source_timeout: Duration) -> Self {
         Self {
             source_timeout,
+            ..self.clone()
+        }
+    }
+
+    /// The same store at another place of all its origins: with their servers and keys, connections,
+    /// accounting and limits. `None`: where the origins say.
+    #[must_use]
+    pub fn at(&self, location: Option<&Arc<Location>>) -> Self {
+        Self {
+            location: location.cloned(),
             ..self.clone()
         }
     }
@@ -192,7 +223,11 @@ impl ObjectStore {
     }
 
     fn current(&self) -> Current {
-        self.shared.current.borrow().clone()
+        let current = self.shared.current.borrow().clone();
+        Current {
+            location: self.location.clone(),
+            ..current
+        }
     }
 
     /// One change after the other: made from an older state, one would undo the other.

@@ -57,6 +57,9 @@ pub enum ChildError {
     /// s3fs could not be started.
     #[error(transparent)]
     S3fs(#[from] S3fsError),
+    /// The program shows one place.
+    #[error("s3fs shows one bucket, and this mount has roots: have `native` serve it")]
+    NoRoots,
     /// What is new takes effect at the next mount.
     #[error("s3fs takes what is new at the next mount")]
     NextMount,
@@ -75,7 +78,7 @@ impl ChildError {
     /// The class that [`Failed`] tells the driver.
     fn reason(&self) -> &'static str {
         match self {
-            Self::Config(_) | Self::Program(_) => "InvalidConfiguration",
+            Self::Config(_) | Self::Program(_) | Self::NoRoots => "InvalidConfiguration",
             Self::S3fs(S3fsError::Address(_)) => "AddressNotAllowed",
             Self::S3fs(_) => "ProgramFailed",
             Self::NextMount => "NextMount",
@@ -219,7 +222,7 @@ impl Mount {
         let stop = matches!(message.message, Some(to_mounter::Message::Stop(_)));
         let answer = match message.message {
             Some(to_mounter::Message::Configure(configure)) => {
-                let configured = self.server.configure(&configure);
+                let configured = self.server.configure(&configure).await;
                 configured.map(|()| Done::default())
             }
             Some(to_mounter::Message::Refresh(_)) => {

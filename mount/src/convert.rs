@@ -1,10 +1,14 @@
 //! From what the node driver sends to what the object-store client takes.
 
+mod roots;
+
 use dlf_cache::{ClientOptions, ConfigError, Keys, ObjectStore, Origin, Shards};
 use dlf_core::network::{AddressRules, BadRule};
 use dlf_wire::dataset::v1 as wire;
 
-use crate::fs::source_timeout;
+use crate::fs::{Roots, source_timeout};
+
+pub use self::roots::BadRoot;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,9 @@ pub enum InvalidConfig {
     /// A rule is neither a CIDR nor an `ip:port`.
     #[error(transparent)]
     Rule(#[from] BadRule),
+    /// A directory of the mount cannot be shown as it is told.
+    #[error(transparent)]
+    Root(#[from] BadRoot),
 }
 
 /// The FUSE part of a dataset.
@@ -54,6 +61,11 @@ pub(crate) fn reconfigure(
     // The rules first: the new origins must never be dialled under the old ones.
     store.set_rules(rules)?;
     Ok(store.reconfigure(origins)?)
+}
+
+/// Which directories of the mount show which places.
+pub(crate) fn roots(volume: &wire::FuseVolume) -> Result<Roots, InvalidConfig> {
+    Ok(roots::roots(&volume.roots)?)
 }
 
 fn origins(volume: &wire::FuseVolume) -> Result<Vec<Origin>, InvalidConfig> {

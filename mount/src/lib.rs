@@ -15,4 +15,4 @@ pub mod mounter;
 mod node;
 pub mod s3fs;
 
-pub use convert::InvalidConfig;
+pub use convert::{BadRoot, InvalidConfig};

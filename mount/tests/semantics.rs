@@ -166,11 +166,14 @@ fn mount(
     (options, revalidate_ms): (&Options, Option<u64>),
 ) -> Mount {
     let mut dataset = dataset(bucket.origin());
+    let roots = options.roots.iter();
+    let roots = roots.map(|(path, prefix)| bucket.root(prefix, path));
     let volume = FuseVolume {
         uid: options.uid,
         gid: options.gid,
         umask: options.umask,
         revalidate_ms,
+        roots: roots.collect(),
         ..volume(&mut dataset).clone()
     };
     let dataset = DatasetConfig {

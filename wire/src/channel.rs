@@ -2,7 +2,9 @@
 //! descriptor beside it (unix(7), cmsg(3)).
 //!
 //! The kernel keeps the bounds of messages, so there is no framing, and a descriptor always belongs
-//! to the message it came with.
+//! to the message it came with. What is too long for a datagram goes in memory beside it (`large`).
+
+mod large;
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -23,13 +25,21 @@ use tokio::sync::Mutex;
 
 /// Largest encoded message, in bytes.
 ///
-/// A dataset's configuration is a few KiB but for its CA bundle, of which 128 KiB are accepted.
-/// A Unix datagram must fit into the sender's buffer, which is twice what is asked for, and without
-/// privilege one may ask for `net.core.wmem_max`: 208 KiB everywhere. So this is always possible.
-pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// A dataset's configuration is a few KiB but for its CA bundle, of which 128 KiB are accepted, and the
+/// roots of its mount, which have 2 MiB at most.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Largest message in a datagram, in bytes.
+///
+/// It must fit into the sender's buffer, which is twice what is asked for, and without privilege one may
+/// ask for `net.core.wmem_max`: 208 KiB everywhere. So this is always possible.
+const DATAGRAM_BYTES_MAX: usize = 256 * 1024;
 
 /// Connections that wait to be accepted: a node has one driver, and briefly two in an upgrade.
 const BACKLOG: i32 = 8;
+
+/// Descriptors of one datagram: the message's own, and memory that the message is in.
+const DESCRIPTORS_MAX: usize = 2;
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
@@ -110,10 +120,10 @@ impl Channel {
     pub fn from_socket(socket: OwnedFd) -> Result<Self, ChannelError> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         // The kernel doubles what it is asked for and cuts it to what the system allows.
-        sockopt::set_socket_send_buffer_size(&socket, MESSAGE_BYTES_MAX)?;
+        sockopt::set_socket_send_buffer_size(&socket, DATAGRAM_BYTES_MAX)?;
         Ok(Self {
             socket: watched(socket)?,
-            buffer: Mutex::new(vec![0; MESSAGE_BYTES_MAX].into_boxed_slice()),
+            buffer: Mutex::new(vec![0; DATAGRAM_BYTES_MAX].into_boxed_slice()),
         })
     }
 
@@ -124,14 +134,20 @@ impl Channel {
         message: &impl Message,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<(), ChannelError> {
-        let bytes = message.encode_to_vec();
-        match bytes.len() {
+        let mut bytes = message.encode_to_vec();
+        let memory = match bytes.len() {
             0 => return Err(ChannelError::Empty),
-            1..=MESSAGE_BYTES_MAX => {}
+            1..DATAGRAM_BYTES_MAX => None,
+            DATAGRAM_BYTES_MAX..=MESSAGE_BYTES_MAX => Some(large::write(&bytes)?),
             bytes => return Err(ChannelError::TooLarge { bytes }),
+        };
+        if memory.is_some() {
+            bytes = large::MARK.to_vec();
         }
+        let beside = descriptor.into_iter();
+        let beside: Vec<_> = beside.chain(memory.as_ref().map(AsFd::as_fd)).collect();
         let sent = self.socket.async_io(Interest::WRITABLE, || {
-            Ok(send_once(self.socket.as_fd(), &bytes, descriptor)?)
+            Ok(send_once(self.socket.as_fd(), &bytes, &beside)?)
         });
         sent.await.map_err(closed_or_io)
     }
@@ -145,18 +161,22 @@ impl Channel {
         let received = self.socket.async_io(Interest::READABLE, || {
             Ok(recv_once(self.socket.as_fd(), &mut buffer)?)
         });
-        let received = received.await.map_err(closed_or_io)?;
-        if received.surplus || received.flags.contains(ReturnFlags::CTRUNC) {
+        let mut received = received.await.map_err(closed_or_io)?;
+        let memory = match buffer.get(..received.bytes) {
+            Some(large::MARK) => received.descriptors.pop(),
+            _ => None,
+        };
+        let descriptor = received.descriptors.pop();
+        if !received.descriptors.is_empty() || received.flags.contains(ReturnFlags::CTRUNC) {
             return Err(ChannelError::TooManyDescriptors);
         }
-        match received.bytes {
-            0 => Err(ChannelError::Closed),
-            1..=MESSAGE_BYTES_MAX => {
-                let message = M::decode(&buffer[..received.bytes])?;
-                Ok((message, received.descriptor))
-            }
-            bytes => Err(ChannelError::TooLarge { bytes }),
-        }
+        let message = match (memory, received.bytes) {
+            (Some(memory), _) => M::decode(&*large::read(memory)?)?,
+            (None, 0) => return Err(ChannelError::Closed),
+            (None, bytes @ 1..=DATAGRAM_BYTES_MAX) => M::decode(&buffer[..bytes])?,
+            (None, bytes) => return Err(ChannelError::TooLarge { bytes }),
+        };
+        Ok((message, descriptor))
     }
 
     /// Who is at the other end.
@@ -229,12 +249,11 @@ fn closed_or_io(error: io::Error) -> ChannelError {
 fn send_once(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
-    descriptor: Option<BorrowedFd<'_>>,
+    descriptors: &[BorrowedFd<'_>],
 ) -> rustix::io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = descriptor.map(|descriptor| [descriptor]);
-    if let Some(descriptors) = &descriptors {
+    if !descriptors.is_empty() {
         control.push(SendAncillaryMessage::ScmRights(descriptors));
     }
     net::sendmsg(
@@ -249,13 +268,11 @@ fn send_once(
 struct Received {
     bytes: usize,
     flags: ReturnFlags,
-    descriptor: Option<OwnedFd>,
-    /// More descriptors came: the space for one has room for two, by its alignment.
-    surplus: bool,
+    descriptors: Vec<OwnedFd>,
 }
 
 fn recv_once(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<Received> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = net::recvmsg(
         socket,
@@ -264,18 +281,16 @@ fn recv_once(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<Re
         // With TRUNC the result is the message's size even if the buffer is too small for it.
         RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT | RecvFlags::TRUNC,
     )?;
-    let (mut descriptor, mut surplus) = (None, false);
+    let mut descriptors = Vec::new();
     for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
-            descriptor = descriptors.next();
-            surplus |= descriptors.next().is_some();
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            descriptors.extend(received);
         }
     }
     Ok(Received {
         bytes: received.bytes,
         flags: received.flags,
-        descriptor,
-        surplus,
+        descriptors,
     })
 }
 

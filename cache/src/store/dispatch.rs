@@ -154,7 +154,7 @@ impl ObjectStore {
         let _permit = permit.map_err(|_| StoreError::new(ErrorKind::Timeout, &source.place))?;
         if let Route::Blocks(block) = route {
             let began = Instant::now();
-            let caches = current.table.caches_of(block);
+            let caches = current.caches_of(block);
             if let Some(done) = self.ask_caches(caches, build, finish).await {
                 return Ok(done);
             }
@@ -168,7 +168,7 @@ impl ObjectStore {
             end: retries.deadline(),
             stretch: retries.stretch(),
         };
-        let outcome = self.attempt(source, false, build, finish, wait).await;
+        let outcome = self.attempt(&source, false, build, finish, wait).await;
         let outcome = outcome.map_err(|failed| {
             retries.stretched(failed.worked);
             failed.failure
@@ -188,7 +188,7 @@ impl ObjectStore {
     /// Asks each of `caches`; none if none of them can answer.
     async fn ask_caches<T, R: Future<Output = Result<T, Failed>>>(
         &self,
-        caches: impl Iterator<Item = &Arc<OriginClient>>,
+        caches: impl Iterator<Item = Arc<OriginClient>>,
         build: &impl Fn(&Origin) -> Result<Request, ErrorKind>,
         finish: &impl Fn(Reply, Wait) -> R,
     ) -> Option<T> {
@@ -197,7 +197,7 @@ impl ObjectStore {
                 end: Instant::now() + CACHE_TIMEOUT,
                 stretch: Duration::ZERO,
             };
-            let asked = self.attempt(cache, true, build, finish, wait);
+            let asked = self.attempt(&cache, true, build, finish, wait);
             let kind = match asked.await {
                 Ok(done) => return Some(done),
                 Err(failed) => failed.failure.kind,

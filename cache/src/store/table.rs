@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use dlf_core::network::AddressRules;
 
-use crate::origin::{ConfigError, Origin, Shards};
+use crate::origin::{ConfigError, Location, Origin, Shards};
 use crate::origin_client::OriginClient;
 
-/// A byte of an object, which a cache has in one place. The key is relative to the origins' prefixes.
+/// A byte of an object, which a cache has in one place. The key is relative to the prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Block<'a> {
     pub(crate) key: &'a str,
@@ -81,8 +81,14 @@ impl Table {
 
     /// Who is asked for a block before the source, in this order: of each cache the server that has
     /// the block, unless it failed a moment ago. Another would fetch what is not its to keep.
-    pub(super) fn caches_of(&self, block: Block<'_>) -> impl Iterator<Item = &Arc<OriginClient>> {
-        let servers = self.caches.iter().map(move |cache| cache.server_of(block));
+    /// `location`: where the block is, if not where the origins say.
+    pub(super) fn caches_of(
+        &self,
+        block: Block<'_>,
+        location: Option<&Location>,
+    ) -> impl Iterator<Item = &Arc<OriginClient>> {
+        let servers = self.caches.iter();
+        let servers = servers.map(move |cache| cache.server_of(block, location));
         servers.filter(|server| !server.rests())
     }
 
@@ -104,11 +110,15 @@ impl Table {
 }
 
 impl Cache {
-    fn server_of(&self, block: Block<'_>) -> &Arc<OriginClient> {
+    fn server_of(&self, block: Block<'_>, location: Option<&Location>) -> &Arc<OriginClient> {
         let origin = &self.front.origin;
         let shard = origin.shards.as_ref().map(|shards| {
-            let key = format!("{}{}", origin.prefix, block.key);
-            shards.of(&origin.bucket, &key, block.offset)
+            let (bucket, prefix) = location.map_or_else(
+                || (origin.bucket.as_str(), origin.prefix.as_str()),
+                |location| (location.bucket(), location.prefix()),
+            );
+            let key = format!("{prefix}{}", block.key);
+            shards.of(bucket, &key, block.offset)
         });
         shard
             .and_then(|shard| self.shards.get(shard))

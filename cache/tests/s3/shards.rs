@@ -1,6 +1,8 @@
 //! A cache that keeps a part of each object on each of its servers.
 
-use dlf_cache::{ETag, ObjectStore, Origin, PutCondition, Shards};
+use std::sync::Arc;
+
+use dlf_cache::{ETag, Location, ObjectStore, Origin, PutCondition, Shards};
 use dlf_core::shards::shard_of;
 
 use crate::faults::Scene;
@@ -15,14 +17,19 @@ const LENGTH: usize = UNITS * UNIT - 100;
 /// Nobody listens there.
 const NOBODY: &str = "http://127.0.0.1:9";
 
-/// A store whose cache has these servers, and behind it the scene's source.
-fn store(scene: &Scene, shards: &[String]) -> ObjectStore {
+/// A cache that has these servers, and the scene's source.
+fn origins(scene: &Scene, shards: &[String]) -> [Origin; 2] {
     let cache = Origin {
         endpoint: NOBODY.parse().unwrap(),
         shards: Some(Shards::new(shards.to_vec(), UNIT as u64).unwrap()),
         ..scene.origin.clone()
     };
-    ObjectStore::new(vec![cache, scene.origin.clone()], options()).unwrap()
+    [cache, scene.origin.clone()]
+}
+
+/// A store whose cache has these servers, and behind it the scene's source.
+fn store(scene: &Scene, shards: &[String]) -> ObjectStore {
+    ObjectStore::new(origins(scene, shards).to_vec(), options()).unwrap()
 }
 
 /// Index of the server that has a unit, as a plugin computes it.
@@ -72,6 +79,38 @@ async fn each_unit_is_asked_of_the_server_that_has_it_and_of_no_other() {
     assert_eq!(usage.cached_bytes_read, LENGTH as u64);
     assert_eq!((usage.cache_failures, usage.retries), (0, 0));
 
+    clean(&scene.direct).await;
+}
+
+#[tokio::test]
+async fn at_another_place_a_server_is_chosen_by_that_places_bucket_and_prefix() {
+    need_server!("at_another_place_a_server_is_chosen_by_that_places_bucket_and_prefix");
+    let scene = Scene::new().await;
+    let bytes = pattern(LENGTH);
+    let put = scene.direct.put("k", bytes.clone(), PutCondition::None);
+    let version = put.await.unwrap();
+    let (servers, names) = proxies(3).await;
+    let here = Location::new(&*scene.origin.bucket, &*scene.origin.prefix).unwrap();
+    let here = Arc::new(here);
+    let elsewhere = |origin: &Origin| Origin {
+        bucket: "elsewhere".to_owned(),
+        prefix: "nowhere/".to_owned(),
+        ..origin.clone()
+    };
+    let origins = origins(&scene, &names).map(|origin| elsewhere(&origin));
+    for unit in 0..UNITS {
+        let asked = || servers.iter().map(Proxy::connections).collect::<Vec<_>>();
+        let mut expected = asked();
+        expected[server_of(&scene, &names, unit)] += 1;
+        let start = (unit * UNIT) as u64;
+        let store = ObjectStore::new(origins.to_vec(), options()).unwrap();
+        let store = store.at(Some(&here));
+        let body = store.get_range("k", start..start + 9, Some(&version));
+        let read = body.await.unwrap().collect().await.unwrap();
+        assert_eq!(read, bytes[unit * UNIT..unit * UNIT + 9]);
+        assert_eq!(asked(), expected, "unit {unit}");
+        assert_eq!(store.usage().cached_bytes_read, 9);
+    }
     clean(&scene.direct).await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dlf_wire::channel::MESSAGE_BYTES_MAX;
 use dlf_wire::dial::{Backoff, DialError, TOKEN_INTERVAL};
 use dlf_wire::nodes::v1::from_node::Message as Up;
 use dlf_wire::nodes::v1::nodes_client::NodesClient;
@@ -14,9 +15,6 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::{Connection, Holdings, Order};
-
-/// Largest message: a dataset's configuration with its CA bundle has to fit.
-const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 enum StreamError {
@@ -133,6 +131,7 @@ async fn attach(
     client: NodesClient<Channel>,
     queue: mpsc::Receiver<FromNode>,
 ) -> Result<Established, Status> {
+    // What a mounter is told comes by this stream.
     let mut client = client.max_decoding_message_size(MESSAGE_BYTES_MAX);
     let mut inbound = client
         .attach(ReceiverStream::new(queue))

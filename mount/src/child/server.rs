@@ -43,6 +43,7 @@ impl Server {
         let volume = convert::fuse_volume(dataset)?;
         match program::check(&volume.program, &volume.options)? {
             Program::Native => native(start, dataset, volume, device, node).await,
+            Program::S3fs if !volume.roots.is_empty() => Err(ChildError::NoRoots),
             Program::S3fs => {
                 let rules = convert::rules(start.network.as_ref())?;
                 let staging = node.staging.ok_or(S3fsError::NoStaging)?;
@@ -104,8 +105,8 @@ impl Server {
         }
     }
 
-    /// Takes new keys, endpoints and rules over.
-    pub(super) fn configure(&self, configure: &Configure) -> Result<(), ChildError> {
+    /// Takes new keys, endpoints, rules and roots over; all or nothing.
+    pub(super) async fn configure(&self, configure: &Configure) -> Result<(), ChildError> {
         let dataset = configure.dataset.as_ref();
         let dataset = dataset.ok_or(InvalidConfig::Missing("dataset"))?;
         let volume = convert::fuse_volume(dataset)?;
@@ -113,8 +114,9 @@ impl Server {
             Self::Native {
                 fs, store, node, ..
             } => {
+                let roots = convert::roots(volume)?;
                 convert::reconfigure(store, volume, configure.network.as_ref())?;
-                fs.update(dataset, volume);
+                fs.update(dataset, volume, &roots).await;
                 if let (Some(staging), Some(limits)) = (&node.staging, &configure.staging) {
                     staging.set_limits(limits);
                 }
@@ -133,7 +135,15 @@ async fn native(
     node: Node,
 ) -> Result<Server, ChildError> {
     let store = convert::store(volume, start.network.as_ref())?;
-    let fs = NativeFs::new(store.clone(), dataset, volume, start.fs_group, &node);
+    let roots = convert::roots(volume)?;
+    let fs = NativeFs::new(
+        store.clone(),
+        dataset,
+        volume,
+        &roots,
+        start.fs_group,
+        &node,
+    );
     let server = fs.clone();
     let session = tokio::task::spawn_blocking(move || server.serve(device));
     let serving = tokio::time::timeout(HANDSHAKE_TIMEOUT, session)

@@ -1,11 +1,13 @@
 //! Changes of names: making and removing directories, removing files.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use fuser::Errno;
 
 use super::core::{Core, Entry};
+use super::key::Key;
 use super::name;
 use super::source::PutCondition;
 
@@ -17,7 +19,8 @@ impl Core {
         let key = self.child_key(parent, &format!("{name}/"))?;
         let _lock = self.lock(vec![key.clone()]).await;
         let empty = bytes::Bytes::new();
-        self.source.put(&key, empty, PutCondition::None).await?;
+        let source = self.source.of(key.root());
+        source.put(key.within(), empty, PutCondition::None).await?;
         Ok(self.names().made_directory(parent, name, Instant::now()))
     }
 
@@ -27,7 +30,7 @@ impl Core {
         let name = name::component(name)?;
         let key = self.child_key(parent, name)?;
         let _lock = self.lock(vec![key.clone()]).await;
-        self.source.delete(&key).await?;
+        self.source.of(key.root()).delete(key.within()).await?;
         self.names().removed(parent, name, Instant::now());
         self.closes.changed(&key, self.closes.ticket());
         Ok(())
@@ -40,9 +43,23 @@ impl Core {
         let prefix = self.child_key(parent, &format!("{name}/"))?;
         let _lock = self.lock(vec![prefix.clone()]).await;
         self.check_empty(parent, name, &prefix).await?;
-        self.source.delete(&prefix).await?;
+        self.source
+            .of(prefix.root())
+            .delete(prefix.within())
+            .await?;
         self.names().removed(parent, name, Instant::now());
         Ok(())
+    }
+
+    /// Why there is no link: a source has none, and two roots are two file systems.
+    pub(crate) fn no_link(&self, ino: u64, parent: u64) -> Errno {
+        let names = self.names();
+        let roots = [names.root(ino), names.root(parent)].map(|root| root.map(Arc::as_ptr));
+        if roots[0] == roots[1] {
+            Errno::EPERM
+        } else {
+            Errno::EXDEV
+        }
     }
 
     /// `ENOTEMPTY` if there is anything but the marker.
@@ -50,7 +67,7 @@ impl Core {
         &self,
         parent: u64,
         name: &str,
-        prefix: &str,
+        prefix: &Key,
     ) -> Result<(), Errno> {
         {
             let names = self.names();
@@ -59,9 +76,10 @@ impl Core {
                 return Err(Errno::ENOTEMPTY);
             }
         }
+        let (source, prefix) = (self.source.of(prefix.root()), prefix.within());
         let mut continuation = None;
         loop {
-            let page = self.source.keys(prefix, continuation, Some(2)).await?;
+            let page = source.keys(prefix, continuation, Some(2)).await?;
             if page.objects.iter().any(|(key, _)| key != prefix) {
                 return Err(Errno::ENOTEMPTY);
             }

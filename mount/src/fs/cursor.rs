@@ -89,6 +89,26 @@ impl Cursor {
         };
     }
 
+    /// Whether it was ever rewound.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.next.is_some() || !self.marks.is_empty()
+    }
+
+    /// The entries from `index` on, as [`Self::entries`] gives them, where no source has to be asked.
+    pub(crate) fn at_hand(&self, index: usize) -> Option<(Vec<DirEntry>, Instant)> {
+        if let Some(rest) = self.ours.get(index..)
+            && !rest.is_empty()
+        {
+            return Some((rest.to_vec(), Instant::now()));
+        }
+        let index = index.saturating_sub(self.ours.len());
+        let listing = self.cached.as_ref()?;
+        let entries = listing.entries().iter();
+        let shown = entries.filter(|entry| !self.our_names.contains(&entry.name));
+        let shown = shown.skip(index).take(BATCH).cloned().collect();
+        Some((shown, listing.taken))
+    }
+
     /// The entries from `index` on that are at hand, at least one unless there are no more; and
     /// when the source said so.
     ///
@@ -102,18 +122,7 @@ impl Cursor {
         keeps: impl Fn(usize) -> bool,
         keep: impl FnOnce(Collected),
     ) -> Result<(Vec<DirEntry>, Instant), Errno> {
-        if let Some(rest) = self.ours.get(index..)
-            && !rest.is_empty()
-        {
-            return Ok((rest.to_vec(), Instant::now()));
-        }
         let index = index.saturating_sub(self.ours.len());
-        if let Some(listing) = &self.cached {
-            let entries = listing.entries().iter();
-            let shown = entries.filter(|entry| !self.our_names.contains(&entry.name));
-            let shown = shown.skip(index).take(BATCH).cloned().collect();
-            return Ok((shown, listing.taken));
-        }
         self.seek(source, prefix, index, keeps).await?;
         if self.next.is_none()
             && let Some(collected) = self.collected.take()

@@ -35,15 +35,19 @@ impl Core {
     ) -> Result<(Vec<DirEntry>, Instant), Errno> {
         let ino = directory.ino;
         let mut cursor = directory.cursor.lock().await;
-        if index == 0 {
+        if index == 0 || !cursor.has_begun() {
             let revalidate = self.settings().revalidate;
             let names = self.names();
             let (ours, changes) = (names.ours_in(ino), names.begin_listing(ino));
             cursor.rewind(ours, names.listing(ino, revalidate), changes);
         }
-        let prefix = self.prefix(ino)?;
+        if let Some(entries) = cursor.at_hand(index) {
+            return Ok(entries);
+        }
+        let prefix = self.names().prefix(ino).ok_or(Errno::ESTALE)?;
+        let (source, prefix) = (self.source.of(prefix.root()), prefix.within());
         let keeps = Names::<std::sync::Arc<super::body::Body>>::keeps_listing;
-        let entries = cursor.entries(&self.source, &prefix, index, keeps, |collected| {
+        let entries = cursor.entries(&source, prefix, index, keeps, |collected| {
             let (begun, changes) = (collected.begun, collected.changes);
             self.names()
                 .keep_listing(ino, collected.entries, begun, changes);

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::key::Key;
+
 /// Keys and prefixes that are being changed. As many as there are changes under way: hundreds.
 #[derive(Debug, Default)]
 pub(crate) struct KeyedLocks {
-    locked: Mutex<Vec<String>>,
+    locked: Mutex<Vec<Key>>,
     freed: Notify,
 }
 
@@ -16,13 +18,13 @@ pub(crate) struct KeyedLocks {
 #[derive(Debug)]
 pub(crate) struct KeyGuard {
     locks: Arc<KeyedLocks>,
-    keys: Vec<String>,
+    keys: Vec<Key>,
 }
 
 impl KeyedLocks {
     /// Waits until nobody changes any of `keys`; one that ends in a slash stands for all below it.
     /// All are taken at once, so two who want the same never wait for each other.
-    pub(crate) async fn lock(self: &Arc<Self>, keys: Vec<String>) -> KeyGuard {
+    pub(crate) async fn lock(self: &Arc<Self>, keys: Vec<Key>) -> KeyGuard {
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
@@ -32,7 +34,7 @@ impl KeyedLocks {
                 let mut locked = self.locked();
                 if !locked
                     .iter()
-                    .any(|taken| keys.iter().any(|key| overlap(taken, key)))
+                    .any(|taken| keys.iter().any(|key| taken.overlaps(key)))
                 {
                     locked.extend(keys.iter().cloned());
                     return KeyGuard {
@@ -45,7 +47,7 @@ impl KeyedLocks {
         }
     }
 
-    fn locked(&self) -> MutexGuard<'_, Vec<String>> {
+    fn locked(&self) -> MutexGuard<'_, Vec<Key>> {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -61,14 +63,6 @@ impl Drop for KeyGuard {
         drop(locked);
         self.locks.freed.notify_waiters();
     }
-}
-
-fn overlap(a: &str, b: &str) -> bool {
-    covers(a, b) || covers(b, a)
-}
-
-fn covers(outer: &str, inner: &str) -> bool {
-    outer == inner || (outer.ends_with('/') && inner.starts_with(outer))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use fuser::Errno;
 
 use super::body::Body;
 use super::core::{Core, Entry, Node};
+use super::key::Key;
 use super::name;
 use super::names::Observed;
 
@@ -66,10 +67,10 @@ impl Core {
 
     /// Asks the source what is at a key. A directory hides an object of the same name: what is in
     /// it could not be reached otherwise.
-    pub(crate) async fn ask(&self, key: &str) -> Result<Option<Node>, Errno> {
+    pub(crate) async fn ask(&self, key: &Key) -> Result<Option<Node>, Errno> {
+        let (source, key) = (self.source.of(key.root()), key.within());
         let prefix = format!("{key}/");
-        let (object, directory) =
-            tokio::join!(self.source.head(key), self.source.any_below(&prefix));
+        let (object, directory) = tokio::join!(source.head(key), source.any_below(&prefix));
         if directory? {
             return Ok(Some(Node::Directory));
         }

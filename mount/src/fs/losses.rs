@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::body::Body;
 use super::core::Core;
+use super::key::Key;
 
 /// Files that are told one by one, the newest; of older ones their number is. So many paths fit well
 /// into a message to the driver, and more are not read.
@@ -106,18 +107,19 @@ impl Core {
         if !body.is_newly_lost() {
             return;
         }
-        let key = self.names().path(ino).unwrap_or_default();
+        let key = self.names().key(ino);
+        let path = key.as_ref().map(Key::path).unwrap_or_default();
         match cause {
             // Who asks for a new file is told that others were first: that is no refusal.
-            Cause::Refused(Errno::EEXIST) | Cause::Conflict => self.losses.conflict(&key, kept),
+            Cause::Refused(Errno::EEXIST) | Cause::Conflict => self.losses.conflict(&path, kept),
             Cause::Refused(errno) => {
-                let said = self.source.why(&key, errno);
+                let said = key.and_then(|key| self.source.why(&key, errno));
                 let reason = said.as_ref().map_or(local(errno), StoreError::class);
                 let code = said.as_ref().and_then(StoreError::code);
-                self.losses.refused(&key, reason, code.unwrap_or_default());
+                self.losses.refused(&path, reason, code.unwrap_or_default());
             }
-            Cause::MountEnded => self.losses.refused(&key, "MountEnded", ""),
-            Cause::Killed(signal) => self.losses.killed(&key, signal, kept),
+            Cause::MountEnded => self.losses.refused(&path, "MountEnded", ""),
+            Cause::Killed(signal) => self.losses.killed(&path, signal, kept),
         }
     }
 }

@@ -4,11 +4,13 @@
 //! the task answers when the source has. What every operation means is in `docs/semantics.md`.
 //!
 //! - `names`: what names stand for; one table, one lock
+//! - `roots`, `key`: which directories show which places of the source, and where an object is
 //! - `listing`, `cursor`: from pages of keys to directory entries
 //! - `body`: a file that is being written, and its way to the source
 //! - `locks`, `closes`: in which order the source is changed
 //! - `losses`: what was written and the source does not have
 //! - `lookup`, `open`, `write`, `directory`, `change`, `rename`: the operations on `core`, the state
+//! - `moves`: what the source does for a rename
 //! - `requests`, `notices`: what the kernel asks, and what it is told unasked
 
 mod body;
@@ -18,16 +20,19 @@ mod core;
 mod cursor;
 mod directory;
 mod handles;
+mod key;
 mod listing;
 mod locks;
 mod lookup;
 mod losses;
+mod moves;
 mod name;
 mod names;
 mod notices;
 mod open;
 mod rename;
 mod requests;
+mod roots;
 mod settings;
 mod source;
 mod write;
@@ -44,7 +49,9 @@ use fuser::{Config, Session, SessionACL};
 use tokio::sync::watch;
 
 use self::core::Core;
+pub(crate) use self::name::{KEY_BYTES_MAX, presentable};
 use self::requests::Requests;
+pub(crate) use self::roots::Roots;
 use self::settings::Settings;
 pub(crate) use self::settings::source_timeout;
 use self::source::Source;
@@ -60,17 +67,18 @@ pub struct NativeFs {
 }
 
 impl NativeFs {
-    /// A file system over `store` with the dataset's options.
+    /// A file system over `store` with the dataset's options, which shows `roots`.
     pub(crate) fn new(
         store: ObjectStore,
         dataset: &DatasetConfig,
         volume: &FuseVolume,
+        roots: &Roots,
         fs_group: Option<u32>,
         node: &Node,
     ) -> Self {
         let settings = Settings::new(dataset, volume, fs_group);
         Self {
-            core: Arc::new(Core::new(Source::new(store), settings, node)),
+            core: Arc::new(Core::new(Source::new(store), settings, roots, node)),
         }
     }
 
@@ -98,10 +106,11 @@ impl NativeFs {
         Ok(Serving { ended })
     }
 
-    /// Takes new options over; those that the kernel has cached stay as they were.
-    pub fn update(&self, dataset: &DatasetConfig, volume: &FuseVolume) {
+    /// Takes new options and roots over; options that the kernel has cached stay as they were.
+    pub(crate) async fn update(&self, dataset: &DatasetConfig, volume: &FuseVolume, roots: &Roots) {
         let updated = self.core.settings().updated(dataset, volume);
         self.core.set_settings(updated);
+        self.core.show(roots).await;
         self.core.losses.reconfigured();
     }
 

@@ -26,14 +26,6 @@ pub(crate) fn presentable(part: &str) -> bool {
     !matches!(part, "" | "." | "..") && part.len() <= NAME_BYTES_MAX && !part.contains(['/', '\0'])
 }
 
-/// The key of `name` in the directory whose key prefix is `prefix` (`""` or ending in a slash).
-pub(crate) fn child_key(prefix: &str, name: &str) -> String {
-    let mut key = String::with_capacity(prefix.len() + name.len() + 1);
-    key.push_str(prefix);
-    key.push_str(name);
-    key
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStrExt;

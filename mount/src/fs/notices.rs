@@ -9,9 +9,10 @@ use fuser::{INodeNo, Notifier};
 use tokio::task::JoinHandle;
 
 use super::core::Core;
+use super::roots::Roots;
 
-/// How long a new consumer waits until the kernel has dropped names: it takes microseconds for each,
-/// but not while a request that has the directory's lock waits for the source.
+/// How long a new consumer, or a new configuration, waits until the kernel has dropped names: it takes
+/// microseconds for each, but not while a request that has the directory's lock waits for the source.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a rename waits until the kernel has dropped names below a directory. Some kernels hold a
@@ -42,8 +43,16 @@ impl Core {
     fn drop_names(&self) {
         if let Some(notifier) = self.notifier.get() {
             let names = self.names().droppable();
-            drop_from_kernel(notifier, &names);
+            drop_from_kernel(notifier, &self.numbered(names));
         }
+    }
+
+    /// The same names, with the directories' numbers as the kernel knows them.
+    fn numbered(&self, mut names: Vec<(u64, Arc<str>)>) -> Vec<(u64, Arc<str>)> {
+        for (directory, _) in &mut names {
+            *directory = self.number(*directory);
+        }
+        names
     }
 
     /// A new consumer has come: nothing that the source said before counts any more, neither here nor
@@ -51,9 +60,23 @@ impl Core {
     pub(crate) async fn refresh(&self) {
         let revalidate = self.settings().revalidate;
         let names = self.names().refreshed(Instant::now(), revalidate);
+        self.drop_soon(names).await;
+    }
+
+    /// The mount has other roots from now on. Returns when the kernel knows, or after
+    /// [`REFRESHED_WITHIN`].
+    pub(crate) async fn show(&self, roots: &Roots) {
+        let names = self.set_roots(roots);
+        if !names.is_empty() {
+            self.drop_soon(names).await;
+        }
+    }
+
+    async fn drop_soon(&self, names: Vec<(u64, Arc<str>)>) {
         let Some(notifier) = self.notifier.get().cloned() else {
             return;
         };
+        let names = self.numbered(names);
         let dropping = tokio::task::spawn_blocking(move || drop_from_kernel(&notifier, &names));
         if tokio::time::timeout(REFRESHED_WITHIN, dropping)
             .await
@@ -73,6 +96,7 @@ impl Core {
         if names.is_empty() {
             return;
         }
+        let names = self.numbered(names);
         let dropping = tokio::task::spawn_blocking(move || drop_from_kernel(&notifier, &names));
         // Late is no failure: it goes on by itself.
         let _ = tokio::time::timeout(MOVED_WITHIN, dropping).await;
@@ -95,6 +119,7 @@ impl Core {
 
     fn tell_to_forget(&self, ino: u64) -> Option<JoinHandle<()>> {
         let (parent, name) = self.names().place(ino)?;
+        let parent = self.number(parent);
         let notifier = self.notifier.get().cloned()?;
         Some(tokio::task::spawn_blocking(move || {
             // One that the kernel does not have is no failure.

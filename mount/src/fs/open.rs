@@ -106,7 +106,8 @@ impl Core {
     }
 
     pub(super) fn handle(&self, ino: u64, flags: i32) -> OpenFile {
-        let reader = Reader::new(self.source.store().clone(), self.room.memory.clone());
+        let source = self.source_of(ino);
+        let reader = Reader::new(source.store().clone(), self.room.memory.clone());
         let mut file = OpenFile::new(ino, reader);
         file.append = flags & APPEND != 0;
         file
@@ -119,9 +120,9 @@ impl Core {
         if self.names().is_fresh(entry.checked, age_max) {
             return Ok(());
         }
-        let key = self.names().path(entry.ino).ok_or(Errno::ESTALE)?;
+        let key = self.names().key(entry.ino).ok_or(Errno::ESTALE)?;
         let asked = Instant::now();
-        match self.source.head(&key).await? {
+        match self.source.of(key.root()).head(key.within()).await? {
             Some(now) if now.etag == version.etag => {
                 self.names().confirmed(entry.ino, asked);
                 Ok(())
@@ -194,8 +195,11 @@ impl Core {
         version: Version,
         range: Range<u64>,
     ) -> Result<Bytes, Errno> {
-        let key = self.names().path(file.ino).ok_or(Errno::ESTALE)?;
-        let read = file.reader.read(&object(&key, &version), range).await;
+        let key = self.names().key(file.ino).ok_or(Errno::ESTALE)?;
+        let read = file
+            .reader
+            .read(&object(key.within(), &version), range)
+            .await;
         let answer = read.map_err(|error| self.source.read_errno(&error));
         if matches!(answer, Err(Errno::ESTALE)) {
             self.superseded(file.ino);

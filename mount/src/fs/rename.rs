@@ -1,29 +1,25 @@
 //! Renaming: copying within the source, and deleting.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use fuser::{Errno, RenameFlags};
-use futures::{StreamExt, TryStreamExt, stream};
 
 use super::body::Body;
 use super::core::{Core, Node};
+use super::key::Key;
+use super::moves::Pages;
 use super::name;
 use super::names::{Renewed, Version};
-use super::source::{PutCondition, Source};
-
-/// Copies under way at once when a directory is renamed: hides the source's latency without
-/// crowding out other requests.
-const COPIES_MAX: usize = 16;
+use super::source::Source;
 
 /// A name in a directory, and its key.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     parent: u64,
     name: &'a str,
-    key: &'a str,
+    key: &'a Key,
 }
 
 impl Core {
@@ -31,7 +27,7 @@ impl Core {
     ///
     /// What is at the new name is replaced at once if it is a file; a directory must be empty.
     /// A directory moves a page of objects at a time: if that fails half-way, each object is at one
-    /// of the two places or at both.
+    /// of the two places or at both. `EXDEV` from one root to another.
     pub(crate) async fn rename(
         &self,
         from: (u64, &OsStr),
@@ -47,6 +43,10 @@ impl Core {
             self.child_key(from.0, names.0)?,
             self.child_key(to.0, names.1)?,
         );
+        if !Arc::ptr_eq(from_key.root(), to_key.root()) {
+            return Err(Errno::EXDEV);
+        }
+        let source = self.source.of(from_key.root());
         let from = Place {
             parent: from.0,
             name: names.0,
@@ -58,7 +58,7 @@ impl Core {
             key: &to_key,
         };
         // Nothing that is written below either comes in between.
-        let below = [format!("{from_key}/"), format!("{to_key}/")];
+        let below = [from_key.followed_by("/"), to_key.followed_by("/")];
         let keys = below.into_iter().chain([from_key.clone(), to_key.clone()]);
         let _lock = self.lock(keys.collect()).await;
         let (node, target) = tokio::join!(self.node_at(from), self.node_at(to));
@@ -68,7 +68,7 @@ impl Core {
         }
         match (&node, &target) {
             (Node::Directory, Some(Node::Directory)) => {
-                let prefix = format!("{to_key}/");
+                let prefix = to_key.followed_by("/");
                 self.check_empty(to.parent, to.name, &prefix).await?;
             }
             (Node::Directory, Some(_)) => return Err(Errno::ENOTDIR),
@@ -77,12 +77,18 @@ impl Core {
         }
         let moved = match &node {
             Node::Directory => {
-                let renewed = self.move_directory(from, to).await?;
+                let renewed = self.move_directory(&source, from, to).await?;
                 self.names().renewed(renewed);
                 None
             }
-            Node::File(version) => Some(self.move_file(from.key, version, to.key).await?),
-            Node::Written(body) => self.move_written(body, from.key, to.key).await?,
+            Node::File(version) => {
+                let (from, to) = (from.key.within(), to.key.within());
+                Some(source.move_file(from, version, to).await?)
+            }
+            Node::Written(body) => {
+                self.move_written(&source, body, from.key.within(), to.key.within())
+                    .await?
+            }
         };
         let (from_place, to_place) = ((from.parent, from.name), (to.parent, to.name));
         self.names()
@@ -117,20 +123,11 @@ impl Core {
         }
     }
 
-    /// Copies a version to another key, and deletes it where it was: it, and not what others may
-    /// have put there meanwhile.
-    async fn move_file(&self, from: &str, version: &Version, to: &str) -> Result<Version, Errno> {
-        let copied = self.source.copy(from, version, to).await?;
-        match self.source.delete_version(from, version).await {
-            Ok(()) | Err(Errno::ESTALE) => Ok(copied),
-            Err(errno) => Err(errno),
-        }
-    }
-
     /// A file that is being written goes to its new name when it is closed: `None`. What it began as
     /// has to move with it as long as it holds any byte of that.
     async fn move_written(
         &self,
+        source: &Source,
         body: &Arc<Body>,
         from: &str,
         to: &str,
@@ -140,22 +137,27 @@ impl Core {
         }
         let mut version = body.version().await;
         if version.is_none() && body.needs_base().await {
-            let committed = body.commit(&self.source, from).await?;
+            let committed = body.commit(source, from).await?;
             version = committed.map(|committed| committed.version);
         }
         let Some(version) = version else {
             // It was to take the place of what may be there.
-            self.source.delete(from).await?;
+            source.delete(from).await?;
             return Ok(None);
         };
-        let moved = self.move_file(from, &version, to).await?;
+        let moved = source.move_file(from, &version, to).await?;
         body.moved(&version.etag, &moved.etag).await;
         Ok(Some(moved))
     }
 
     /// Moves a directory's objects; returns what became of those that are known, since a copy may
     /// be another version.
-    async fn move_directory(&self, from: Place<'_>, to: Place<'_>) -> Result<Vec<Renewed>, Errno> {
+    async fn move_directory(
+        &self,
+        source: &Source,
+        from: Place<'_>,
+        to: Place<'_>,
+    ) -> Result<Vec<Renewed>, Errno> {
         let known = self.names().child(from.parent, from.name);
         let directory = known.map(|entry| entry.ino);
         let written = directory.map(|ino| self.names().written_below(ino));
@@ -165,19 +167,21 @@ impl Core {
                 return Err(Errno::EBUSY);
             }
             // Its bytes move with the directory's other objects.
-            let path = self.names().path(*ino);
-            if let Some(key) = path.filter(|_| !body.was_refused())
+            let key = self.names().key(*ino);
+            if let Some(key) = key.filter(|_| !body.was_refused())
                 && body.needs_base().await
             {
-                body.commit(&self.source, &key).await?;
+                body.commit(source, key.within()).await?;
             }
         }
-        let (from, to) = (format!("{}/", from.key), format!("{}/", to.key));
-        self.check_lengths(&from, &to).await?;
+        let longest = self.key_bytes_max(to.key.root());
+        let (from, to) = (from.key.within(), to.key.within());
+        let (from, to) = (format!("{from}/"), format!("{to}/"));
+        source.check_lengths(&from, &to, longest).await?;
         // Only what was copied is deleted: what others add meanwhile stays where they put it.
         let (mut pages, mut renewed) = (Pages::new(&from), Vec::new());
-        while let Some(objects) = pages.next(&self.source).await? {
-            for (index, etag) in self.copy_page(&objects, &from, &to).await? {
+        while let Some(objects) = pages.next(source).await? {
+            for (index, etag) in source.copy_page(&objects, &from, &to).await? {
                 let (key, version) = &objects[index];
                 let path = key.strip_prefix(&from).unwrap_or_default();
                 let known = directory.and_then(|ino| self.names().find_below(ino, path));
@@ -190,132 +194,9 @@ impl Core {
                     to: etag,
                 }));
             }
-            let unchanged = pages.unchanged(&self.source, objects).await?;
-            self.source.delete_many(&unchanged).await?;
+            let unchanged = pages.unchanged(source, objects).await?;
+            source.delete_many(&unchanged).await?;
         }
         Ok(renewed)
-    }
-
-    /// Copies a page of a directory's objects; gives the index of each and its new version.
-    ///
-    /// What marks a directory is there before what lies in it: a store with directories of its own makes
-    /// one for the first file, and may lose a mark that comes in that very moment (`SeaweedFS` 4.48, one of
-    /// sixty).
-    async fn copy_page(
-        &self,
-        objects: &[(String, Version)],
-        from: &str,
-        to: &str,
-    ) -> Result<Vec<(usize, Arc<str>)>, Errno> {
-        let rank = |index: &usize| match &objects[*index].0 {
-            mark if mark.ends_with('/') => mark.matches('/').count(),
-            _ => usize::MAX,
-        };
-        let mut order: Vec<usize> = (0..objects.len()).collect();
-        order.sort_by_key(rank);
-        let mut all = Vec::with_capacity(order.len());
-        for together in order.chunk_by(|one, other| rank(one) == rank(other)) {
-            // Collected first: a stream over borrowing closures would not be `Send`.
-            let copies: Vec<_> = together
-                .iter()
-                .map(|index| {
-                    let (key, version) = &objects[*index];
-                    self.copy_to(key, version, from, to)
-                })
-                .collect();
-            let copies = stream::iter(copies).buffered(COPIES_MAX);
-            let etags: Vec<_> = copies.try_collect().await?;
-            all.extend(together.iter().copied().zip(etags));
-        }
-        Ok(all)
-    }
-
-    async fn copy_to(
-        &self,
-        key: &str,
-        version: &Version,
-        from: &str,
-        to: &str,
-    ) -> Result<Arc<str>, Errno> {
-        let rest = key.strip_prefix(from).ok_or(Errno::EIO)?;
-        let target = format!("{to}{rest}");
-        // Stores that keep directories of their own cannot copy what marks one.
-        if key.ends_with('/') && version.size == 0 {
-            let empty = bytes::Bytes::new();
-            return self.source.put(&target, empty, PutCondition::None).await;
-        }
-        let copied = self.source.copy(key, version, &target).await?;
-        Ok(copied.etag)
-    }
-
-    /// `ENAMETOOLONG` before anything is moved.
-    async fn check_lengths(&self, from: &str, to: &str) -> Result<(), Errno> {
-        let longest = self.settings().key_bytes_max;
-        let mut pages = Pages::new(from);
-        while let Some(objects) = pages.next(&self.source).await? {
-            let too_long = |(key, _): &(String, _)| key.len() - from.len() + to.len() > longest;
-            if objects.iter().any(too_long) {
-                return Err(Errno::ENAMETOOLONG);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// All keys below a prefix, a page at a time.
-struct Pages<'a> {
-    prefix: &'a str,
-    /// Where the page at hand began.
-    continuation: Option<String>,
-    next: Option<String>,
-    over: bool,
-}
-
-impl<'a> Pages<'a> {
-    fn new(prefix: &'a str) -> Self {
-        Self {
-            prefix,
-            continuation: None,
-            next: None,
-            over: false,
-        }
-    }
-
-    async fn next(&mut self, source: &Source) -> Result<Option<Vec<(String, Version)>>, Errno> {
-        if self.over {
-            return Ok(None);
-        }
-        self.continuation = self.next.take();
-        let page = source
-            .keys(self.prefix, self.continuation.clone(), None)
-            .await?;
-        self.over = page.next.is_none();
-        self.next = page.next;
-        Ok(Some(page.objects))
-    }
-
-    /// The keys of the page at hand that are still the same versions.
-    async fn unchanged(
-        &self,
-        source: &Source,
-        objects: Vec<(String, Version)>,
-    ) -> Result<Vec<String>, Errno> {
-        let (mut now, mut continuation) = (HashMap::new(), self.continuation.clone());
-        let last = objects.last().map(|(key, _)| key.clone());
-        loop {
-            let page = source.keys(self.prefix, continuation, None).await?;
-            let seen = page.objects.last().map(|(key, _)| key.clone());
-            now.extend(page.objects);
-            continuation = page.next;
-            // New objects push others to the next page.
-            if continuation.is_none() || seen >= last {
-                break;
-            }
-        }
-        let unchanged = objects.into_iter().filter(|(key, version)| {
-            let now = now.get(key);
-            now.is_some_and(|now| now.etag == version.etag)
-        });
-        Ok(unchanged.map(|(key, _)| key).collect())
     }
 }

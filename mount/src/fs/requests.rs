@@ -55,6 +55,11 @@ impl Requests {
         Self { core, runtime }
     }
 
+    /// What a number of the kernel's stands for.
+    fn ino(&self, number: INodeNo) -> u64 {
+        self.core.inode(number.0)
+    }
+
     fn entry(&self, entry: &Entry) -> (fuser::FileAttr, Duration) {
         self.core.attr(entry)
     }
@@ -81,11 +86,11 @@ impl Filesystem for Requests {
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let (name, core) = (name.to_owned(), self.core.clone());
+        let (parent, name, core) = (self.ino(parent), name.to_owned(), self.core.clone());
         self.run_bounded(
             request.pid(),
             reply,
-            |core| async move { core.lookup(parent.0, &name).await },
+            |core| async move { core.lookup(parent, &name).await },
             move |reply, looked| match looked {
                 Looked::Found(entry) => {
                     let (attr, ttl) = core.attr(&entry);
@@ -107,7 +112,7 @@ impl Filesystem for Requests {
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match self.core.entry(ino.0) {
+        match self.core.entry(self.ino(ino)) {
             Ok(entry) => {
                 let (attr, ttl) = self.entry(&entry);
                 reply.attr(&ttl, &attr);
@@ -134,16 +139,16 @@ impl Filesystem for Requests {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let core = self.core.clone();
+        let (ino, core) = (self.ino(ino), self.core.clone());
         self.run(
             request.pid(),
             reply,
             |core| async move {
                 match size {
-                    Some(size) => core.truncate(ino.0, fh.map(|fh| fh.0), size).await?,
+                    Some(size) => core.truncate(ino, fh.map(|fh| fh.0), size).await?,
                     None => core.check_writable()?,
                 }
-                core.entry(ino.0)
+                core.entry(ino)
             },
             move |reply, entry| {
                 let (attr, ttl) = core.attr(&entry);
@@ -174,11 +179,12 @@ impl Filesystem for Requests {
         _umask: u32,
         reply: ReplyEntry,
     ) {
-        let (name, core, user) = (name.to_owned(), self.core.clone(), request.uid());
+        let (parent, name) = (self.ino(parent), name.to_owned());
+        let (core, user) = (self.core.clone(), request.uid());
         self.run_bounded(
             request.pid(),
             reply,
-            |core| async move { core.mkdir(parent.0, &name).await },
+            |core| async move { core.mkdir(parent, &name).await },
             move |reply, entry| {
                 let (attr, ttl) = core.attr(&core.made_by(entry, user));
                 reply.entry(&ttl, &attr, GENERATION);
@@ -187,21 +193,21 @@ impl Filesystem for Requests {
     }
 
     fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.to_owned();
+        let (parent, name) = (self.ino(parent), name.to_owned());
         self.run_bounded(
             request.pid(),
             reply,
-            |core| async move { core.unlink(parent.0, &name).await },
+            |core| async move { core.unlink(parent, &name).await },
             |reply, ()| reply.ok(),
         );
     }
 
     fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.to_owned();
+        let (parent, name) = (self.ino(parent), name.to_owned());
         self.run_bounded(
             request.pid(),
             reply,
-            |core| async move { core.rmdir(parent.0, &name).await },
+            |core| async move { core.rmdir(parent, &name).await },
             |reply, ()| reply.ok(),
         );
     }
@@ -217,8 +223,8 @@ impl Filesystem for Requests {
         reply.error(Errno::EPERM);
     }
 
-    fn link(&self, _: &Request, _: INodeNo, _: INodeNo, _: &OsStr, reply: ReplyEntry) {
-        reply.error(Errno::EPERM);
+    fn link(&self, _: &Request, ino: INodeNo, newparent: INodeNo, _: &OsStr, reply: ReplyEntry) {
+        reply.error(self.core.no_link(ino.0, self.ino(newparent)));
     }
 
     fn rename(
@@ -231,12 +237,13 @@ impl Filesystem for Requests {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let (name, newname) = (name.to_owned(), newname.to_owned());
+        let (parent, name) = (self.ino(parent), name.to_owned());
+        let (newparent, newname) = (self.ino(newparent), newname.to_owned());
         self.run(
             request.pid(),
             reply,
             |core| async move {
-                core.rename((parent.0, &name), (newparent.0, &newname), flags)
+                core.rename((parent, &name), (newparent, &newname), flags)
                     .await
             },
             |reply, ()| reply.ok(),
@@ -263,7 +270,7 @@ impl Filesystem for Requests {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        match self.core.create(parent.0, name, flags) {
+        match self.core.create(self.ino(parent), name, flags) {
             Ok((entry, handle)) => {
                 let (attr, ttl) = self.entry(&self.core.made_by(entry, request.uid()));
                 let handle = FileHandle(handle);
@@ -374,7 +381,7 @@ impl Filesystem for Requests {
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        match self.core.open_directory(ino.0) {
+        match self.core.open_directory(self.ino(ino)) {
             Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
             Err(errno) => reply.error(errno),
         }

@@ -40,7 +40,7 @@ pub(crate) struct Settings {
     pub revalidate: Option<Duration>,
     /// How long a request waits for a source that is away.
     pub source_timeout: Duration,
-    /// What is left of S3's longest key beside the dataset's own prefix.
+    /// What is left of S3's longest key beside the origins' own prefix, in bytes.
     pub key_bytes_max: usize,
     /// Time of directories, which have none in an object store.
     started: SystemTime,

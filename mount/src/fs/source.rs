@@ -14,6 +14,7 @@ use fuser::Errno;
 
 pub(crate) use dlf_cache::{Part, PutCondition, Upload};
 
+use super::key::{Key, Root};
 use super::listing::Page;
 use super::names::Version;
 
@@ -23,21 +24,34 @@ const COMPLAINT_EVERY: Duration = Duration::from_secs(30);
 /// Keys whose last failure is remembered: of the writes that fail at the same time.
 const FAILURES_MAX: usize = 1024;
 
-/// One dataset's objects.
+/// The objects of one root.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     store: ObjectStore,
+    root: Arc<Root>,
     complained: Arc<Mutex<Option<(&'static str, Instant)>>>,
     /// What the source said of a key that could not be written, until somebody asks.
-    failures: Arc<Mutex<HashMap<String, (Errno, StoreError)>>>,
+    failures: Arc<Mutex<HashMap<Key, (Errno, StoreError)>>>,
 }
 
 impl Source {
+    /// Where the store's origins say.
     pub(crate) fn new(store: ObjectStore) -> Self {
         Self {
             store,
+            root: Root::new("", None),
             complained: Arc::default(),
             failures: Arc::default(),
+        }
+    }
+
+    /// The same source as another root sees it.
+    pub(crate) fn of(&self, root: &Arc<Root>) -> Self {
+        Self {
+            store: self.store.at(root.location()),
+            root: root.clone(),
+            complained: self.complained.clone(),
+            failures: self.failures.clone(),
         }
     }
 
@@ -274,7 +288,7 @@ impl Source {
 
     /// What the source said last of a key that could not be written, if that became this error
     /// number. It says so once.
-    pub(crate) fn why(&self, key: &str, errno: Errno) -> Option<StoreError> {
+    pub(crate) fn why(&self, key: &Key, errno: Errno) -> Option<StoreError> {
         let mut failures = self.failures();
         let (said, error) = failures.remove(key)?;
         (said == errno).then_some(error)
@@ -286,11 +300,11 @@ impl Source {
         if failures.len() >= FAILURES_MAX {
             failures.clear();
         }
-        failures.insert(key.to_owned(), (errno, error.clone()));
+        failures.insert(self.root.key(&[key]), (errno, error.clone()));
         errno
     }
 
-    fn failures(&self) -> MutexGuard<'_, HashMap<String, (Errno, StoreError)>> {
+    fn failures(&self) -> MutexGuard<'_, HashMap<Key, (Errno, StoreError)>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

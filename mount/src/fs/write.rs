@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use super::body::Body;
 use super::core::{Core, Node};
 use super::handles::OpenFile;
+use super::key::Key;
 use super::losses::Cause;
 use super::names::Body as _;
 use crate::node::endings::Ending;
@@ -31,9 +32,15 @@ impl Core {
         file.wrote();
         // The end may be elsewhere than where the kernel saw it: another node appends, too.
         let at_end = file.append && !from_pages;
-        let key = self.names().path(file.ino);
+        let key = self.names().key(file.ino);
+        // What has no name is sent nowhere.
+        let source = match &key {
+            Some(key) => self.source.of(key.root()),
+            None => self.source.clone(),
+        };
+        let key = key.as_ref().map(Key::within);
         let place = (!at_end).then_some(offset);
-        let written = body.write(&self.source, key.as_deref(), place, data).await;
+        let written = body.write(&source, key, place, data).await;
         if let Err(errno) = written {
             self.tell(file.ino, &body, Cause::Refused(errno), None);
             self.refused(file.ino);
@@ -176,21 +183,21 @@ impl Core {
     /// later than `ticket` is there already.
     async fn commit(&self, ino: u64, body: &Arc<Body>, ticket: u64) -> Result<(), Errno> {
         // Now, since the wait for who else changes that key may be one for the source.
-        let source = self.source.of_one_operation();
+        let source = self.source_of(ino).of_one_operation();
         loop {
-            let Some(key) = self.names().path(ino) else {
+            let Some(key) = self.names().key(ino) else {
                 // It has no name any more.
                 body.abandon(&source).await;
                 return Ok(());
             };
             let lock = self.lock(vec![key.clone()]).await;
-            if self.names().path(ino).as_ref() != Some(&key) {
+            if self.names().key(ino).as_ref() != Some(&key) {
                 continue;
             }
             if self.closes.is_overtaken(&key, ticket) {
                 return Ok(());
             }
-            let committed = body.commit(&source, &key).await;
+            let committed = body.commit(&source, key.within()).await;
             return match committed {
                 Ok(None) => Ok(()),
                 Ok(Some(committed)) => {
@@ -270,7 +277,7 @@ impl Core {
         }
         let version = body.version().await;
         if version.is_none() {
-            body.abandon(&self.source).await;
+            body.abandon(&self.source_of(ino)).await;
         }
         self.names()
             .settled(ino, body, version.as_ref(), Instant::now());
@@ -289,7 +296,7 @@ impl Core {
                     if file.writable && body.version().await.is_none() {
                         self.tell(file.ino, &body, Cause::MountEnded, None);
                     }
-                    body.abandon(&self.source).await;
+                    body.abandon(&self.source_of(file.ino)).await;
                 }
                 (None, _) => {}
             }

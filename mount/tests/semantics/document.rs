@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) gid: Option<u32>,
     pub(crate) umask: u32,
     pub(crate) fs_group: Option<u32>,
+    /// Directories of the mount, and what the keys of what each shows begin with.
+    pub(crate) roots: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -125,6 +127,10 @@ fn parse_options(text: &str) -> Options {
             Some(("gid", value)) => options.gid = value.parse().ok(),
             Some(("fs_group", value)) => options.fs_group = value.parse().ok(),
             Some(("umask", value)) => options.umask = u32::from_str_radix(value, 8).unwrap(),
+            Some(("root", value)) => {
+                let (path, prefix) = value.split_once(':').expect("root=path:prefix");
+                options.roots.push((path.to_owned(), prefix.to_owned()));
+            }
             _ => panic!("unknown option {word}"),
         }
     }

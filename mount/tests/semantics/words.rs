@@ -88,6 +88,7 @@ pub(crate) fn name_of(error: &io::Error) -> String {
         Some(Errno::BUSY) => "EBUSY",
         Some(Errno::FBIG) => "EFBIG",
         Some(Errno::INVAL) => "EINVAL",
+        Some(Errno::XDEV) => "EXDEV",
         Some(Errno::NAMETOOLONG) => "ENAMETOOLONG",
         _ => return error.to_string(),
     };

@@ -24,6 +24,7 @@ const PUTS_AT_ONCE: usize = 16;
 /// Objects below a prefix that is the test's alone.
 pub struct Bucket {
     pub server: Server,
+    name: &'static str,
     pub prefix: String,
     store: ObjectStore,
     runtime: Arc<Runtime>,
@@ -32,6 +33,11 @@ pub struct Bucket {
 impl Bucket {
     /// An empty prefix named after the test.
     pub fn new(server: &Server, test: &str) -> Self {
+        Self::named(server, BUCKET, test)
+    }
+
+    /// The same, of another bucket.
+    pub fn named(server: &Server, name: &'static str, test: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -40,7 +46,7 @@ impl Bucket {
         // The test binary may hold several of these; only the first can install it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let prefix = format!("{test}-{}/", std::process::id());
-        let bucket = Self::at(server.clone(), prefix, Arc::new(runtime));
+        let bucket = Self::at(server.clone(), name, prefix, Arc::new(runtime));
         let created = bucket.store.create_bucket();
         bucket.runtime.block_on(created).unwrap();
         bucket.clear();
@@ -50,13 +56,14 @@ impl Bucket {
     /// A prefix below this one.
     pub fn below(&self, name: &str) -> Self {
         let prefix = format!("{}{name}", self.prefix);
-        Self::at(self.server.clone(), prefix, self.runtime.clone())
+        let (server, runtime) = (self.server.clone(), self.runtime.clone());
+        Self::at(server, self.name, prefix, runtime)
     }
 
-    fn at(server: Server, prefix: String, runtime: Arc<Runtime>) -> Self {
+    fn at(server: Server, name: &'static str, prefix: String, runtime: Arc<Runtime>) -> Self {
         let origin = Origin {
             endpoint: server.endpoint.parse().unwrap(),
-            bucket: BUCKET.to_owned(),
+            bucket: name.to_owned(),
             prefix: prefix.clone(),
             region: String::new(),
             keys: Some(Keys {
@@ -80,6 +87,7 @@ impl Bucket {
         };
         Self {
             server,
+            name,
             prefix,
             store,
             runtime,
@@ -178,11 +186,20 @@ impl Bucket {
         }
     }
 
+    /// A directory of a mount that shows what is here below `prefix`.
+    pub fn root(&self, prefix: &str, path: &str) -> wire::Root {
+        wire::Root {
+            path: path.to_owned(),
+            bucket: self.name.to_owned(),
+            prefix: format!("{}{prefix}", self.prefix),
+        }
+    }
+
     /// What a mount is told of this bucket.
     pub fn origin(&self) -> wire::Origin {
         wire::Origin {
             endpoint: self.server.endpoint.clone(),
-            bucket: BUCKET.to_owned(),
+            bucket: self.name.to_owned(),
             prefix: self.prefix.clone(),
             keys: Some(wire::Keys {
                 access_key_id: self.server.key.clone(),

@@ -10,7 +10,7 @@ use super::*;
 use crate::mounter::v1::{FromMounter, Start, ToMounter, to_mounter};
 
 /// Descriptors that come with a message, at most.
-const DESCRIPTORS_MAX: usize = 3;
+const SENT_MAX: usize = 3;
 
 fn datagrams() -> impl Strategy<Value = Vec<u8>> {
     let message = (any::<u64>(), ".{0,20}").prop_map(|(request, mount_id)| {
@@ -35,10 +35,11 @@ fn datagrams() -> impl Strategy<Value = Vec<u8>> {
         bytes
     });
     prop_oneof![
+        Just(large::MARK.to_vec()),
         proptest::collection::vec(any::<u8>(), 1..64),
         message,
         spoiled,
-        (any::<u8>(), 1..MESSAGE_BYTES_MAX).prop_map(|(byte, count)| vec![byte; count]),
+        (any::<u8>(), 1..DATAGRAM_BYTES_MAX).prop_map(|(byte, count)| vec![byte; count]),
     ]
 }
 
@@ -48,7 +49,7 @@ fn send(channel: &Channel, bytes: &[u8], descriptors: usize) {
 }
 
 fn send_with(channel: &Channel, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(SENT_MAX))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() {
         assert!(control.push(SendAncillaryMessage::ScmRights(descriptors)));
@@ -61,7 +62,7 @@ proptest! {
     #[test]
     fn whatever_comes_is_a_message_or_an_error_and_the_channel_lives_on(
         bytes in datagrams(),
-        descriptors in 0..=DESCRIPTORS_MAX,
+        descriptors in 0..=SENT_MAX,
         to_mounter in any::<bool>(),
     ) {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -77,6 +78,10 @@ proptest! {
                 Ok(with) => prop_assert_eq!(with.is_some(), descriptors == 1),
                 Err(ChannelError::Decode(_)) => prop_assert!(descriptors <= 1),
                 Err(ChannelError::TooManyDescriptors) => prop_assert!(descriptors > 1),
+                // What came is no memory.
+                Err(ChannelError::Io(_)) => {
+                    prop_assert!(bytes == large::MARK && (1..=2).contains(&descriptors));
+                }
                 Err(other) => prop_assert!(false, "{other}"),
             }
             let next = ToMounter { request: 1, message: None };
@@ -90,7 +95,13 @@ proptest! {
 /// The other end of a pipe sees whether anybody still has the one that was sent.
 #[tokio::test]
 async fn a_descriptor_of_a_refused_message_is_closed() {
-    for (bytes, descriptors) in [(&b"\xff"[..], 1), (b"\xff", 2), (b"\x08\x01", 3)] {
+    for (bytes, descriptors) in [
+        (&b"\xff"[..], 1),
+        (b"\xff", 2),
+        (b"\x08\x01", 3),
+        (large::MARK, 1),
+        (large::MARK, 2),
+    ] {
         let (ours, theirs) = Channel::pair().unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&reader, true).unwrap();

@@ -60,6 +60,26 @@ async fn the_largest_message_passes_and_a_larger_one_is_refused() {
 }
 
 #[tokio::test]
+async fn a_message_that_fits_into_no_datagram_passes_with_its_descriptor() {
+    let (a, b) = Channel::pair().unwrap();
+    let file = tempfile::tempfile().unwrap();
+    let overhead = start("").encoded_len() + 2 * prost::length_delimiter_len(DATAGRAM_BYTES_MAX);
+    for bytes in [
+        DATAGRAM_BYTES_MAX - overhead,
+        DATAGRAM_BYTES_MAX,
+        MESSAGE_BYTES_MAX / 2,
+    ] {
+        let message = start(&"x".repeat(bytes));
+        for descriptor in [None, Some(file.as_fd())] {
+            a.send(&message, descriptor).await.unwrap();
+            let (received, with) = b.recv::<ToMounter>().await.unwrap();
+            assert!(received == message, "{bytes} bytes");
+            assert_eq!(with.is_some(), descriptor.is_some());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_sender_waits_for_a_slow_receiver_and_nothing_is_lost() {
     let (a, b) = Channel::pair().unwrap();
     let body = "x".repeat(100 * 1024);

@@ -61,6 +61,25 @@ pub struct FuseVolume {
     /// How long a request waits for a source that is away, in milliseconds.
     #[prost(uint64, tag = "8")]
     pub source_timeout_ms: u64,
+    /// Directories that show places of their own, none within another; what leads to them is there as well,
+    /// and nothing else. Empty: all of the mount is what the origins' own bucket and prefix have. May change
+    /// while mounted. `native` alone has them. A mounter that does not know this, or whose driver does not,
+    /// shows the origins' own place, which must be one that may be shown.
+    #[prost(message, repeated, tag = "9")]
+    pub roots: ::prost::alloc::vec::Vec<Root>,
+}
+/// A directory of a mount that shows what lies in a bucket, with the servers and keys of the origins.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Root {
+    /// From the mount's own directory on, as `a/b`. "": all of it, which is the only root then.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub bucket: ::prost::alloc::string::String,
+    /// "" or a prefix that ends in "/". Two roots may show the same objects: what one writes, the other sees as
+    /// it sees what another node writes.
+    #[prost(string, tag = "3")]
+    pub prefix: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NfsVolume {

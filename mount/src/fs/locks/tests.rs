@@ -6,9 +6,14 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures::FutureExt;
 
 use super::*;
+use crate::fs::key::Root;
 
-fn keys(keys: &[&str]) -> Vec<String> {
-    keys.iter().map(|key| (*key).to_owned()).collect()
+fn key(key: &str) -> Key {
+    Root::new("", None).key(&[key])
+}
+
+fn keys(keys: &[&str]) -> Vec<Key> {
+    keys.iter().map(|name| key(name)).collect()
 }
 
 #[tokio::test]
@@ -37,7 +42,7 @@ async fn whoever_waits_goes_on_when_the_key_is_free() {
             let (locks, count) = (locks.clone(), count.clone());
             tokio::spawn(async move {
                 let key = if n % 7 == 0 { "d/" } else { "d/a" };
-                let locked = locks.lock(vec![key.to_owned()]).await;
+                let locked = locks.lock(keys(&[key])).await;
                 assert_eq!(count.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
                 tokio::task::yield_now().await;
                 count.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
@@ -123,7 +128,7 @@ impl Schedule {
         };
     }
 
-    fn locked(&self) -> Vec<&[String]> {
+    fn locked(&self) -> Vec<&[Key]> {
         let locked = self.tasks.iter().filter_map(|(state, _)| match state {
             State::Holds(guard) => Some(&guard.keys[..]),
             State::Idle | State::Asks(..) => None,
@@ -155,7 +160,7 @@ fn run(choices: &[usize]) -> Vec<usize> {
             let others = locked[index + 1..].iter().flat_map(|keys| keys.iter());
             let mut pairs = others.flat_map(|other| keys.iter().map(move |key| (key, other)));
             assert!(
-                !pairs.any(|(key, other)| overlap(key, other)),
+                !pairs.any(|(key, other)| key.overlaps(other)),
                 "after {choices:?}"
             );
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Body, Entry, Names, Node, ROOT, Renewed, Version};
+use super::{Body, Entry, Names, Node, Renewed, Version};
 use crate::fs::listing::DirEntry;
 
 /// Directories kept at once, at about 500 bytes each: 5 MB. Beyond, the oldest is again what the
@@ -255,10 +255,8 @@ impl<B: Body> Names<B> {
     /// above it.
     fn keep(&mut self, directory: u64) {
         let mut at = directory;
-        while at != ROOT
-            && let Some(inode) = self.table.get_mut(&at)
-        {
-            if inode.kept || inode.removed {
+        while let Some(inode) = self.table.get_mut(&at) {
+            if inode.kept || inode.removed || inode.root.is_some() {
                 return;
             }
             inode.kept = true;

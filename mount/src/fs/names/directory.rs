@@ -31,6 +31,11 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    pub(super) fn new(mut entries: Vec<DirEntry>, taken: Instant) -> Self {
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { entries, taken }
+    }
+
     pub(crate) fn entries(&self) -> &[DirEntry] {
         &self.entries
     }
@@ -84,12 +89,11 @@ impl Directories {
     }
 
     /// Keeps a listing that was begun at `taken`.
-    pub(super) fn keep(&mut self, directory: u64, mut entries: Vec<DirEntry>, taken: Instant) {
+    pub(super) fn keep(&mut self, directory: u64, entries: Vec<DirEntry>, taken: Instant) {
         self.drop_listing(directory);
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
         self.entries += 1 + entries.len();
-        self.listings
-            .insert(directory, Arc::new(Listing { entries, taken }));
+        let listing = Arc::new(Listing::new(entries, taken));
+        self.listings.insert(directory, listing);
         self.order.push_back(directory);
         while self.entries > ENTRIES_MAX
             && let Some(oldest) = self.order.pop_front()

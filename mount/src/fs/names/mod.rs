@@ -7,27 +7,34 @@
 //!
 //! The verbs are in three files: `news` takes in what the source said, and the newest news wins;
 //! `changes` is what this mount does; `references` is what the kernel still refers to,
-//! `refresh` what is no longer believed. `place` tells where an inode is.
+//! `refresh` what is no longer believed. `place` tells where an inode is, `roots` which directories the
+//! mount's configuration puts there.
 
 mod changes;
 mod directory;
+mod inode;
 mod news;
 mod place;
 mod references;
 mod refresh;
+mod roots;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use self::directory::Directories;
+use self::inode::Inode;
 use self::references::Idle;
 use self::refresh::Absent;
+use self::roots::Attached;
+use super::key::Root;
 
 pub(crate) use self::directory::Listing;
 pub(crate) use self::news::Observed;
 
-/// The root directory's number (`FUSE_ROOT_ID` in fuse.h).
+/// The number of the directory that is mounted, to the kernel (`FUSE_ROOT_ID` in fuse.h), and here until
+/// [`Names::top`] is another.
 pub(crate) const ROOT: u64 = 1;
 
 /// One version of an object.
@@ -67,40 +74,6 @@ pub(crate) enum Node<B> {
     Written(B),
 }
 
-/// How long an open is awaited: the kernel repeats it at once.
-const AWAITED_FOR: Duration = Duration::from_secs(1);
-
-/// Threads that are about to repeat an open, and until when that is believed.
-#[derive(Clone, Debug)]
-struct Awaited {
-    threads: Vec<u32>,
-    until: Instant,
-}
-
-#[derive(Debug)]
-struct Inode<B> {
-    parent: u64,
-    name: Arc<str>,
-    node: Node<B>,
-    /// What the kernel has been told and has not forgotten (`nlookup` in the protocol).
-    lookups: u64,
-    /// Children in the table, open handles and the promise to keep a directory: they need the path.
-    pins: u64,
-    handles: u32,
-    /// When the source was last seen to have this, or this mount made it so.
-    checked: Instant,
-    /// Removed through this mount: there is nothing at the path, or something else.
-    removed: bool,
-    /// More than one body was written through this inode: its cached pages belong to neither.
-    contested: bool,
-    /// Opens with `O_TRUNC` that were told to look the name up again, and find this inode.
-    awaited: Option<Awaited>,
-    /// A directory that stays until it is removed, though the source has nothing in it.
-    kept: bool,
-    /// The user who made it through this mount.
-    maker: Option<u32>,
-}
-
 /// What the table tells about an inode.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<B> {
@@ -116,6 +89,9 @@ pub(crate) struct Entry<B> {
 #[derive(Debug)]
 pub(crate) struct Names<B> {
     table: HashMap<u64, Inode<B>>,
+    /// The directory that is mounted.
+    top: u64,
+    attached: Attached,
     /// The inode each name stands for now.
     current: HashMap<(u64, Arc<str>), u64>,
     /// Inodes through which something is being written: few.
@@ -131,21 +107,26 @@ pub(crate) struct Names<B> {
 }
 
 impl<B: Body> Names<B> {
+    /// A table of one root, which is all of the tree; see [`Names::show`] for others.
     pub(crate) fn new(now: Instant) -> Self {
-        let root = Inode {
-            lookups: 1,
+        let top = Inode {
+            root: Some(Root::new("", None)),
             pins: 1,
-            ..Inode::new(ROOT, Arc::from(""), Node::Directory, now)
+            ..Inode::top(ROOT, now)
         };
+        let mut idle = Idle::default();
+        idle.enqueue(ROOT, true);
         Self {
-            table: HashMap::from([(ROOT, root)]),
+            table: HashMap::from([(ROOT, top)]),
+            top: ROOT,
+            attached: Attached::at_top(ROOT),
             current: HashMap::new(),
             written: HashSet::new(),
             kept: VecDeque::new(),
             directories: Directories::default(),
             absent: Absent::default(),
             refreshed: None,
-            idle: Idle::default(),
+            idle,
             last: ROOT,
         }
     }
@@ -156,7 +137,7 @@ impl<B: Body> Names<B> {
             node: inode.node.clone(),
             checked: inode.checked,
             maker: inode.maker,
-            named: ino == ROOT || self.is_named(ino, inode),
+            named: inode.parent == ino || self.is_named(ino, inode),
         })
     }
 
@@ -203,80 +184,6 @@ impl<B: Body> Names<B> {
             self.written.remove(&ino);
         }
         inode.node = node;
-    }
-}
-
-impl<B: Body> Inode<B> {
-    /// Nobody has any use for what was written through it.
-    fn let_go(&mut self) {
-        if let Node::Written(_) = &self.node {
-            self.node = Node::File(Version {
-                etag: Arc::from(""),
-                size: 0,
-                modified: SystemTime::UNIX_EPOCH,
-            });
-        }
-    }
-
-    /// Whether `body` is being written through it.
-    fn is_of(&self, body: &B) -> bool {
-        matches!(&self.node, Node::Written(current) if current.is(body))
-    }
-}
-
-impl<B> Inode<B> {
-    /// Whether opens with `O_TRUNC` are still awaited.
-    fn awaits(&self, now: Instant) -> bool {
-        let awaited = self.awaited.as_ref();
-        awaited.is_some_and(|awaited| now < awaited.until)
-    }
-
-    /// Whether a file can be begun anew through it without a change for those who have it open: each
-    /// of them knows that others are awaited, and has bytes of its own.
-    fn is_free(&self, now: Instant) -> bool {
-        self.handles == 0 || self.awaits(now)
-    }
-
-    /// A thread will repeat its open.
-    fn await_one(&mut self, thread: u32, now: Instant) {
-        let awaited = self.awaited.take().filter(|awaited| now < awaited.until);
-        let mut threads = awaited.map_or_else(Vec::new, |awaited| awaited.threads);
-        threads.push(thread);
-        self.awaited = Some(Awaited {
-            threads,
-            until: now + AWAITED_FOR,
-        });
-    }
-
-    /// A thread has come that may have been awaited.
-    fn came(&mut self, thread: u32) {
-        if let Some(awaited) = &mut self.awaited {
-            let at = awaited
-                .threads
-                .iter()
-                .position(|awaited| *awaited == thread);
-            at.map(|at| awaited.threads.swap_remove(at));
-            if awaited.threads.is_empty() {
-                self.awaited = None;
-            }
-        }
-    }
-
-    fn new(parent: u64, name: Arc<str>, node: Node<B>, now: Instant) -> Self {
-        Self {
-            parent,
-            name,
-            node,
-            lookups: 0,
-            pins: 0,
-            handles: 0,
-            checked: now,
-            removed: false,
-            contested: false,
-            awaited: None,
-            kept: false,
-            maker: None,
-        }
     }
 }
 

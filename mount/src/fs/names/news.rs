@@ -29,6 +29,9 @@ impl<B: Body> Names<B> {
         found: Option<Node<B>>,
         asked: Instant,
     ) -> Observed<B> {
+        if let Some(observed) = self.led_to(parent, name) {
+            return observed;
+        }
         if let Some(known) = self.newer(parent, name, found.as_ref(), asked) {
             return Observed::Found(self.refer(known));
         }
@@ -98,13 +101,17 @@ impl<B: Body> Names<B> {
         })
     }
 
-    /// What is known of a name without asking: an inode no older than `age_max`, or a listing.
+    /// What is known of a name without asking: what leads to a root, an inode no older than `age_max`, or a
+    /// listing.
     pub(crate) fn known(
         &mut self,
         parent: u64,
         name: &str,
         age_max: Option<Duration>,
     ) -> Option<Observed<B>> {
+        if let Some(observed) = self.led_to(parent, name) {
+            return Some(observed);
+        }
         if let Some(entry) = self.child(parent, name) {
             let ours = matches!(entry.node, Node::Written(_));
             if ours || self.is_fresh(entry.checked, age_max) {
@@ -140,13 +147,14 @@ impl<B: Body> Names<B> {
         }
     }
 
-    /// A complete listing no older than `age_max`.
+    /// A complete listing no older than `age_max`, or of the roots that a directory leads to.
     pub(crate) fn listing(
         &self,
         directory: u64,
         age_max: Option<Duration>,
     ) -> Option<Arc<Listing>> {
-        self.directories.listing(directory, age_max)
+        let of_roots = self.attached.listing(directory).cloned();
+        of_roots.or_else(|| self.directories.listing(directory, age_max))
     }
 
     /// What to give back with a listing that begins now; see [`Self::keep_listing`].

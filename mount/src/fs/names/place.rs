@@ -1,38 +1,39 @@
-//! Where an inode is: its path, and what is above and below it.
+//! Where an inode is: its key, and what is above and below it.
 
 use std::sync::Arc;
 
-use super::{Body, Names, Node, ROOT};
+use super::{Body, Names, Node};
+use crate::fs::key::Key;
 
-/// Deepest directory: a key has at most 1024 bytes, so at most 512 parts. A longer walk up would
+/// Deepest directory of a root: a key has at most 1024 bytes, so at most 512 parts. A longer walk up would
 /// mean that the table has a cycle.
-const DEPTH_MAX: usize = 1024;
+pub(super) const DEPTH_MAX: usize = 1024;
 
 impl<B: Body> Names<B> {
     /// The key of a file or, without its trailing slash, of a directory. `None` if the inode or
-    /// one of the directories above it was removed: nothing is at that path any more.
-    pub(crate) fn path(&self, ino: u64) -> Option<String> {
-        let mut parts = Vec::new();
+    /// one of the directories above it was removed: nothing is at that path any more; and for what only
+    /// leads to roots.
+    pub(crate) fn key(&self, ino: u64) -> Option<Key> {
+        let mut names = Vec::new();
         let mut at = ino;
-        while at != ROOT {
+        loop {
             let inode = self.table.get(&at)?;
-            if inode.removed || parts.len() > DEPTH_MAX {
+            if let Some(root) = &inode.root {
+                return Some(root.key(&names));
+            }
+            if inode.removed || inode.parent == at || names.len() > DEPTH_MAX {
                 return None;
             }
-            parts.push(&*inode.name);
+            names.push(&*inode.name);
             at = inode.parent;
         }
-        parts.reverse();
-        Some(parts.join("/"))
     }
 
-    /// The key prefix of a directory's children: `""` for the root, else ending in a slash.
-    pub(crate) fn prefix(&self, directory: u64) -> Option<String> {
-        let mut path = self.path(directory)?;
-        if !path.is_empty() {
-            path.push('/');
-        }
-        Some(path)
+    /// What the keys of a directory's children begin with.
+    pub(crate) fn prefix(&self, directory: u64) -> Option<Key> {
+        let key = self.key(directory)?;
+        let is_root = key.within().is_empty();
+        Some(if is_root { key } else { key.followed_by("/") })
     }
 
     /// The directory and name an inode was last seen at.
@@ -74,9 +75,10 @@ impl<B: Body> Names<B> {
         let mut at = ino;
         for _ in 0..DEPTH_MAX {
             match self.table.get(&at) {
-                Some(inode) if inode.parent == directory => return at != ROOT,
-                Some(inode) if at != ROOT => at = inode.parent,
-                _ => return false,
+                Some(inode) if inode.parent == at => return false,
+                Some(inode) if inode.parent == directory => return true,
+                Some(inode) => at = inode.parent,
+                None => return false,
             }
         }
         false

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Body, Names, Node};
+use super::{Body, Entry, Names, Node};
 
 /// Names that the kernel was told do not exist, at about 150 bytes each: 15 MB. It is told of more
 /// than these that the answer does not last.
@@ -63,6 +63,15 @@ impl<B: Body> Names<B> {
         since && age_max.is_none_or(|age_max| checked.elapsed() < age_max)
     }
 
+    /// Whether the kernel may keep what it is told of an entry: not where its name may stand for
+    /// something else at any time, and asking us costs next to nothing.
+    pub(crate) fn lasts(&self, entry: &Entry<B>) -> bool {
+        let parent = self.table.get(&entry.ino).map(|inode| inode.parent);
+        self.is_fresh(entry.checked, None)
+            && !self.is_unsettled(entry.ino)
+            && !parent.is_some_and(|parent| self.was_top(parent))
+    }
+
     /// The kernel is told that there is nothing. Returns whether it may believe that for as long as
     /// an answer counts.
     pub(crate) fn observe_absent(
@@ -72,7 +81,9 @@ impl<B: Body> Names<B> {
         asked: Instant,
         age_max: Option<Duration>,
     ) -> bool {
-        self.is_fresh(asked, age_max) && self.absent.remember(parent, name, asked, age_max)
+        self.is_fresh(asked, age_max)
+            && !self.was_top(parent)
+            && self.absent.remember(parent, name, asked, age_max)
     }
 
     /// A new consumer has come: nothing that was said before `now` counts any more. Returns the names

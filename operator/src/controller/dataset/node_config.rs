@@ -37,6 +37,7 @@ pub(super) fn of(
             umask: store.umask,
             revalidate_ms: store.revalidate_ms,
             source_timeout_ms: SOURCE_TIMEOUT_MS,
+            roots: Vec::new(),
         }),
         FileSystem::Nfs(export) => dataset_config::Volume::Nfs(NfsVolume {
             server: export.server.clone(),
