@@ -128,7 +128,7 @@ pub fn cache_of(spec: &DatasetSpec, was_used: bool) -> Result<CacheDecision, Spe
 /// What is to be read into the cache ahead.
 fn warm(spec: &DatasetSpec, was_used: bool) -> Option<Warm> {
     let asked = spec.cache.as_ref()?.warmup.as_ref()?;
-    let now = match asked.on.unwrap_or(WarmupOn::Create) {
+    let now = match asked.when.or(asked.on).unwrap_or(WarmupOn::Create) {
         WarmupOn::Create => true,
         WarmupOn::FirstUse => was_used,
         WarmupOn::None => false,
@@ -203,10 +203,11 @@ mod tests {
 
     #[test]
     fn a_cache_is_warmed_when_it_is_made_or_first_used() {
-        let warmed = |on: Option<WarmupOn>, was_used: bool| {
+        let warmed = |when: Option<WarmupOn>, was_used: bool| {
             let cache = CacheSpec {
                 warmup: Some(Warmup {
-                    on,
+                    when,
+                    on: Some(WarmupOn::None).filter(|_| when.is_some()),
                     paths: vec!["train/".to_owned()],
                 }),
                 ..mode(CacheMode::Always)

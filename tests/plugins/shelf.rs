@@ -43,10 +43,10 @@ fn compare(namespace: &Namespace) {
     let mut sums = String::new();
     for (key, length) in OBJECTS {
         let sum = hex::encode(Sha256::digest(bytes(length)));
-        let _ = writeln!(sums, "{sum}  {key}");
+        let _ = write!(sums, "echo \"{sum}  {key}\" >> /tmp/sums; ");
     }
     let script = format!(
-        "cd /mnt/datasets/books; echo \"{sums}\" | grep . > /tmp/sums; n=0; \
+        "cd /mnt/datasets/books; {sums}n=0; \
          until [ -e /tmp/stop ]; do sha256sum -c /tmp/sums > /tmp/said || exit 1; n=$((n+1)); echo $n > /tmp/count; done"
     );
     let reader = pod("compare", "dataset.0.id: books", &script, "");
@@ -85,7 +85,7 @@ fn has_a_life(plugin: &str) {
     let own = (settings().get("S3_KEY"), settings().get("S3_SECRET"));
     let _ = namespace.apply(&keys("own", &own.0, &own.1)).expect_ok();
     let manifest = format!(
-        "{}  cache: {{mode: Always, plugin: {plugin}, capacity: 100Mi, replicas: 2, warmup: {{on: Create, paths: [train/]}}}}\n",
+        "{}  cache: {{mode: Always, plugin: {plugin}, capacity: 100Mi, replicas: 2, warmup: {{when: Create, paths: [train/]}}}}\n",
         dataset_with_secret("books", &bucket.name, "own")
     );
     let _ = namespace.apply(&manifest).expect_ok();

@@ -153,6 +153,9 @@ pub enum Medium {
 pub struct Warmup {
     /// When.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<WarmupOn>,
+    /// The same under the name that it had first: YAML takes the bare word for a truth value.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub on: Option<WarmupOn>,
     /// Prefixes to load; everything when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -20,7 +20,7 @@ pub struct CachingPlan {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<CacheTask>,
     /// `http://` URLs, with a path, at which replicas say how they do: each answers GET with
-    /// [`CacheStats`](super::CacheStats). A worker asks them once a minute.
+    /// [`CacheStats`](super::CacheStats). A worker asks them every 30 s.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub status_endpoints: Vec<String>,
     /// Names of nodes that hold some of the data, those with most of it first.

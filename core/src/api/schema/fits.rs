@@ -43,6 +43,7 @@ fn whole_spec() -> Value {
             medium: Some(Medium::Memory),
             revalidate: some("never"),
             warmup: Some(Warmup {
+                when: Some(WarmupOn::FirstUse),
                 on: Some(WarmupOn::FirstUse),
                 paths: vec!["train/".to_owned()],
             }),

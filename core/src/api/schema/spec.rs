@@ -154,7 +154,8 @@ fn cache() -> Value {
                 "type": "object",
                 "description": "What to load before anyone asks.",
                 "properties": {
-                    "on": { "type": "string", "enum": ["Create", "FirstUse", "None"], "description": "When." },
+                    "when": { "type": "string", "enum": ["Create", "FirstUse", "None"], "description": "When; Create without it." },
+                    "on": { "type": "string", "enum": ["Create", "FirstUse", "None"], "description": "The same as when, which goes before it. In YAML it needs quotes: the bare word is true." },
                     "paths": { "type": "array", "maxItems": 64, "items": { "type": "string", "maxLength": 1024 }, "description": "Prefixes to load." },
                 },
             },

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How old what replicas say may be.
-pub(super) const ASKED_EVERY: Duration = Duration::from_mins(1);
+pub(super) const ASKED_EVERY: Duration = Duration::from_secs(30);
 const ASKED: Freshness = Freshness {
     done: ASKED_EVERY,
     failed: ASKED_EVERY,
