@@ -158,12 +158,15 @@ async fn serve(
         let figures = Figures::new(&plan, &work, warmup, last.as_deref());
         made(cache, &plan, figures, &planned, identity, ctx).await
     };
-    let latest = match plan.status_endpoints.is_empty() {
-        _ if starts => STARTING,
+    let latest = if starts {
+        STARTING
+    } else if work != shown {
         // What the plugin was not shown yet may be what its plan waits for.
-        _ if work != shown => REQUEUE.0,
-        false => work::ASKED_EVERY,
-        true => REQUEUE.1,
+        REQUEUE.0
+    } else if plan.status_endpoints.is_empty() {
+        REQUEUE.1
+    } else {
+        work::ASKED_EVERY
     };
     ctx.shared.cache_states.set_work(&identity.uid, work);
     let next = match plan.requeue_after_ms {
