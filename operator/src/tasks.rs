@@ -56,6 +56,10 @@ impl Tasks {
 
     /// A task of this type is not wanted of this dataset any more.
     pub fn give_up(&self, dataset: &Handle, task_type: TaskType) {
+        // Of most datasets none ever was, and workers are woken by what changes.
+        if !self.lock().knows(dataset, task_type) {
+            return;
+        }
         self.update(|queue| queue.give_up(dataset, task_type));
     }
 

@@ -1,7 +1,7 @@
 //! Plugins are planners: what should exist, given what was asked and what was observed.
 //!
-//! A plugin holds no client and no rights, and no keys but those that it was granted, so a plan can be made and tested without a
-//! cluster, and `plan` gives the same answer when what it planned is already there.
+//! A plugin holds no client and no rights, and its pods no keys but those that it was granted, so a plan
+//! can be made and tested without a cluster, and `plan` gives the same answer when what it planned is already there.
 
 mod caching;
 mod caching_plan;

@@ -102,6 +102,12 @@ impl Queue {
         }
     }
 
+    /// Whether a task of this type was wanted of this dataset.
+    #[must_use]
+    pub fn knows(&self, dataset: &Handle, task_type: TaskType) -> bool {
+        self.slots.contains_key(&(dataset.clone(), task_type))
+    }
+
     /// A task of this type is not wanted of this dataset any more.
     pub fn give_up(&mut self, dataset: &Handle, task_type: TaskType) {
         self.remove(&(dataset.clone(), task_type));
